@@ -1,0 +1,1 @@
+"""Temporal's DataConverter from declarative settings."""

@@ -1,0 +1,160 @@
+"""What a plugin tells core about itself, and the hooks by which it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import pluggy
+from pydantic import BaseModel
+from temporalio.converter import PayloadCodec, StorageDriver, StorageDriverClaim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROJECT = "temporal_payloads"
+PLUGIN_API_VERSION = 1
+"""The version of everything in this module. A plugin states the one that it was written for."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverContext:
+    """What `DriverPlugin.open` may want to know beside its own settings."""
+
+    name: str
+    """The driver name that references record."""
+    place: str
+    """Where the driver is configured (`storage.drivers.s3`), for error messages."""
+    concurrency: int
+    """How many payloads core asks for at once (`storage.concurrency`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfinedClaim:
+    """A claim that was found to lie inside what the driver is configured for."""
+
+    claim: StorageDriverClaim
+    """The claim in its canonical spelling. Only this one reaches the driver."""
+    sha256: str
+    """Lower-case hex SHA-256 of the serialized payload that the claim stands for."""
+    namespace: str | None
+    """The Temporal namespace that the key names, or None if it names none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverPlugin(Generic[SettingsT]):
+    """A storage driver as a plugin; what the `temporal_payloads_driver` hook returns."""
+
+    api_version: int
+    """The plugin API that this plugin was written for: 1. Write the number, not a constant of core's."""
+    settings: type[SettingsT]
+    """The model of a `[storage.drivers.NAME]` table: `extra="forbid"`, frozen, secrets as `SecretStr`."""
+    driver_type: str
+    """What the SDK driver's `type()` returns, the same in every language (`aws.s3driver`)."""
+    driver_name: str
+    """The driver name that is recorded in references by convention (`aws.s3driver`, `redis`)."""
+    open: Callable[[SettingsT, DriverContext], AbstractAsyncContextManager[StorageDriver]]
+    """Opens the client and yields the driver; called once per event loop. Import the client library here.
+
+    If the yielded driver has a method `async def check(self) -> None`, it is called wherever a wrong
+    endpoint, credential or bucket must show at once; it raises a `StorageError`.
+    """
+    confine: Callable[[SettingsT, StorageDriverClaim], ConfinedClaim]
+    """Raises `ClaimRejectedError` unless the claim lies inside these settings. A claim is untrusted input."""
+    expiry: Callable[[SettingsT], timedelta | None] = lambda _settings: None
+    """How long the store keeps a payload after it was first written; None if it does not expire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecPlugin(Generic[SettingsT]):
+    """A payload codec as a plugin; what the `temporal_payloads_codec` hook returns."""
+
+    api_version: int
+    """The plugin API that this plugin was written for: 1. Write the number, not a constant of core's."""
+    settings: type[SettingsT]
+    """The model of a `[codec.NAME]` table: `extra="forbid"`, frozen, secrets as `SecretStr`."""
+    encodings: Sequence[str]
+    """The `encoding` metadata values that the codec writes (`binary/gzip`)."""
+    create: Callable[[SettingsT], PayloadCodec]
+    """Makes the codec. It opens nothing; import the codec's library here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageEvent:
+    """One store or retrieve call of the SDK on one driver, as observers see it when it has ended."""
+
+    operation: Literal["store", "retrieve"]
+    driver: str
+    """The driver name that references record."""
+    payloads: int
+    """How many payloads the call was about."""
+    size: int
+    """Their serialized size in bytes; 0 for what was not retrieved."""
+    duration: float
+    """Seconds, by the monotonic clock."""
+    cache_hits: int
+    """Retrieved without asking the store."""
+    dedupe_hits: int
+    """Not stored again, for the same bytes had just been stored in the same place."""
+    error: str | None
+    """The failure type, or None if the call succeeded."""
+
+
+class Hooks:
+    """The hook specifications, one for each thing that a plugin can be."""
+
+    @hookspec
+    def temporal_payloads_driver(self) -> DriverPlugin[Any]:  # type: ignore[empty-body]  # a specification
+        """Describe the storage driver that an entry point in `temporal_payloads.drivers` names.
+
+        Example, in `_plugin.py`::
+
+            @hookimpl
+            def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
+                return DriverPlugin(
+                    api_version=1,
+                    settings=S3Settings,
+                    driver_type="aws.s3driver",
+                    driver_name="aws.s3driver",
+                    open=_open,
+                    confine=_confine,
+                )
+        """
+
+    @hookspec
+    def temporal_payloads_codec(self) -> CodecPlugin[Any]:  # type: ignore[empty-body]  # a specification
+        """Describe the codec that an entry point in `temporal_payloads.codecs` names.
+
+        Example, in `_plugin.py`::
+
+            @hookimpl
+            def temporal_payloads_codec() -> CodecPlugin[GzipSettings]:
+                return CodecPlugin(
+                    api_version=1,
+                    settings=GzipSettings,
+                    encodings=("binary/gzip",),
+                    create=_create,
+                )
+        """
+
+    @hookspec
+    def temporal_payloads_storage_event(self, event: StorageEvent) -> None:
+        """Observe a storage operation that has just ended. It runs on the event loop: be quick.
+
+        Example::
+
+            class Metrics:
+                @hookimpl
+                def temporal_payloads_storage_event(self, event: StorageEvent) -> None:
+                    histogram.record(event.duration, {"driver": event.driver})
+
+            registry.register_observer(Metrics())
+        """

@@ -1,0 +1,34 @@
+"""Durations as people write them in settings."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_NUMBER_AND_UNIT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+
+
+def parse_duration(value: object) -> object:
+    """Turn `"30s"`, `"7d"`, `"30"` or a number of seconds into a timedelta; leave the rest to pydantic."""
+    if isinstance(value, bool):
+        raise ValueError("is not a duration; write a number of seconds, or a number with a unit such as '30s'")
+    if isinstance(value, int | float):
+        return timedelta(seconds=value)
+    if not isinstance(value, str):
+        return value
+    match = _NUMBER_AND_UNIT.fullmatch(value)
+    unit = (match[2].lower() or "s") if match else ""
+    if not match or unit not in _UNITS:
+        raise ValueError(
+            f"is not a duration: {value[:40]!r}; write a number of seconds, or a number with one of the units "
+            f"{', '.join(_UNITS)}"
+        )
+    return timedelta(seconds=float(match[1]) * _UNITS[unit])
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+"""A settings field of type `timedelta` that reads `"30s"`, `"7d"` or a number of seconds."""

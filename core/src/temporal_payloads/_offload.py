@@ -1,0 +1,30 @@
+"""The one bounded thread pool in which work that would stall an event loop is done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+OFFLOAD_SIZE = 64 * 1024
+"""Bytes of work from which handing over to a thread (about 0.1 ms) costs less than the stall it saves."""
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    # Compression, hashing and encryption release the GIL: more threads than cores would only take turns.
+    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="temporal-payloads")
+
+
+async def run_off_loop(work: Callable[[], T], size: int) -> T:
+    """Do `work`, which handles `size` bytes: here if that is quick, else in the pool."""
+    if size < OFFLOAD_SIZE:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_pool(), work)

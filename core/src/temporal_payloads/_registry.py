@@ -1,0 +1,3 @@
+"""Plugins by name (in progress)."""
+class PluginRegistry:
+    """In progress."""

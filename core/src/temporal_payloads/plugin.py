@@ -1,0 +1,58 @@
+"""All that the author of a driver or codec plugin imports.
+
+The plugin author's guide is `docs/plugins.md`; the conformance kit is `temporal_payloads.testing`.
+"""
+
+from pydantic import ByteSize
+
+from temporal_payloads._codec_base import PerPayloadCodec
+from temporal_payloads._contract import (
+    CodecPlugin,
+    ConfinedClaim,
+    DriverContext,
+    DriverPlugin,
+    StorageEvent,
+    hookimpl,
+)
+from temporal_payloads._driver_base import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
+from temporal_payloads._duration import Duration
+from temporal_payloads._gather import gather_bounded
+from temporal_payloads._offload import run_off_loop
+from temporal_payloads._registry import PluginRegistry
+from temporal_payloads._storage_errors import (
+    ClaimRejectedError,
+    PayloadIntegrityError,
+    PayloadNotFoundError,
+    PayloadTooLargeError,
+    StorageError,
+    StorageMisconfiguredError,
+    StoragePermissionError,
+    StorageTimeoutError,
+    StorageUnavailableError,
+)
+
+__all__ = [
+    "DEFAULT_MAX_PAYLOAD_SIZE",
+    "ByteSize",
+    "ClaimRejectedError",
+    "CodecPlugin",
+    "ConfinedClaim",
+    "ContentAddressedDriver",
+    "DriverContext",
+    "DriverPlugin",
+    "Duration",
+    "PayloadIntegrityError",
+    "PayloadNotFoundError",
+    "PayloadTooLargeError",
+    "PerPayloadCodec",
+    "PluginRegistry",
+    "StorageError",
+    "StorageEvent",
+    "StorageMisconfiguredError",
+    "StoragePermissionError",
+    "StorageTimeoutError",
+    "StorageUnavailableError",
+    "gather_bounded",
+    "hookimpl",
+    "run_off_loop",
+]

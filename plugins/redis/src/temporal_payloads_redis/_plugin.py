@@ -1,0 +1,80 @@
+"""The entry point `redis` of temporal-payloads. Nothing here imports `redis` before a driver is opened."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from temporal_payloads.plugin import (
+    ClaimRejectedError,
+    ConfinedClaim,
+    DriverPlugin,
+    hookimpl,
+)
+from temporalio.converter import StorageDriverClaim
+
+from temporal_payloads_redis._driver import DRIVER_TYPE, RedisStorageDriver
+from temporal_payloads_redis._keys import full_prefix, read_key
+from temporal_payloads_redis._settings import RedisSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import timedelta
+
+    from temporal_payloads.plugin import DriverContext
+
+
+@hookimpl
+def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
+    """Describe the Redis driver."""
+    return DriverPlugin(
+        api_version=1,
+        settings=RedisSettings,
+        driver_type=DRIVER_TYPE,
+        driver_name=DRIVER_TYPE,
+        open=_open,
+        confine=_confine,
+        expiry=_expiry,
+    )
+
+
+@asynccontextmanager
+async def _open(settings: RedisSettings, context: DriverContext) -> AsyncIterator[RedisStorageDriver]:
+    from temporal_payloads_redis._connect import open_client  # noqa: PLC0415  # imports redis
+
+    async with open_client(settings, context) as client:
+        yield RedisStorageDriver(
+            client,
+            driver_name=context.name,
+            key_prefix=settings.key_prefix,
+            ttl=settings.ttl,
+            refresh_ttl=settings.refresh_ttl,
+            max_payload_size=settings.max_payload_size,
+        )
+
+
+def _confine(settings: RedisSettings, claim: StorageDriverClaim) -> ConfinedClaim:
+    data = claim.claim_data
+    key, sha256 = data.get("key", ""), data.get("hash_value", "")
+    found = read_key(full_prefix(settings.key_prefix), key)
+    if found is None:
+        raise ClaimRejectedError(
+            f"The claim's key {key[:200]!r} is none that this driver writes: it keeps payloads under "
+            f"{full_prefix(settings.key_prefix)!r}, followed by v0 and the rest of its key layout"
+        )
+    if data.get("hash_algorithm") != "sha256" or sha256 != found.sha256:
+        raise ClaimRejectedError(
+            f"The claim for key {key[:200]!r} must carry hash_algorithm=sha256 and, as hash_value, the "
+            "SHA-256 that stands in the key"
+        )
+    return ConfinedClaim(
+        claim=StorageDriverClaim(
+            claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": found.sha256}
+        ),
+        sha256=found.sha256,
+        namespace=found.namespace,
+    )
+
+
+def _expiry(settings: RedisSettings) -> timedelta | None:
+    return settings.ttl

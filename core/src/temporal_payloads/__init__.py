@@ -1,1 +1,45 @@
-"""Temporal's DataConverter from declarative settings."""
+"""Temporal's `DataConverter` from declarative settings, with storage drivers and codecs as plugins.
+
+The promise is the names below, those of `temporal_payloads.plugin` for plugin authors, and those of
+`temporal_payloads.testing`. Everything else is private.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporal_payloads._build import build_data_converter, open_data_converter
+from temporal_payloads._errors import (
+    ConfigurationError,
+    PayloadsError,
+    PluginConflictError,
+    PluginLoadError,
+    Problem,
+    UnknownPluginError,
+)
+from temporal_payloads._settings import PayloadSettings
+
+if TYPE_CHECKING:
+    from temporal_payloads._sdk_plugin import PayloadsPlugin
+
+__all__ = [
+    "ConfigurationError",
+    "PayloadSettings",
+    "PayloadsError",
+    "PayloadsPlugin",
+    "PluginConflictError",
+    "PluginLoadError",
+    "Problem",
+    "UnknownPluginError",
+    "build_data_converter",
+    "open_data_converter",
+]
+
+
+def __getattr__(name: str) -> object:
+    # It needs the SDK's worker; a starter or a codec server does not.
+    if name == "PayloadsPlugin":
+        from temporal_payloads._sdk_plugin import PayloadsPlugin  # noqa: PLC0415  # the point of it
+
+        return PayloadsPlugin
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

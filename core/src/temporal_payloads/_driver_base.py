@@ -89,9 +89,7 @@ class ContentAddressedDriver(StorageDriver):
             key = self.key_for(context.target, sha256)
             items[key] = data
             claims.append(
-                StorageDriverClaim(
-                    claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": sha256}
-                )
+                StorageDriverClaim(claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": sha256})
             )
         await self.write(items)
         return claims

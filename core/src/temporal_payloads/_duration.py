@@ -15,7 +15,7 @@ _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNOR
 def parse_duration(value: object) -> object:
     """Turn `"30s"`, `"7d"`, `"30"` or a number of seconds into a timedelta; leave the rest to pydantic."""
     if isinstance(value, bool):
-        raise ValueError("is not a duration; write a number of seconds, or a number with a unit such as '30s'")
+        raise ValueError("is not a duration; write a number of seconds, or one with a unit such as '30s'")
     if isinstance(value, int | float):
         return timedelta(seconds=value)
     if not isinstance(value, str):
@@ -24,7 +24,7 @@ def parse_duration(value: object) -> object:
     unit = (match[2].lower() or "s") if match else ""
     if not match or unit not in _UNITS:
         raise ValueError(
-            f"is not a duration: {value[:40]!r}; write a number of seconds, or a number with one of the units "
+            f"is not a duration: {value[:40]!r}; write a number of seconds, or one with a unit: "
             f"{', '.join(_UNITS)}"
         )
     return timedelta(seconds=float(match[1]) * _UNITS[unit])

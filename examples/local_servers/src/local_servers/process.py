@@ -1,0 +1,132 @@
+"""One server process: start it, wait until it answers, stop it for certain."""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from local_servers import keeper
+
+# Below the ephemeral range of Linux and macOS: no outgoing connection takes one of these between our look
+# and the server's bind.
+_PORT_RANGE = range(15_000, 32_000)
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_LOG_TAIL_LINES = 30
+
+
+class ServerStartError(RuntimeError):
+    """A server ended or stayed silent while it was starting; the message carries the end of its log."""
+
+
+def free_ports(count: int) -> list[int]:
+    """`count` different TCP ports on which nothing listens at 127.0.0.1 right now."""
+    found: list[int] = []
+    for port in random.sample(_PORT_RANGE, k=len(_PORT_RANGE)):
+        if _is_free(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise ServerStartError(f"no {count} free ports between {_PORT_RANGE.start} and {_PORT_RANGE.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def run_server(
+    name: str,
+    command: Sequence[str | Path],
+    *,
+    log_file: Path,
+    is_ready: Callable[[], object],
+    grace: float = 5.0,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[None]:
+    """Run `command` for the length of the block.
+
+    Args:
+        name: What the error calls the server.
+        command: The program and its arguments.
+        log_file: Where the server's output goes.
+        is_ready: Asks the server over its own protocol; raises for as long as it is not up.
+        grace: Seconds between TERM and KILL at the end.
+        environment: Variables to add for the server.
+
+    Raises:
+        ServerStartError: The server ended, or was not ready within a minute.
+    """
+    with log_file.open("wb") as log:
+        # A session of its own: Ctrl-C in the terminal reaches the owner, which then stops its servers in order.
+        kept = subprocess.Popen(
+            [sys.executable, "-I", "-S", keeper.__file__, str(grace), *map(str, command)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+
+    def check() -> None:
+        if kept.poll() is not None:
+            raise ServerStartError(f"{name} ended with status {kept.returncode}.{_tail(log_file)}")
+        is_ready()
+
+    try:
+        wait_until(name, check, lambda: _tail(log_file))
+        yield
+    finally:
+        _stop(kept, grace)
+
+
+def wait_until(
+    name: str, check: Callable[[], object], describe_failure: Callable[[], str] = lambda: ""
+) -> None:
+    """Call `check` until it no longer raises.
+
+    Raises:
+        ServerStartError: It still raised after a minute; with what `describe_failure` says.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            check()
+        except ServerStartError:
+            raise
+        except Exception as error:  # each protocol's client has errors of its own; they all mean "not yet"
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    f"{name} did not answer within {_START_SECONDS:.0f} s ({error}).{describe_failure()}"
+                ) from error
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _stop(kept: subprocess.Popen[bytes], grace: float) -> None:
+    assert kept.stdin is not None
+    kept.stdin.close()
+    try:
+        kept.wait(grace + 5)
+    except subprocess.TimeoutExpired:
+        # The keeper itself hangs (stopped in a debugger, say): end the whole session.
+        os.killpg(kept.pid, signal.SIGKILL)
+        kept.wait()
+
+
+def _tail(log_file: Path) -> str:
+    lines = log_file.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return f" The end of {log_file}:\n" + "\n".join(lines)

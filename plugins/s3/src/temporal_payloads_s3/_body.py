@@ -1,0 +1,46 @@
+"""A slice of a payload as a request body, without a copy of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_CHUNK = 256 * 1024
+
+
+class PartBody:
+    """What botocore takes for a file (to sign it, and to send it again) and aiohttp for a stream of chunks.
+
+    Parts sent as `bytes` would be copies, and all parts under way together one more copy of the payload.
+    """
+
+    def __init__(self, data: bytes, start: int, size: int) -> None:
+        self._view = memoryview(data)[start : start + size]
+        self._position = 0
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to `size` bytes from the position on; all that is left if it is negative or None."""
+        end = len(self) if size is None or size < 0 else self._position + size
+        chunk = bytes(self._view[self._position : end])
+        self._position += len(chunk)
+        return chunk
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position; see `io.IOBase.seek`."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self)}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
+        for start in range(0, len(self), _CHUNK):
+            yield self._view[start : start + _CHUNK]

@@ -1,0 +1,61 @@
+"""The documentation tells the truth: its snippets are loaded and run, its reference is up to date."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from temporal_payloads import PayloadSettings, build_data_converter
+from temporalio.converter import DataConverter
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def snippets(language: str) -> list:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            line = text[: match.start()].count("\n") + 1
+            found.append(pytest.param(match[1], id=f"{page.name}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("snippet", snippets("toml"))
+def test_every_toml_snippet_is_a_configuration_that_builds(snippet, tmp_path):
+    file = tmp_path / "temporal-payloads.toml"
+    file.write_text(snippet)
+    profiles = tomllib.loads(snippet).get("profile", {})
+    for profile in (None, *profiles):
+        converter = build_data_converter(PayloadSettings.load(file, profile))
+        assert isinstance(converter, DataConverter)
+
+
+@pytest.mark.parametrize("snippet", snippets("env"))
+def test_every_environment_snippet_is_a_configuration_that_builds(snippet, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for line in snippet.splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        monkeypatch.setenv(name, value.strip("'\""))
+    assert build_data_converter() != DataConverter.default
+
+
+@pytest.mark.parametrize("snippet", snippets("python"))
+def test_every_python_snippet_compiles(snippet):
+    compile(snippet, "snippet", "exec", flags=0x2000)  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+def test_the_settings_reference_is_generated_from_the_models():
+    check = subprocess.run(
+        [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stderr
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

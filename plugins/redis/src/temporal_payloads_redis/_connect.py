@@ -98,6 +98,7 @@ def _origin(settings: RedisSettings, context: DriverContext) -> Origin:
             server=f"{settings.sentinel.service_name!r} of {hosts}",
             address_setting="sentinel.hosts",
             place=context.place,
+            tls=settings.uses_tls,
         )
     scheme = "rediss" if settings.uses_tls else "redis"
     database = "" if settings.cluster else f"/{settings.database_number}"
@@ -106,5 +107,6 @@ def _origin(settings: RedisSettings, context: DriverContext) -> Origin:
         server=f"{scheme}://{hosts}{database}",
         address_setting=address_setting,
         place=context.place,
+        tls=settings.uses_tls,
         cluster=bool(settings.cluster),
     )

@@ -34,6 +34,8 @@ class Origin:
     """The setting that holds the address."""
     place: str | None = None
     """Where the settings stand (`storage.drivers.redis`); None for a client that was made by hand."""
+    tls: bool = False
+    """Whether connections are encrypted."""
     cluster: bool = False
     """Whether the client speaks to a cluster."""
 
@@ -45,6 +47,13 @@ class Origin:
     def address(self) -> str:
         """The full name of the setting that holds the address."""
         return self.setting(self.address_setting)
+
+    @property
+    def other_tls(self) -> str:
+        """What to change if the server wants TLS and we don't, or the other way round."""
+        if self.address_setting == "url":
+            return f"begin {self.address} with {'redis' if self.tls else 'rediss'}://"
+        return f"set {self.setting('tls')} = {'false' if self.tls else 'true'}"
 
 
 @contextmanager
@@ -90,9 +99,9 @@ def _certificate(error: BaseException, origin: Origin) -> StorageError:
 def _tls(error: BaseException, origin: Origin) -> StorageError:
     assert isinstance(error, ssl.SSLError)
     return StorageMisconfiguredError(
-        f"TLS with the Redis server {origin.server} failed: {error.reason or _text(error)}. Check "
-        f"{origin.setting('tls')} (or rediss:// in the URL) if the server does not speak TLS, and "
-        f"{origin.setting('cert_file')} and {origin.setting('key_file')} if it asks for a client certificate"
+        f"TLS with the Redis server {origin.server} failed: {error.reason or _text(error)}. If the server "
+        f"does not speak TLS, {origin.other_tls}; if it asks for a client certificate, set "
+        f"{origin.setting('cert_file')} and {origin.setting('key_file')}"
     )
 
 
@@ -176,19 +185,23 @@ def _pool(_: BaseException, origin: Origin) -> StorageError:
 
 
 def _timeout(error: BaseException, origin: Origin) -> StorageError:
+    # A server without TLS waits for the rest of a command, and we for its certificate.
+    hint = f". If the server does not speak TLS, {origin.other_tls}" if origin.tls else ""
     return StorageUnavailableError(
         f"The Redis server {origin.server} did not answer in time: {_text(error)}. Check {origin.address}, "
         f"the network and the server's load; the limits are {origin.setting('connect_timeout')} and "
-        f"{origin.setting('timeout')}"
+        f"{origin.setting('timeout')}{hint}"
     )
 
 
 def _connection(error: BaseException, origin: Origin) -> StorageError:
     text = _text(error)
-    hint = f"Check {origin.address} and that the server is running"
-    if "closed by server" in text:
-        hint += f"; if it expects TLS, set {origin.setting('tls')} = true, or rediss:// in the URL"
-    return StorageUnavailableError(f"The Redis server {origin.server} can't be reached: {text}. {hint}")
+    hung_up = "closed by server" in text or "reset by peer" in text
+    hint = f". If the server expects TLS, {origin.other_tls}" if hung_up and not origin.tls else ""
+    return StorageUnavailableError(
+        f"The Redis server {origin.server} can't be reached: {text}. Check {origin.address} and that the server "
+        f"is running{hint}"
+    )
 
 
 def _not_redis(_: BaseException, origin: Origin) -> StorageError:

@@ -49,6 +49,12 @@ def split_host(text: str, default_port: int) -> tuple[str, int]:
     raise ValueError("must hold hosts as 'host', 'host:port' or '[ipv6]:port'")
 
 
+def _positive(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than 0 seconds")
+    return duration
+
+
 def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         split_host(host, DEFAULT_PORT)
@@ -57,7 +63,7 @@ def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words), AfterValidator(_hosts)]
 """Hosts as `host` or `host:port`: a list, or in a variable `a:6379,b:6379`."""
-PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
 class _Table(BaseModel):

@@ -1,0 +1,150 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporal_payloads.plugin import ClaimRejectedError
+from temporal_payloads_redis._keys import full_prefix, read_key, write_key
+from temporal_payloads_redis._plugin import temporal_payloads_driver
+from temporal_payloads_redis._settings import RedisSettings
+from temporalio.converter import StorageDriverActivityInfo, StorageDriverClaim, StorageDriverWorkflowInfo
+
+VECTORS = json.loads(
+    (Path(__file__).parents[3] / "tests" / "vectors" / "storage_claims.json").read_text(encoding="utf-8")
+)
+PREFIX = full_prefix("temporalio:payloads")
+SHA256 = hashlib.sha256(b"x").hexdigest()
+CONFINE = temporal_payloads_driver().confine
+SETTINGS = RedisSettings(host="127.0.0.1")
+
+maybe_text = st.none() | st.text(max_size=30)
+targets = (
+    st.none()
+    | st.builds(
+        StorageDriverWorkflowInfo,
+        namespace=st.text(max_size=30),
+        id=maybe_text,
+        run_id=maybe_text,
+        type=maybe_text,
+    )
+    | st.builds(
+        StorageDriverActivityInfo,
+        namespace=st.text(max_size=30),
+        id=maybe_text,
+        run_id=maybe_text,
+        type=maybe_text,
+    )
+)
+
+
+def target_of(described):
+    if described is None:
+        return None
+    kinds = {"workflow": StorageDriverWorkflowInfo, "activity": StorageDriverActivityInfo}
+    fields = dict(described)
+    return kinds[fields.pop("kind")](**fields)
+
+
+def claim(key=f"{PREFIX}v0:d:sha256:{SHA256}", **changes):
+    data = {"key": key, "hash_algorithm": "sha256", "hash_value": SHA256, **changes}
+    return StorageDriverClaim(claim_data={name: value for name, value in data.items() if value is not None})
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: json.dumps(case["target"])[:60])
+def test_keys_are_those_of_the_sample(case):
+    expected = case["redis_claim"]
+    assert write_key(PREFIX, target_of(case["target"]), expected["hash_value"]) == expected["key"]
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: json.dumps(case["target"])[:60])
+def test_claims_of_the_sample_are_inside_the_default_settings(case):
+    confined = CONFINE(SETTINGS, StorageDriverClaim(claim_data=case["redis_claim"]))
+    assert dict(confined.claim.claim_data) == case["redis_claim"]
+    assert confined.sha256 == case["redis_claim"]["hash_value"]
+    assert confined.namespace == ((case["target"] or {}).get("namespace") or None)
+
+
+@given(target=targets, key_prefix=st.sampled_from(["temporalio:payloads", "p", "p:::", "", "a b:{c}"]))
+def test_every_key_that_is_written_is_inside_and_names_its_namespace(target, key_prefix):
+    settings = RedisSettings(host="127.0.0.1", key_prefix=key_prefix)
+    key = write_key(full_prefix(key_prefix), target, SHA256)
+    confined = CONFINE(settings, claim(key))
+    assert confined.namespace == ((target.namespace or None) if target else None)
+
+
+@given(target=targets, data=st.data())
+def test_a_changed_key_is_rejected_or_is_the_only_spelling_of_another_payload(target, data):
+    key = write_key(PREFIX, target, SHA256)
+    start = data.draw(st.integers(0, len(key)))
+    end = data.draw(st.integers(start, min(len(key), start + 3)))
+    changed = key[:start] + data.draw(st.text("abv0nsdwtiar:%25F{}*\n\0/.", max_size=4)) + key[end:]
+    found = read_key(PREFIX, changed)
+    if found is not None:
+        assert changed.startswith(PREFIX)
+        # Nothing but what write_key writes for the namespace that the key is said to belong to.
+        namespace_part = (
+            "" if found.namespace is None else write_key("", _only(found.namespace), "").split(":wt:")[0]
+        )
+        assert changed.startswith(PREFIX + (namespace_part or "v0"))
+        assert changed.endswith(f":d:sha256:{found.sha256}")
+
+
+def _only(namespace):
+    return StorageDriverWorkflowInfo(namespace=namespace)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        SHA256,
+        f"other:v0:d:sha256:{SHA256}",
+        f"temporalio:payloadsv0:d:sha256:{SHA256}",
+        f"{PREFIX}v1:d:sha256:{SHA256}",
+        f"{PREFIX}v0:d:sha256:{SHA256.upper()}",
+        f"{PREFIX}v0:d:sha256:{SHA256[:-1]}",
+        f"{PREFIX}v0:d:sha256:{SHA256}\n",
+        f"{PREFIX}v0:d:md5:{SHA256}",
+        f"{PREFIX}v0:ns:n:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns::wt:T:wi:w:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:n:wt:T:ai:w:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:n:wt:T:wi:w:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:n:wt:T:wi:a/b:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:n:wt:T:wi:a%2fb:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:%6E:wt:T:wi:w:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:%FF:wt:T:wi:w:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:n:wt:T:wi:w:ri:r:d:sha256:{SHA256}:d:sha256:{SHA256}",
+    ],
+)
+def test_a_key_that_the_driver_does_not_write_is_rejected(key):
+    with pytest.raises(ClaimRejectedError, match="none that this driver writes"):
+        CONFINE(SETTINGS, claim(key))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hash_value": None},
+        {"hash_value": ""},
+        {"hash_value": "0" * 64},
+        {"hash_value": SHA256.upper()},
+        {"hash_algorithm": None},
+        {"hash_algorithm": "md5"},
+    ],
+)
+def test_a_claim_without_the_hash_that_stands_in_its_key_is_rejected(changes):
+    with pytest.raises(ClaimRejectedError, match="hash_algorithm=sha256"):
+        CONFINE(SETTINGS, claim(**changes))
+
+
+def test_only_what_a_claim_consists_of_reaches_the_driver():
+    confined = CONFINE(SETTINGS, claim(bucket="elsewhere"))
+    assert set(confined.claim.claim_data) == {"key", "hash_algorithm", "hash_value"}
+
+
+def test_a_claim_of_another_prefix_is_outside():
+    settings = RedisSettings(host="127.0.0.1", key_prefix="temporalio:other")
+    with pytest.raises(ClaimRejectedError, match="temporalio:other:"):
+        CONFINE(settings, claim())

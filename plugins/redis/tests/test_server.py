@@ -1,0 +1,452 @@
+"""The driver on a real server."""
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+from temporal_payloads.plugin import (
+    ClaimRejectedError,
+    PayloadNotFoundError,
+    StorageMisconfiguredError,
+    StoragePermissionError,
+    StorageUnavailableError,
+)
+from temporal_payloads_redis import RedisStorageDriver, new_redis_asyncio_client
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import StorageDriverClaim
+
+pytestmark = pytest.mark.server
+
+SCOPE = "temporalio:payloads:v0:ns:default:wt:Order:wi:order%2F1:ri:run-1:d:sha256:"
+"""What the sample's keys begin with for the target of `store_context`."""
+
+
+async def test_payloads_are_stored_and_retrieved(
+    server, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = [*make_payloads(100), *make_payloads(3, size=3_000_000), Payload()]
+    async with open_driver(url=server.url) as driver:
+        await driver.check()
+        claims = await driver.store(store_context, payloads)
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+        assert await driver.retrieve(retrieve_context, claims[::-1]) == payloads[::-1]
+
+
+async def test_a_peer_on_the_sample_reads_what_we_write(server, open_driver, store_context, make_payloads):
+    (payload,) = make_payloads(1)
+    async with open_driver(url=server.url) as driver:
+        (claim,) = await driver.store(store_context, [payload])
+    data = payload.SerializeToString()
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert dict(claim.claim_data) == {"key": SCOPE + sha256, "hash_algorithm": "sha256", "hash_value": sha256}
+    assert server.command("GET", SCOPE + sha256) == data
+
+
+async def test_we_read_what_a_peer_on_the_sample_writes(
+    server, open_driver, plugin, retrieve_context, make_payloads
+):
+    (payload,) = make_payloads(1)
+    data = payload.SerializeToString()
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert server.command("SET", SCOPE + sha256, data, "NX")
+    claim = StorageDriverClaim(
+        claim_data={"key": SCOPE + sha256, "hash_algorithm": "sha256", "hash_value": sha256}
+    )
+    async with open_driver(url=server.url) as driver:
+        assert await driver.retrieve(retrieve_context, [claim]) == [payload]
+
+
+async def test_neither_side_writes_what_the_other_has_written(
+    server, open_driver, store_context, make_payloads
+):
+    (payload,) = make_payloads(1)
+    data = payload.SerializeToString()
+    key = SCOPE + hashlib.sha256(data).hexdigest()
+    server.command("SET", key, data, "NX", "PX", 5_000_000)
+    async with open_driver(url=server.url, ttl="30d") as driver:
+        await driver.store(store_context, [payload])
+    assert server.command("PTTL", key) <= 5_000_000
+    assert server.command("SET", key, data, "NX") is None
+
+
+@pytest.mark.parametrize("pool_size", [1, 4])
+async def test_5000_payloads_in_one_call_stay_within_the_pool(
+    server, open_driver, store_context, retrieve_context, make_payloads, pool_size
+):
+    payloads = make_payloads(5000)
+    before = connections_received(server)
+    async with open_driver(url=server.url, pool_size=pool_size) as driver:
+        claims = await driver.store(store_context, payloads)
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+    assert connections_received(server) - before <= pool_size + 1  # one is our own question
+
+
+def connections_received(server):
+    return server.command("INFO", "stats")["total_connections_received"]
+
+
+async def test_many_calls_at_once_stay_within_the_pool(
+    server, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(200, size=10_000)
+    async with open_driver(url=server.url, pool_size=2) as driver:
+        claims = await asyncio.gather(*[driver.store(store_context, [payload]) for payload in payloads])
+        found = await asyncio.gather(*[driver.retrieve(retrieve_context, claim) for claim in claims])
+    assert [payload for (payload,) in found] == payloads
+
+
+async def test_a_client_made_by_hand_is_used_within_its_pool(
+    server, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(2000, size=3000)
+    async with Redis(port=server.port, max_connections=2) as client:
+        driver = RedisStorageDriver(new_redis_asyncio_client(client))
+        await driver.check()
+        claims = await driver.store(store_context, payloads)
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
+async def test_a_missing_payload_is_told_by_its_key(
+    server, open_driver, store_context, retrieve_context, make_payloads
+):
+    async with open_driver(url=server.url) as driver:
+        claims = await driver.store(store_context, make_payloads(30))
+        server.command("DEL", claims[20].claim_data["key"])
+        with pytest.raises(PayloadNotFoundError, match=claims[20].claim_data["key"]):
+            await driver.retrieve(retrieve_context, claims)
+
+
+async def test_a_claim_without_hash_is_rejected(
+    server, open_driver, store_context, retrieve_context, make_payloads
+):
+    async with open_driver(url=server.url) as driver:
+        (claim,) = await driver.store(store_context, make_payloads(1))
+        with pytest.raises(ClaimRejectedError):
+            await driver.retrieve(
+                retrieve_context, [StorageDriverClaim(claim_data={"key": claim.claim_data["key"]})]
+            )
+
+
+async def test_a_database_of_the_url_is_used(server, open_driver, store_context, make_payloads):
+    async with open_driver(url=f"redis://127.0.0.1:{server.port}/3") as driver:
+        await driver.store(store_context, make_payloads(5))
+    assert server.command("INFO", "keyspace")["db3"]["keys"] == 5
+
+
+# Expiry
+
+
+async def test_without_a_ttl_payloads_never_expire(server, open_driver, store_context, make_payloads):
+    async with open_driver(url=server.url) as driver:
+        (claim,) = await driver.store(store_context, make_payloads(1))
+    assert server.command("PTTL", claim.claim_data["key"]) == -1
+
+
+async def test_a_ttl_is_exact_to_the_millisecond(server, open_driver, store_context, make_payloads):
+    async with open_driver(url=server.url, ttl=1000.0001) as driver:
+        (claim,) = await driver.store(store_context, make_payloads(1))
+    assert 900_000 < server.command("PTTL", claim.claim_data["key"]) <= 1_000_001
+    expires = server.command("PEXPIRETIME", claim.claim_data["key"])
+    seconds, microseconds = server.command("TIME")
+    assert expires <= seconds * 1000 + microseconds // 1000 + 1_000_001
+
+
+async def test_an_expired_payload_is_gone_and_can_be_stored_again(
+    server, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(1)
+    async with open_driver(url=server.url, ttl="1ms") as driver:
+        claims = await driver.store(store_context, payloads)
+        while server.command("EXISTS", claims[0].claim_data["key"]):
+            await asyncio.sleep(0.001)
+        with pytest.raises(PayloadNotFoundError):
+            await driver.retrieve(retrieve_context, claims)
+    async with open_driver(url=server.url, ttl="1h") as driver:
+        await driver.store(store_context, payloads)
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
+@pytest.mark.parametrize(
+    ("refresh_ttl", "ttl_before", "ttl_now", "expected"),
+    [
+        (False, "1h", "2h", "1h"),  # as in the sample, a duplicate store does not extend the expiry
+        (True, "1h", "2h", "2h"),
+        (True, "2h", "1h", "2h"),  # never shorter
+        (True, None, "1h", None),  # what never expires goes on to never expire
+    ],
+)
+async def test_what_storing_equal_bytes_again_does_to_their_expiry(
+    server, open_driver, store_context, make_payloads, refresh_ttl, ttl_before, ttl_now, expected
+):
+    payloads = make_payloads(3)
+    async with open_driver(url=server.url, ttl=ttl_before) as driver:
+        claims = await driver.store(store_context, payloads)
+    async with open_driver(url=server.url, ttl=ttl_now, refresh_ttl=refresh_ttl) as driver:
+        assert await driver.store(store_context, payloads) == claims
+    hours = {"1h": 3_600_000, "2h": 7_200_000}
+    for claim in claims:
+        left = server.command("PTTL", claim.claim_data["key"])
+        assert left == -1 if expected is None else hours[expected] - 60_000 < left <= hours[expected]
+
+
+async def test_one_client_method_extends_one_key(server):
+    async with Redis(port=server.port) as redis_client:
+        client = new_redis_asyncio_client(redis_client)
+        assert not await client.extend_ttl(key="k", ttl=timedelta(hours=1))
+        assert await client.set_if_absent(key="k", data=b"x", ttl=timedelta(minutes=1))
+        assert not await client.set_if_absent(key="k", data=b"y")
+        assert await client.extend_ttl(key="k", ttl=timedelta(hours=1))
+        assert await client.extend_ttl(key="k", ttl=timedelta(minutes=1))
+        assert server.command("PTTL", "k") > 3_000_000
+        assert await client.get(key="k") == b"x"
+        assert await client.get(key="l") is None
+
+
+def sets_executed(server):
+    return server.command("INFO", "commandstats").get("cmdstat_set", {"calls": 0})["calls"]
+
+
+@asynccontextmanager
+async def relay_that_waits_before_pexpire(server, then):
+    """A relay in front of the server: when the first SET has been executed, it calls `then`, once."""
+    waited = False
+
+    async def relay(reader, writer):
+        nonlocal waited
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def back():
+            while data := await upstream_reader.read(65536):
+                writer.write(data)
+            writer.close()
+
+        returning = asyncio.create_task(back())
+        while data := await reader.read(65536):
+            head, mark, tail = data.partition(b"*4\r\n$7\r\nPEXPIRE")
+            if mark and not waited:
+                waited = True
+                before = sets_executed(server)
+                upstream_writer.write(head)
+                while sets_executed(server) == before:
+                    await asyncio.sleep(0.001)
+                then()
+                upstream_writer.write(mark + tail)
+            else:
+                upstream_writer.write(data)
+        upstream_writer.close()
+        await returning
+
+    listener = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with listener:
+        yield listener.sockets[0].getsockname()[1]
+
+
+async def test_a_payload_that_expires_between_store_and_refresh_is_written_again(
+    server, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(1)
+    async with open_driver(url=server.url, ttl="1h") as driver:
+        claims = await driver.store(store_context, payloads)
+    deleted = []
+
+    def expire():
+        deleted.append(server.command("DEL", claims[0].claim_data["key"]))
+
+    async with (
+        relay_that_waits_before_pexpire(server, expire) as port,
+        open_driver(url=f"redis://127.0.0.1:{port}", ttl="1h", refresh_ttl=True) as driver,
+    ):
+        assert await driver.store(store_context, payloads) == claims
+    assert deleted == [1]
+    async with open_driver(url=server.url) as driver:
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+    assert server.command("PTTL", claims[0].claim_data["key"]) > 3_000_000
+
+
+# When something is wrong with the server
+
+
+async def test_a_server_that_is_down_is_told_with_the_setting(
+    open_driver, store_context, make_payloads, free
+):
+    async with open_driver(url=f"redis://:s3cr3t@127.0.0.1:{free}/0") as driver:
+        for action in (driver.check(), driver.store(store_context, make_payloads(1))):
+            with pytest.raises(StorageUnavailableError) as caught:
+                await action
+            told = str(caught.value)
+            assert f"redis://127.0.0.1:{free}/0" in told
+            assert "storage.drivers.redis.url" in told
+            assert "s3cr3t" not in told
+
+
+@pytest.fixture
+def free(start_server):
+    server = start_server()
+    server.stop()
+    return server.port
+
+
+async def test_a_host_that_does_not_exist_is_told_with_the_setting(open_driver):
+    async with open_driver(host="no-such-host.invalid") as driver:
+        with pytest.raises(StorageUnavailableError, match=r"storage\.drivers\.redis\.host"):
+            await driver.check()
+
+
+async def test_a_driver_recovers_when_its_server_does(
+    start_server, open_driver, store_context, retrieve_context, make_payloads
+):
+    server = start_server()
+    payloads = make_payloads(3)
+    async with open_driver(url=server.url) as driver:
+        await driver.store(store_context, payloads)
+        server.stop()
+        with pytest.raises(StorageUnavailableError, match=r"storage\.drivers\.redis\.url"):
+            await driver.store(store_context, payloads)
+        server.start()
+        claims = await driver.store(store_context, payloads)
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
+async def test_a_server_that_does_not_answer_ends_in_a_timeout(open_driver):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with open_driver(host="127.0.0.1", port=port, timeout="50ms", retries=0) as driver:
+            with pytest.raises(StorageUnavailableError, match=r"in time.*storage\.drivers\.redis\.timeout"):
+                await driver.check()
+
+
+async def test_something_else_than_redis_is_told(open_driver):
+    async def web(reader, writer):
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(web, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with open_driver(host="127.0.0.1", port=port) as driver:
+            with pytest.raises(StorageMisconfiguredError, match="does not answer as a Redis server"):
+                await driver.check()
+
+
+async def test_a_replica_is_refused_where_writes_must_go(
+    start_server, server, open_driver, store_context, make_payloads
+):
+    replica = start_server("--replicaof", f"127.0.0.1 {server.port}")
+    async with open_driver(url=replica.url) as driver:
+        with pytest.raises(StorageMisconfiguredError, match=r"read-only replica.*redis\.url"):
+            await driver.check()
+        with pytest.raises(StorageMisconfiguredError, match="read-only replica"):
+            await driver.store(store_context, make_payloads(1))
+
+
+async def test_a_full_server_says_so_and_still_serves_what_it_has(
+    start_server, open_driver, store_context, retrieve_context, make_payloads
+):
+    server = start_server("--maxmemory-policy", "noeviction")
+    payloads = make_payloads(1)
+    async with open_driver(url=server.url) as driver:
+        claims = await driver.store(store_context, payloads)
+        server.command("CONFIG", "SET", "maxmemory", "1mb")
+        with pytest.raises(StorageUnavailableError, match="out of memory"):
+            await driver.store(store_context, make_payloads(10, size=1_000_000))
+        await driver.check()
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
+async def test_a_database_that_does_not_exist_is_told(server, open_driver):
+    async with open_driver(host="127.0.0.1", port=server.port, database=99) as driver:
+        with pytest.raises(StorageMisconfiguredError, match="DB index is out of range"):
+            await driver.check()
+
+
+async def test_keys_of_another_kind_below_the_prefix_are_told(server):
+    server.command("LPUSH", "k", "x")
+    async with Redis(port=server.port) as redis_client:
+        client = new_redis_asyncio_client(redis_client)
+        with pytest.raises(StorageMisconfiguredError, match="key_prefix to a prefix of its own"):
+            await client.get(key="k")
+
+
+# Logging in
+
+
+@pytest.fixture(scope="session")
+def guarded(start_server):
+    """A server with a default password, a user who may do all that is needed, and some who may not."""
+    server = start_server()
+    rules = {
+        "payloads": ["+get", "+mget", "+set", "+ping", "~temporalio:payloads:*", "resetchannels"],
+        "refresher": ["+get", "+mget", "+set", "+ping", "+pexpire", "+pttl", "~temporalio:payloads:*"],
+        "reader": ["+get", "+mget", "+ping", "~temporalio:payloads:*"],
+        "stranger": ["+@all", "~elsewhere:*"],
+    }
+    for user, rule in rules.items():
+        server.command("ACL", "SETUSER", user, "on", f">{user}-s3cr3t", *rule)
+    server.command("CONFIG", "SET", "requirepass", "default-s3cr3t")
+    return server
+
+
+def login(server, user):
+    return {"host": "127.0.0.1", "port": server.port, "username": user, "password": f"{user}-s3cr3t"}
+
+
+async def test_a_user_with_just_the_documented_permissions_can_do_everything(
+    guarded, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(20)
+    for user, options in (("payloads", {"ttl": "1h"}), ("refresher", {"ttl": "1h", "refresh_ttl": True})):
+        async with open_driver(**login(guarded, user), **options) as driver:
+            await driver.check()
+            claims = await driver.store(store_context, payloads)
+            assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
+async def test_the_default_user_needs_the_password_alone(guarded, open_driver):
+    async with open_driver(url=f"redis://:default-s3cr3t@127.0.0.1:{guarded.port}") as driver:
+        await driver.check()
+
+
+async def test_a_user_who_may_only_read_can_read(
+    guarded, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(2)
+    async with open_driver(**login(guarded, "payloads")) as driver:
+        claims = await driver.store(store_context, payloads)
+    async with open_driver(**login(guarded, "reader")) as driver:
+        await driver.check()
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+        with pytest.raises(StoragePermissionError, match=r"'set'.*storage\.drivers\.redis\.username"):
+            await driver.store(store_context, payloads)
+
+
+async def test_a_user_without_our_keys_is_refused(guarded, open_driver):
+    async with open_driver(**login(guarded, "stranger")) as driver:
+        with pytest.raises(StoragePermissionError, match=r"key.*~\{key_prefix\}:\*"):
+            await driver.check()
+
+
+@pytest.mark.parametrize("given", [{}, {"password": "wrong-s3cr3t"}, {"username": "u", "password": "s3cr3t"}])
+async def test_a_refused_login_names_the_settings_and_no_password(guarded, open_driver, given):
+    async with open_driver(host="127.0.0.1", port=guarded.port, **given) as driver:
+        with pytest.raises(StoragePermissionError) as caught:
+            await driver.check()
+    told = str(caught.value)
+    assert "storage.drivers.redis.username and storage.drivers.redis.password" in told
+    assert "s3cr3t" not in told
+    assert caught.value.__cause__ is None
+
+
+async def test_a_password_where_none_is_asked_for_is_a_refused_login(server, open_driver):
+    async with open_driver(host="127.0.0.1", port=server.port, password="s3cr3t") as driver:
+        with pytest.raises(StoragePermissionError, match="without any password configured"):
+            await driver.check()

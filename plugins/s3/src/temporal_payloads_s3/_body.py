@@ -1,4 +1,4 @@
-"""A slice of a payload as a request body, without a copy of it."""
+"""A payload, or a part of one, as a request body, without a copy of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 _CHUNK = 256 * 1024
 
 
-class PartBody:
+class Body:
     """What botocore takes for a file (to sign it, and to send it again) and aiohttp for a stream of chunks.
 
-    Parts sent as `bytes` would be copies, and all parts under way together one more copy of the payload.
+    Parts sent as `bytes` would be copies, and those under way together one more copy of the payload. A file
+    proper is read by aiohttp in a thread, 64 KiB at a time.
     """
 
-    def __init__(self, data: bytes, start: int, size: int) -> None:
-        self._view = memoryview(data)[start : start + size]
+    def __init__(self, data: bytes, start: int = 0, size: int | None = None) -> None:
+        self._view = memoryview(data)[start : None if size is None else start + size]
         self._position = 0
 
     def __len__(self) -> int:

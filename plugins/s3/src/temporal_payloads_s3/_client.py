@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from temporalio.contrib.aws.s3driver import S3StorageDriverClient
 
+from temporal_payloads_s3._body import Body
 from temporal_payloads_s3._download import get_in_ranges
 from temporal_payloads_s3._errors import S3Errors, hides_missing, status_of
 from temporal_payloads_s3._location import Location
@@ -50,7 +51,7 @@ class ConditionalS3Client(S3StorageDriverClient):
         """Whether the store is believed to write conditionally. The first 501 says that it does not."""
         self._expect_duplicate = False
         """Whether the last large payload was in the store already: then the next one is asked for first."""
-        client.meta.events.register("before-send.s3.UploadPart", _send_at_once)
+        client.meta.events.register("before-send.s3", _send_at_once)
 
     def describe(self) -> Mapping[str, str]:
         """Return what the SDK's driver adds to its error messages: the client's region."""
@@ -151,9 +152,10 @@ class ConditionalS3Client(S3StorageDriverClient):
                 arguments=self._put_arguments,
             )
             return
+        body: Any = Body(data)
         arguments: dict[str, Any] = {**condition, **self._put_arguments}
         response = await self._client.put_object(
-            Bucket=location.bucket, Key=location.key, Body=data, **arguments
+            Bucket=location.bucket, Key=location.key, Body=body, **arguments
         )
         if not response.get("ETag"):
             raise self._errors.not_s3("PutObject", location)
@@ -171,6 +173,6 @@ class ConditionalS3Client(S3StorageDriverClient):
 
 
 def _send_at_once(request: Any, **_event: Any) -> None:
-    # botocore has every body that is not `bytes` wait for "100 Continue". That is one more round trip, and
-    # aiohttp waits forever if a proxy swallows the answer.
+    # botocore has every body wait for "100 Continue". That is one more round trip, and aiohttp waits forever
+    # if a proxy swallows the answer.
     request.headers.pop("Expect", None)

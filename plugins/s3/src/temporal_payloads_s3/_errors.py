@@ -232,7 +232,7 @@ def _code_of(error: ClientError) -> str:
 
 
 def _message_of(error: ClientError) -> str:
-    return error.response["Error"].get("Message") or ""
+    return (error.response["Error"].get("Message") or "").rstrip(".")
 
 
 def _right_region(error: ClientError) -> str:
@@ -244,4 +244,5 @@ def _right_region(error: ClientError) -> str:
 def _reason(error: Exception) -> str:
     # botocore's own sentence repeats the URL; the error that it wraps says why.
     inner = getattr(error, "kwargs", {}).get("error") or error
+    inner = getattr(inner, "os_error", inner)
     return str(inner).partition("\n")[0] or type(inner).__name__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from temporal_payloads.plugin import gather_bounded
 
-from temporal_payloads_s3._body import PartBody
+from temporal_payloads_s3._body import Body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ async def put_in_parts(
 
     async def send(start: int) -> CompletedPartTypeDef:
         number = start // part_size + 1
-        body: Any = PartBody(data, start, part_size)
+        body: Any = Body(data, start, part_size)
         sent: Any = await client.upload_part(
             Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body
         )

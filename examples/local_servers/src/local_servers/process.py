@@ -70,8 +70,8 @@ def run_server(
         ServerStartError: The server ended, or was not ready within a minute.
     """
     with log_file.open("wb") as log:
-        # A session of its own: Ctrl-C in the terminal reaches the owner, which then stops its servers in order.
-        kept = subprocess.Popen(
+        # A session of its own: Ctrl-C in the terminal reaches the owner, which then stops its servers.
+        kept = subprocess.Popen(  # noqa: S603 - one of our own commands
             [sys.executable, "-I", "-S", keeper.__file__, str(grace), *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=log,

@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -55,8 +56,8 @@ def start_redis(
     Args:
         directory: For logs and certificates; made if it is not there.
         password: Asked of the default user.
-        tls: Speak TLS only, with a certificate for `localhost` and 127.0.0.1 from a CA made for the occasion.
-            `cert_file` and `key_file` are a client certificate of the same CA; the server does not ask for one.
+        tls: Speak TLS, with a certificate for `localhost` and 127.0.0.1 from a CA made for the occasion.
+            `cert_file` and `key_file` are a client certificate of that CA; the server does not ask for one.
         cluster: Three masters that share the slots; the result is the first of them. Not together with `tls`.
 
     Raises:
@@ -79,12 +80,11 @@ def _start_node(directory: Path, name: str, password: str | None, *options: str)
     port = free_ports(1)[0]
     data = directory / name
     data.mkdir(exist_ok=True)
-    command = [find_redis(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--save", ""]
+    command = [str(find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
+    command += ["--save", "", "--appendonly", "no", *options]
     command += ["--requirepass", password] if password else []
     server = RedisServer("127.0.0.1", port, password)
-    with run_server(
-        "Redis", [*command, *options], log_file=directory / f"{name}.log", is_ready=server.check, grace=1.0
-    ):
+    with run_server("Redis", command, log_file=directory / f"{name}.log", is_ready=server.check, grace=1.0):
         yield server
 
 
@@ -101,12 +101,13 @@ def _start_cluster(stack: contextlib.ExitStack, directory: Path, password: str |
             client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
             client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
             introducer.execute_command("CLUSTER MEET", node.host, node.port, bus_port)
-    wait_until("The Redis cluster", lambda: [_check_cluster(node) for node, _ in nodes])
+    for node, _ in nodes:
+        wait_until("The Redis cluster", partial(_check_cluster, node))
     return first
 
 
 def _check_cluster(node: RedisServer) -> None:
-    """Raise unless this node knows of all the others and an owner for every slot."""
+    """Raise unless this node knows an owner for every slot, and that there are three owners."""
     with node.client() as client:
         info = client.execute_command("CLUSTER INFO")
     if info["cluster_state"] != "ok" or info["cluster_size"] != str(_MASTERS):

@@ -25,32 +25,34 @@ class S3Server:
 
     def create_bucket(self, name: str) -> None:
         """Create a bucket; one of that name that exists already is kept."""
-        with self._client() as client, contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        with open_client(self) as client, contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
             client.create_bucket(Bucket=name)
 
     def check(self) -> None:
         """Raise unless the server stores and deletes an object."""
         bucket = "readiness-check"
         self.create_bucket(bucket)
-        with self._client() as client:
+        with open_client(self) as client:
             client.put_object(Bucket=bucket, Key="probe", Body=b"ready?")
             client.delete_object(Bucket=bucket, Key="probe")
             client.delete_bucket(Bucket=bucket)
 
-    @contextlib.contextmanager
-    def _client(self) -> Iterator[Any]:
-        client = botocore.session.get_session().create_client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            config=Config(
-                connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
-            ),
-        )
-        with contextlib.closing(client):
-            yield client
+
+@contextlib.contextmanager
+def open_client(server: S3Server) -> Iterator[Any]:
+    """A blocking botocore client of the server, to prepare it or to look into it from a test."""
+    client = botocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        region_name=server.region,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        config=Config(
+            connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
+        ),
+    )
+    with contextlib.closing(client):
+        yield client
 
 
 @contextlib.contextmanager
@@ -70,7 +72,7 @@ def start_s3(directory: Path) -> Iterator[S3Server]:
     server = S3Server(endpoint_url=f"http://127.0.0.1:{gateway}")
     data = directory / "seaweedfs"
     data.mkdir(parents=True, exist_ok=True)
-    command = [
+    command: list[str | Path] = [
         weed,
         "server",
         f"-dir={data}",

@@ -6,6 +6,11 @@ The plugin author's guide is `docs/plugins.md`; the conformance kit is `temporal
 from pydantic import ByteSize
 
 from temporal_payloads._codec_base import PerPayloadCodec
+from temporal_payloads._compression_base import (
+    DEFAULT_MAX_DECODED_SIZE,
+    CompressionCodec,
+    CompressionSettings,
+)
 from temporal_payloads._contract import (
     CodecPlugin,
     ConfinedClaim,
@@ -32,10 +37,13 @@ from temporal_payloads._storage_errors import (
 )
 
 __all__ = [
+    "DEFAULT_MAX_DECODED_SIZE",
     "DEFAULT_MAX_PAYLOAD_SIZE",
     "ByteSize",
     "ClaimRejectedError",
     "CodecPlugin",
+    "CompressionCodec",
+    "CompressionSettings",
     "ConfinedClaim",
     "ContentAddressedDriver",
     "DriverContext",

@@ -1,0 +1,44 @@
+"""A client and a worker with one store, as most of these tests need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from support.activities import ALL as ALL_ACTIVITIES
+from support.activities import Gate
+from support.workers import connect, running_worker
+from temporal_payloads import build_data_converter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from local_servers import TemporalServer
+    from support.events import StorageEvents
+    from support.stores import Store
+    from temporalio.client import Client
+
+
+@dataclass(frozen=True)
+class App:
+    """An application with a worker, of which both sides are configured alike."""
+
+    client: Client
+    task_queue: str
+    store: Store
+    gate: Gate
+    events: StorageEvents
+
+
+@pytest.fixture
+async def app(
+    temporal_server: TemporalServer, store: Store, storage_events: StorageEvents
+) -> AsyncIterator[App]:
+    """A running worker and a client with gzip, encoded failures and each store in turn."""
+    converter = build_data_converter(store.settings(), registry=storage_events.registry)
+    client = await connect(temporal_server, converter)
+    gate = Gate()
+    activities = [*ALL_ACTIVITIES, gate.beat_and_resume, gate.complete_elsewhere]
+    async with running_worker(client, activities=activities) as task_queue:
+        yield App(client, task_queue, store, gate, storage_events)

@@ -1,0 +1,56 @@
+"""Activities through which values of every size pass."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+
+@activity.defn
+async def echo(value: str) -> str:
+    """Return the value."""
+    return value
+
+
+@activity.defn
+async def grow(value: str, size: int) -> str:
+    """Return the value followed by as much as there is to make `size` characters."""
+    return value.ljust(size, "=")
+
+
+@activity.defn
+async def fail_with_details(message: str, details: str) -> None:
+    """Fail for good, with details."""
+    raise ApplicationError(message, details, type="Refused", non_retryable=True)
+
+
+class Gate:
+    """Holds an activity up until the test has looked at the server."""
+
+    def __init__(self) -> None:
+        self.reached: asyncio.Event = asyncio.Event()
+        self.opened: asyncio.Event = asyncio.Event()
+        self.task_token = b""
+
+    @activity.defn
+    async def beat_and_resume(self, value: str) -> str:
+        """Heartbeat the value and fail; the next attempt returns what it finds in the heartbeat's details."""
+        if activity.info().attempt == 1:
+            activity.heartbeat(value)
+            raise ApplicationError("the first attempt ends here")
+        self.reached.set()
+        await self.opened.wait()
+        [found] = activity.info().heartbeat_details
+        return str(found)
+
+    @activity.defn
+    async def complete_elsewhere(self) -> str:
+        """Leave the completion to whoever has the task token."""
+        self.task_token = activity.info().task_token
+        self.reached.set()
+        activity.raise_complete_async()
+
+
+ALL = [echo, grow, fail_with_details]

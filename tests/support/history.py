@@ -1,0 +1,68 @@
+"""What the server really holds: the payloads in histories and descriptions, as they are."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from temporalio.client import WorkflowHandle, WorkflowHistory
+
+REFERENCE_MESSAGE = b"temporal.api.sdk.v1.ExternalStorageReference"
+NOT_ENCODED = ("search_attributes", "header")
+"""Fields that no data converter touches: the server reads the first, interceptors the second."""
+
+
+def payloads_in(message: Message, path: str = "") -> Iterator[tuple[str, Payload]]:
+    """Yield every payload inside a message, with the names of the fields that lead to it."""
+    if isinstance(message, Payload):
+        yield path, message
+        return
+    for field, value in message.ListFields():
+        if field.name in NOT_ENCODED or field.message_type is None:
+            continue
+        inner = f"{path}.{field.name}" if path else field.name
+        if field.message_type.GetOptions().map_entry:
+            for key in value:
+                if isinstance(value[key], Message):
+                    yield from payloads_in(value[key], f"{inner}.{key}")
+        elif field.is_repeated:
+            for each in value:
+                yield from payloads_in(each, inner)
+        else:
+            yield from payloads_in(value, inner)
+
+
+def is_reference(payload: Payload) -> bool:
+    """Tell whether this is what stands for a payload in a store."""
+    return payload.metadata.get("messageType") == REFERENCE_MESSAGE
+
+
+def driver_name(payload: Payload) -> str:
+    """Return the driver name that a reference records."""
+    return str(json.loads(payload.data)["driverName"])
+
+
+def claim_of(payload: Payload) -> dict[str, str]:
+    """Return the claim that a reference carries."""
+    return dict(json.loads(payload.data)["claimData"])
+
+
+async def history_of(handle: WorkflowHandle[object, object]) -> WorkflowHistory:
+    """Fetch the raw history of the run that the handle is about."""
+    return await handle.fetch_history()
+
+
+def event_payloads(history: WorkflowHistory) -> dict[str, list[Payload]]:
+    """Return the payloads of a history by where they stand: `workflow_execution_started.input`."""
+    found: dict[str, list[Payload]] = {}
+    for event in history.events:
+        for path, payload in payloads_in(event):
+            short = path.replace("_event_attributes", "").replace(".payloads", "")
+            found.setdefault(short, []).append(payload)
+    return found

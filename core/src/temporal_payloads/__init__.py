@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from temporal_payloads._build import build_data_converter, open_data_converter
+from temporal_payloads._cache import CacheStatistics, TierStatistics, cache_statistics
 from temporal_payloads._errors import (
     ConfigurationError,
     PayloadsError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from temporal_payloads._sdk_plugin import PayloadsPlugin
 
 __all__ = [
+    "CacheStatistics",
     "ConfigurationError",
     "PayloadSettings",
     "PayloadsError",
@@ -30,8 +32,10 @@ __all__ = [
     "PluginConflictError",
     "PluginLoadError",
     "Problem",
+    "TierStatistics",
     "UnknownPluginError",
     "build_data_converter",
+    "cache_statistics",
     "open_data_converter",
 ]
 

@@ -6,11 +6,12 @@ import dataclasses
 import hashlib
 import importlib
 import json
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverter,
@@ -287,7 +288,6 @@ class _Builder:
     ) -> ManagedDriver:
         storage = self._settings.storage
         context = DriverContext(name=name, place=dotted(place), concurrency=storage.concurrency)
-        max_size = int(storage.cache.max_size)
         return ManagedDriver(
             DriverIdentity(
                 name=name,
@@ -298,7 +298,7 @@ class _Builder:
             PerLoop(partial(plugin.open, options, context)),
             confine=partial(plugin.confine, options),
             timeout=storage.timeout,
-            cache=shared_cache(max_size) if max_size else None,
+            cache=shared_cache(storage.cache),
             # Where payloads expire, storing again is what keeps them.
             dedupe=plugin.expiry(options) is None,
             notify=self._registry.notify,
@@ -331,6 +331,18 @@ class _Builder:
 
 
 def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:
-    """Tell stores apart by their settings. Secrets are masked in the dump, so they do not count."""
-    identity = [name, plugin.driver_type, options.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    """Tell stores apart by their settings. Passwords do not count: a hash would let them be guessed."""
+    identity = [name, plugin.driver_type, options.model_dump()]
+    text = json.dumps(identity, sort_keys=True, default=_without_password)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_password(value: object) -> str:
+    if not isinstance(value, SecretStr):
+        return str(value)
+    # A URL is secret for the password in it; where it leads to is what tells stores apart.
+    with suppress(ValueError):
+        url = urlsplit(value.get_secret_value())
+        user, at, server = url.netloc.rpartition("@")
+        return f"{url.scheme}://{user.partition(':')[0]}{at}{server}{url.path}" if server else "secret"
+    return "secret"

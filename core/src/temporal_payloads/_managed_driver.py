@@ -15,13 +15,14 @@ from temporalio.converter import StorageDriver
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._contract import ConfinedClaim, StorageEvent
+from temporal_payloads._driver_cache import DriverCache
 from temporal_payloads._offload import run_off_loop
 from temporal_payloads._recently_stored import RecentlyStored, StoreKey
-from temporal_payloads._shared_work import SharedWork
+from temporal_payloads._shared_work import shared
 from temporal_payloads._storage_errors import StorageError, StorageTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import timedelta
     from typing import Literal
 
@@ -92,7 +93,7 @@ class ManagedDriver(StorageDriver):
         self._inner = inner
         self._confine = confine
         self._timeout = timeout
-        self._cache = cache
+        self._cache = DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
         self._notify = notify
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
@@ -168,11 +169,9 @@ class ManagedDriver(StorageDriver):
             tally.dedupe_hits = sum(key in claims for key in keys)
 
             new = {key: wanted[key] for key in wanted if key not in claims}
-            flights = SharedWork(self._stores, new)
-            if flights.unclaimed:
-                mine = {key: new[key] for key in flights.unclaimed}
-                flights.launch(self._put(context, mine))
-            claims |= await flights.join()
+            claims |= await shared(
+                self._stores, new, lambda some: self._put(context, {key: new[key] for key in some})
+            )
             return [claims[key] for key in keys]
 
     async def _put(
@@ -187,8 +186,8 @@ class ManagedDriver(StorageDriver):
             if self._stored:
                 self._stored.add(key, claim)
             data = items[key][1].data
-            if self._cache is not None and data is not None:
-                self._cache.put(self._cache_key(confined), data)
+            if data is not None:
+                self._cache.keep(confined, data)
         return claims
 
     async def retrieve(
@@ -202,50 +201,46 @@ class ManagedDriver(StorageDriver):
         """
         async with self._operation("retrieve", len(claims)) as tally:
             confined = [self._confine(claim) for claim in claims]
-            keys = [self._cache_key(one) for one in confined]
+            keys = [self._cache.key(one) for one in confined]
             wanted = dict(zip(keys, confined, strict=True))
-            found = self._from_cache(wanted)
+            found = self._cache.get(wanted)
             tally.cache_hits = sum(key in found for key in keys)
 
-            flights = SharedWork(self._fetches, [key for key in wanted if key not in found])
-            if flights.unclaimed:
-                mine = {key: wanted[key].claim for key in flights.unclaimed}
-                flights.launch(self._fetch(context, mine))
-            # A payload can be changed by whoever has it: each reader gets one of his own.
-            unshared = {*found, *flights.unclaimed}
-            found |= await flights.join()
-            payloads = []
+            # A payload can be changed by whoever has it: each reader gets one of its own.
+            found |= await shared(
+                self._fetches,
+                [key for key in wanted if key not in found],
+                lambda some: self._fetch(context, {key: wanted[key].claim for key in some}, tally),
+                copy=_copy,
+            )
+            payloads: list[Payload] = []
+            given: set[CacheKey] = set()
             for key in keys:
-                payloads.append(found[key] if key in unshared else _copy(found[key]))
-                unshared.discard(key)
+                payloads.append(_copy(found[key]) if key in given else found[key])
+                given.add(key)
             tally.size = sum(payload.ByteSize() for payload in payloads)
             return payloads
 
     async def _fetch(
-        self, context: StorageDriverRetrieveContext, claims: dict[CacheKey, StorageDriverClaim]
+        self,
+        context: StorageDriverRetrieveContext,
+        claims: dict[CacheKey, StorageDriverClaim],
+        tally: _Tally,
     ) -> dict[CacheKey, Payload]:
-        async with self._inner.use() as driver:
-            payloads = await driver.retrieve(context, list(claims.values()))
-        found = dict(zip(claims, payloads, strict=True))
-        if self._cache is not None:
-            for key, payload in found.items():
-                if self._cache.accepts(payload.ByteSize()):
-                    self._cache.put(key, payload.SerializeToString())
+        found = await self._cache.get_from_disk(claims)
+        tally.cache_hits += len(found)
+        missing = [key for key in claims if key not in found]
+        if missing:
+            async with self._inner.use() as driver:
+                payloads = await driver.retrieve(context, [claims[key] for key in missing])
+            fetched = dict(zip(missing, payloads, strict=True))
+            self._cache.keep_fetched(fetched)
+            found |= fetched
         return found
-
-    def _from_cache(self, keys: Iterable[CacheKey]) -> dict[CacheKey, Payload]:
-        if self._cache is None:
-            return {}
-        cached = {key: self._cache.get(key) for key in keys}
-        return {key: Payload.FromString(data) for key, data in cached.items() if data is not None}
-
-    def _cache_key(self, confined: ConfinedClaim) -> CacheKey:
-        return (self._identity.fingerprint, confined.namespace, confined.sha256)
 
     def _digest(self, payload: Payload) -> _Digest:
         data = payload.SerializeToString()
-        keep = self._cache is not None and self._cache.accepts(len(data))
-        return _Digest(hashlib.sha256(data).hexdigest(), data if keep else None)
+        return _Digest(hashlib.sha256(data).hexdigest(), data if self._cache.accepts(len(data)) else None)
 
     @asynccontextmanager
     async def _operation(
@@ -300,7 +295,8 @@ class ManagedDriver(StorageDriver):
         except Exception as error:
             explained = _storage_error_in(error)
             if explained is not None:
-                raise explained from error
+                # Its own cause stays: the exception that wrapped it would make a circle of causes.
+                raise explained from explained.__cause__
             raise StorageError(
                 f"{self._identity} failed to {operation}: {type(error).__name__}: {error}"
             ) from error

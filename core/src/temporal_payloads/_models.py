@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
@@ -28,6 +30,13 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
 Size = Annotated[ByteSize, Field(ge=0)]
 
 
+class Masked:
+    """Stands for a value that may be secret."""
+
+    def __repr__(self) -> str:
+        return "**********"
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -46,6 +55,11 @@ class PluginTable(_Table):
     def options(self) -> dict[str, Any]:
         """The plugin's own settings, not yet validated."""
         return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        # Only the plugin's model knows which of its settings are secret.
+        for name, value in super().__repr_args__():
+            yield name, Masked() if name in self.options else value
 
 
 class DriverTable(PluginTable):
@@ -83,7 +97,16 @@ class Route(_Table):
 class CacheSettings(_Table):
     """`[storage.cache]`: retrieved and just-stored payloads, as they are in the store."""
 
-    max_size: Size = Field(ByteSize(64 * 1024 * 1024), description="Bytes kept in memory; 0 turns it off.")
+    max_size: Size = Field(ByteSize(64 * 1024 * 1024), description="Bytes kept in memory; 0 for none.")
+    dir: Path | None = Field(
+        None,
+        description="A local directory in which payloads are kept for the next start of the process, and for "
+        "other processes of the same user on the machine. They are kept as they are in the store, compressed "
+        "and encrypted, until room is needed; deleting them in the store does not delete them here.",
+    )
+    dir_max_size: Size = Field(
+        ByteSize(1024 * 1024 * 1024), description="Bytes kept in that directory; 0 for none."
+    )
 
 
 class StorageSettings(_Table):

@@ -1,0 +1,61 @@
+"""A driver's view of the process's cache: payloads instead of bytes, under keys of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from temporal_payloads._cache import CacheKey, PayloadCache
+    from temporal_payloads._contract import ConfinedClaim
+
+
+class DriverCache:
+    """Keeps one store's payloads apart from another's.
+
+    Args:
+        cache: Where payloads are kept; None for no cache.
+        fingerprint: Tells the driver's store from others.
+    """
+
+    def __init__(self, cache: PayloadCache | None, fingerprint: str) -> None:
+        self._cache = cache
+        self._fingerprint = fingerprint
+
+    def key(self, confined: ConfinedClaim) -> CacheKey:
+        """Return what a claim's payload is kept under."""
+        return (self._fingerprint, confined.namespace, confined.sha256)
+
+    def accepts(self, size: int) -> bool:
+        """Tell whether a payload of this serialized size would be kept."""
+        return self._cache is not None and self._cache.accepts(size)
+
+    def get(self, keys: Iterable[CacheKey]) -> dict[CacheKey, Payload]:
+        """Return those of the payloads that are in memory, each one the caller's own."""
+        if self._cache is None:
+            return {}
+        cached = {key: self._cache.get(key) for key in keys}
+        return {key: Payload.FromString(data) for key, data in cached.items() if data is not None}
+
+    async def get_from_disk(self, keys: Iterable[CacheKey]) -> dict[CacheKey, Payload]:
+        """Return those of the payloads that are on disk."""
+        if self._cache is None:
+            return {}
+        cached = await self._cache.get_from_disk(keys)
+        return {key: Payload.FromString(data) for key, data in cached.items()}
+
+    def keep(self, confined: ConfinedClaim, data: bytes) -> None:
+        """Keep a payload that was stored, given as it was serialized."""
+        if self._cache is not None:
+            self._cache.put(self.key(confined), data)
+
+    def keep_fetched(self, payloads: dict[CacheKey, Payload]) -> None:
+        """Keep payloads that came from the store."""
+        if self._cache is None:
+            return
+        for key, payload in payloads.items():
+            if self._cache.accepts(payload.ByteSize()):
+                self._cache.put(key, payload.SerializeToString())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,12 @@ class PerPayloadCodec(PayloadCodec):
 async def _each(
     work: Callable[[Payload], Payload], cost: Callable[[Payload], int], payloads: Sequence[Payload]
 ) -> list[Payload]:
-    costs = [cost(payload) for payload in payloads]
+    costs = []
+    for payload in payloads:
+        costs.append(cost(payload))
+        if costs[-1] >= OFFLOAD_SIZE:
+            # Protobuf copies the data of a payload to tell its size: one large copy in a turn of the loop.
+            await asyncio.sleep(0)
     if sum(costs) < OFFLOAD_SIZE:
         return [work(payload) for payload in payloads]
     # A batch of many small payloads is one piece of work: a thread for each would cost more than it saves.

@@ -69,7 +69,13 @@ def _check_storage_class(name: str) -> str:
     return name
 
 
-PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+def _check_positive(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than nothing, such as '5s'")
+    return duration
+
+
+_PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
 
 
 class S3Settings(BaseModel):
@@ -115,10 +121,10 @@ class S3Settings(BaseModel):
         default=None,
         description="PEM file of the authorities whose certificates to trust. Default: the public ones.",
     )
-    connect_timeout: PositiveDuration = Field(
+    connect_timeout: _PositiveDuration = Field(
         default=timedelta(seconds=5), description="Longest wait for a connection."
     )
-    read_timeout: PositiveDuration = Field(
+    read_timeout: _PositiveDuration = Field(
         default=timedelta(seconds=20), description="Longest silence of the store in a request."
     )
     max_attempts: int = Field(

@@ -1,0 +1,136 @@
+"""What a request that cannot be answered gets: a status, a stable code and a sentence, as JSON."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+
+from aiohttp import web
+from temporalio.exceptions import ApplicationError
+
+from temporal_payloads._storage_errors import (
+    ClaimRejectedError,
+    PayloadIntegrityError,
+    PayloadNotFoundError,
+    PayloadTooLargeError,
+    StorageError,
+    StorageMisconfiguredError,
+    StoragePermissionError,
+    StorageTimeoutError,
+    StorageUnavailableError,
+)
+
+
+class Code(StrEnum):
+    """Why a request or a payload failed. Programs match on these; they never change their meaning."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_PAYLOADS = "invalid_payloads"
+    INVALID_BODY = "invalid_body"
+    UNSUPPORTED_CONTENT_TYPE = "unsupported_content_type"
+    NOT_A_REFERENCE = "not_a_reference"
+    UNKNOWN_NAMESPACE = "unknown_namespace"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    REFERENCE_REJECTED = "reference_rejected"
+    UNKNOWN_DRIVER = "unknown_driver"
+    PAYLOAD_NOT_FOUND = "payload_not_found"
+    PAYLOAD_CORRUPT = "payload_corrupt"
+    PAYLOAD_NOT_DECODED = "payload_not_decoded"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    BUSY = "busy"
+    STORAGE_FAILED = "storage_failed"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    STORAGE_TIMEOUT = "storage_timeout"
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    NOT_READY = "not_ready"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BAD_REQUEST = "bad_request"
+    INTERNAL_ERROR = "internal_error"
+
+
+class RequestError(Exception):
+    """A request, or one payload of it, cannot be answered.
+
+    Args:
+        status: The HTTP status.
+        code: Why, for programs.
+        message: Why and what to do about it, for people. No secret may stand in it.
+        headers: Of the response.
+    """
+
+    def __init__(self, status: int, code: Code, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+    def at(self, place: str) -> RequestError:
+        """Return the same error, said of one payload."""
+        return RequestError(self.status, self.code, f"{place}: {self.message}", self.headers)
+
+    def to_response(self) -> web.Response:
+        """Return what the client gets."""
+        return error_response(self.status, self.code, self.message, self.headers)
+
+
+def limit_exceeded(setting: str, message: str, status: int = 413) -> RequestError:
+    """Return the error of a request over `codec_server.limits.SETTING`."""
+    code = Code.LIMIT_EXCEEDED if status < 500 else Code.BUSY  # noqa: PLR2004  # server errors begin there
+    return RequestError(status, code, f"{message} (codec_server.limits.{setting})")
+
+
+def error_response(
+    status: int, code: Code, message: str, headers: dict[str, str] | None = None
+) -> web.Response:
+    """Return the JSON form of an error."""
+    body = json.dumps({"code": code.value, "message": message})
+    return web.Response(status=status, text=body, content_type="application/json", headers=headers)
+
+
+# 410 and not 404 for a missing object: the Web UI reads 404 as "not configured to download". A 5xx only where
+# the fault is not the payload's: the Web UI asks three times again.
+_BY_TYPE: dict[type[ApplicationError], tuple[int, Code]] = {
+    PayloadNotFoundError: (410, Code.PAYLOAD_NOT_FOUND),
+    PayloadIntegrityError: (422, Code.PAYLOAD_CORRUPT),
+    PayloadTooLargeError: (413, Code.LIMIT_EXCEEDED),
+    ClaimRejectedError: (403, Code.REFERENCE_REJECTED),
+    StoragePermissionError: (502, Code.STORAGE_FAILED),
+    StorageMisconfiguredError: (502, Code.STORAGE_FAILED),
+    StorageTimeoutError: (504, Code.STORAGE_TIMEOUT),
+    StorageUnavailableError: (503, Code.STORAGE_UNAVAILABLE),
+}
+
+
+def explain(error: Exception) -> RequestError:
+    """Turn what went wrong with one payload into what its client may know."""
+    if isinstance(error, RequestError):
+        return error
+    for kind, (status, code) in _BY_TYPE.items():
+        if isinstance(error, kind):
+            return RequestError(status, code, _sentence(error))
+    if isinstance(error, ApplicationError) and error.type == "PayloadNotDecodedError":
+        return RequestError(422, Code.PAYLOAD_NOT_DECODED, _sentence(error))
+    if isinstance(error, StorageError):
+        # The rest of its message is whatever a client library said, which may be more than a stranger
+        # should read; the log has it.
+        return RequestError(502, Code.STORAGE_FAILED, "the storage failed; the server's log says why")
+    return RequestError(
+        422, Code.PAYLOAD_CORRUPT, f"the payload cannot be decoded: its codec failed ({type(error).__name__})"
+    )
+
+
+def _sentence(error: ApplicationError) -> str:
+    return error.message.strip()
+
+
+def cause_of(error: BaseException | None) -> str:
+    """Return the chain of causes in one line, for the log."""
+    causes = []
+    while error is not None:
+        causes.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__
+    return " <- ".join(causes)

@@ -1,0 +1,146 @@
+"""Which settings serve a namespace."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporal_payloads._build import Assembly, assemble
+from temporal_payloads._compression_base import CompressionSettings
+from temporal_payloads._errors import ConfigurationError, raise_all
+from temporal_payloads._models import PluginTable
+from temporal_payloads._settings import PayloadSettings
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Mapping
+
+    from temporalio.converter import ExternalStorage, PayloadCodec
+
+    from temporal_payloads._managed_driver import ManagedDriver
+    from temporal_payloads._registry import PluginRegistry
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to encode and store payloads: what a worker of these namespaces is built from."""
+
+    name: str
+    """The profile's name in the settings; empty for the settings that the server itself runs with."""
+    assembly: Assembly
+    encodings: frozenset[str]
+    """The `encoding` values that its codecs write."""
+
+    @property
+    def codec(self) -> PayloadCodec | None:
+        """The codecs as one, if there are any."""
+        return self.assembly.converter.payload_codec
+
+    @property
+    def storage(self) -> ExternalStorage | None:
+        """The external storage, if there is any."""
+        return self.assembly.converter.external_storage
+
+    def driver(self, recorded_name: str) -> ManagedDriver | None:
+        """Return the driver that references call by this name, now or formerly."""
+        tables = self.assembly.settings.storage.drivers
+        for key, driver in self.assembly.drivers.items():
+            aliases = tables[key].read_aliases if key in tables else ()
+            if recorded_name == driver.name() or recorded_name in aliases:
+                return driver
+        return None
+
+
+class Profiles:
+    """The profiles of all namespaces.
+
+    Args:
+        default: For namespaces that are not listed; None refuses those.
+        listed: The profile of each listed namespace.
+    """
+
+    def __init__(self, default: Profile | None, listed: Mapping[str, Profile]) -> None:
+        self.default = default
+        self.listed = dict(listed)
+
+    def of(self, namespace: str) -> Profile | None:
+        """Return the profile that serves the namespace, or None."""
+        return self.listed.get(namespace, self.default)
+
+    @property
+    def all(self) -> list[Profile]:
+        """Every profile once."""
+        profiles = [*([self.default] if self.default else []), *self.listed.values()]
+        return list(dict.fromkeys(profiles))
+
+    @asynccontextmanager
+    async def drivers_open(self) -> AsyncIterator[None]:
+        """Keep the drivers of all profiles open."""
+        async with AsyncExitStack() as stack:
+            for profile in self.all:
+                await stack.enter_async_context(profile.assembly.drivers_open())
+            yield
+
+    async def check_drivers(self) -> None:
+        """Ask every store whether it is there and lets us in.
+
+        Raises:
+            StorageError: The first that does not.
+        """
+        for profile in self.all:
+            for driver in profile.assembly.drivers.values():
+                await driver.check()
+
+
+def build_profiles(
+    settings: PayloadSettings,
+    *,
+    file: str | os.PathLike[str] | None,
+    given: Mapping[str, PayloadSettings],
+    registry: PluginRegistry,
+) -> Profiles:
+    """Build every profile that the server's settings name.
+
+    Args:
+        settings: What the server itself runs with.
+        file: Where profiles are read from that are not given.
+        given: Profiles by name, made in code.
+        registry: Where plugins are found.
+
+    Raises:
+        ConfigurationError: With every problem of every profile.
+    """
+    server = settings.codec_server
+    errors: list[ConfigurationError] = []
+    built: dict[str, Profile] = {}
+    # The server's own settings are built even if all namespaces have profiles: their faults are faults too.
+    for name in dict.fromkeys(["", *server.namespaces.values()]):
+        try:
+            chosen = settings if not name else given.get(name) or PayloadSettings.load(file, name)
+            built[name] = _build(name, chosen, int(server.limits.decompressed_size), registry)
+        except ConfigurationError as error:
+            # What is wrong in the file is wrong in each of its profiles; once is enough.
+            if not any(set(error.problems) <= set(earlier.problems) for earlier in errors):
+                errors.append(error)
+    raise_all(errors)
+    listed = {namespace: built[name] for namespace, name in server.namespaces.items()}
+    serve_unlisted = not listed if server.serve_unlisted is None else server.serve_unlisted
+    return Profiles(built[""] if serve_unlisted else None, listed)
+
+
+def _build(name: str, settings: PayloadSettings, decompressed_size: int, registry: PluginRegistry) -> Profile:
+    assembly = assemble(settings, registry=registry)
+    encodings: set[str] = set()
+    tables = dict(settings.codec)
+    for codec in settings.codecs:
+        table = tables.get(codec, PluginTable())
+        plugin = registry.codec(table.type or codec)
+        encodings.update(plugin.encodings)
+        options = plugin.settings.model_validate(table.options)
+        if isinstance(options, CompressionSettings) and options.max_decoded_size > decompressed_size:
+            # The server's limit holds while a payload is being expanded, not only afterwards.
+            tables[codec] = table.model_copy(update={"max_decoded_size": decompressed_size})
+    if tables != settings.codec:
+        assembly = assemble(settings.model_copy(update={"codec": tables}), registry=registry)
+    return Profile(name, assembly, frozenset(encodings))

@@ -1,0 +1,150 @@
+"""Payloads in storage, for one request: read within what the caller may see, and stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from temporalio.converter import (
+    StorageDriverRetrieveContext,
+    StorageDriverSelectContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+)
+
+from temporal_payloads._references import Reference, read_reference
+from temporal_payloads.codec_server._errors import Code, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.api.common.v1 import Payload
+    from temporalio.converter import StorageDriver, StorageDriverClaim
+
+    from temporal_payloads._codec_server_settings import CodecServerSettings
+    from temporal_payloads._managed_driver import ManagedDriver
+    from temporal_payloads.codec_server._limits import Allowance
+    from temporal_payloads.codec_server._profiles import Profile
+
+ClaimKey = tuple[str, str]
+"""Which driver, and the canonical claim: equal for references to the same payload."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A reference that the caller may follow."""
+
+    driver: ManagedDriver
+    claim: StorageDriverClaim
+    sha256: str
+    size: int
+    """Serialized size as the reference states it; nothing vouches for it."""
+
+    @property
+    def key(self) -> ClaimKey:
+        """What tells it apart from others."""
+        return (self.driver.name(), repr(sorted(self.claim.claim_data.items())))
+
+
+@dataclass
+class Access:
+    """What one request reads, on whose behalf; for the audit log as well."""
+
+    profile: Profile
+    namespace: str
+    settings: CodecServerSettings
+    reads: list[Read] = field(default_factory=list)
+    """What was read so far."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """One stored payload that was asked for, as the audit log has it."""
+
+    driver: str
+    sha256: str
+    size: int
+    """Bytes that were read."""
+    outcome: str
+    """`served`, `interrupted`, or the code of the error."""
+
+
+def find(access: Access, payload: Payload) -> Found:
+    """Return what a reference refers to.
+
+    Raises:
+        RequestError: Its driver is unknown, or the caller may not follow it.
+        ClaimRejectedError: It lies outside what its driver is configured for.
+    """
+    reference = read_reference(payload)
+    driver = access.profile.driver(reference.driver_name)
+    if driver is None:
+        known = ", ".join(sorted(each.name() for each in access.profile.assembly.drivers.values())) or "none"
+        raise RequestError(
+            422,
+            Code.UNKNOWN_DRIVER,
+            f"the reference names the storage driver {reference.driver_name[:80]!r}, which is not configured "
+            f"here (configured: {known})",
+        )
+    confined = driver.confine(reference.claim)
+    _require_namespace(access, confined.namespace)
+    size = min(max(reference.size, 0), int(access.settings.limits.response_size))
+    return Found(driver, confined.claim, confined.sha256, size)
+
+
+def _require_namespace(access: Access, stored_by: str | None) -> None:
+    settings = access.settings
+    if stored_by is None:
+        if not settings.keys_without_namespace:
+            raise RequestError(
+                403,
+                Code.REFERENCE_REJECTED,
+                "the reference's key names no namespace; such payloads are served only with "
+                "codec_server.keys_without_namespace = true",
+            )
+    elif stored_by != access.namespace and stored_by not in settings.also_reads.get(access.namespace, ()):
+        asked = f"namespace {access.namespace!r}" if access.namespace else "a request without X-Namespace"
+        raise RequestError(
+            403,
+            Code.REFERENCE_REJECTED,
+            f"the reference leads to a payload of namespace {stored_by!r}, which is not for {asked}; "
+            "codec_server.also_reads can allow it",
+        )
+
+
+async def fetch(allowance: Allowance, found: Found) -> Payload:
+    """Read a payload from its storage, holding memory for it.
+
+    Raises:
+        StorageError: Why it could not be read.
+    """
+    await allowance.take(found.size)
+    async with allowance.read():
+        [payload] = await found.driver.retrieve(StorageDriverRetrieveContext(), [found.claim])
+    allowance.correct(found.size, payload.ByteSize())
+    return payload
+
+
+async def store(access: Access, payloads: Sequence[Payload]) -> list[Payload]:
+    """Store the payloads that a worker would store, and return references for those.
+
+    Raises:
+        StorageError: Why one could not be stored.
+    """
+    storage = access.profile.storage
+    if storage is None or storage.driver_selector is None:
+        return list(payloads)
+    target = StorageDriverWorkflowInfo(namespace=access.namespace) if access.namespace else None
+    results = list(payloads)
+    by_driver: dict[StorageDriver, list[int]] = {}
+    for index, payload in enumerate(payloads):
+        if payload.ByteSize() >= storage.payload_size_threshold:
+            driver = storage.driver_selector(StorageDriverSelectContext(target=target), payload)
+            if driver is not None:
+                by_driver.setdefault(driver, []).append(index)
+    for driver, indexes in by_driver.items():
+        claims = await driver.store(StorageDriverStoreContext(target=target), [results[i] for i in indexes])
+        for index, claim in zip(indexes, claims, strict=True):
+            size = results[index].ByteSize()
+            results[index] = Reference(driver.name(), claim, size).to_payload()
+    return results

@@ -36,6 +36,20 @@ def free_ports(count: int) -> list[int]:
     raise ServerStartError(f"no {count} free ports between {_PORT_RANGE.start} and {_PORT_RANGE.stop}")
 
 
+def require_free(name: str, port: int) -> int:
+    """`port` itself.
+
+    Raises:
+        ServerStartError: Something listens there.
+    """
+    if not _is_free(port):
+        raise ServerStartError(
+            f"{name} cannot listen at 127.0.0.1:{port}, because another program does: stop that, or choose "
+            "another port"
+        )
+    return port
+
+
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,8 +69,11 @@ def run_server(
     is_ready: Callable[[], object],
     grace: float = 5.0,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[None]:
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `command` for the length of the block.
+
+    Yields the process that keeps it (see `local_servers.keeper`), which ends when the command does, with its
+    exit status.
 
     Args:
         name: What the error calls the server.
@@ -82,12 +99,12 @@ def run_server(
 
     def check() -> None:
         if kept.poll() is not None:
-            raise ServerStartError(f"{name} ended with status {kept.returncode}.{_tail(log_file)}")
+            raise ServerStartError(f"{name} ended with status {kept.returncode}.{tail(log_file)}")
         is_ready()
 
     try:
-        wait_until(name, check, lambda: _tail(log_file))
-        yield
+        wait_until(name, check, lambda: tail(log_file))
+        yield kept
     finally:
         _stop(kept, grace)
 
@@ -127,6 +144,7 @@ def _stop(kept: subprocess.Popen[bytes], grace: float) -> None:
         kept.wait()
 
 
-def _tail(log_file: Path) -> str:
+def tail(log_file: Path) -> str:
+    """The end of a log, to go into an error's message."""
     lines = log_file.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-    return f" The end of {log_file}:\n" + "\n".join(lines)
+    return f" The end of its log, {log_file.name}:\n" + "\n".join(lines)

@@ -12,7 +12,7 @@ import trustme
 
 from local_servers import tls_front
 from local_servers.parts import find_redis
-from local_servers.process import free_ports, run_server, wait_until
+from local_servers.process import free_ports, require_free, run_server, wait_until
 
 _SLOTS = 16_384
 _MASTERS = 3
@@ -49,12 +49,18 @@ class RedisServer:
 
 @contextlib.contextmanager
 def start_redis(
-    directory: Path, *, password: str | None = None, tls: bool = False, cluster: bool = False
+    directory: Path,
+    *,
+    port: int | None = None,
+    password: str | None = None,
+    tls: bool = False,
+    cluster: bool = False,
 ) -> Iterator[RedisServer]:
     """Run Redis with its log in `directory`; nothing is saved.
 
     Args:
         directory: For logs and certificates; made if it is not there.
+        port: Where a single server without TLS listens; a free port unless given.
         password: Asked of the default user.
         tls: Speak TLS, with a certificate for `localhost` and 127.0.0.1 from a CA made for the occasion.
             `cert_file` and `key_file` are a client certificate of that CA; the server does not ask for one.
@@ -71,13 +77,15 @@ def start_redis(
         if cluster:
             yield _start_cluster(stack, directory, password)
             return
-        server = stack.enter_context(_start_node(directory, "redis", password))
+        server = stack.enter_context(_start_node(directory, "redis", password, port=port))
         yield stack.enter_context(_with_tls(directory, server)) if tls else server
 
 
 @contextlib.contextmanager
-def _start_node(directory: Path, name: str, password: str | None, *options: str) -> Iterator[RedisServer]:
-    port = free_ports(1)[0]
+def _start_node(
+    directory: Path, name: str, password: str | None, *options: str, port: int | None = None
+) -> Iterator[RedisServer]:
+    port = require_free("Redis", port) if port else free_ports(1)[0]
     data = directory / name
     data.mkdir(exist_ok=True)
     command = [str(find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]

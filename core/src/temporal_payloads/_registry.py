@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -81,16 +83,26 @@ class PluginRegistry:
 
     def register_driver(self, name: str, plugin: object) -> None:
         """Offer a module or object with a `temporal_payloads_driver` hook as the driver type `name`."""
-        self._registered["driver", name] = Offer("driver", name, "the application", "", plugin)
+        self._register("driver", name, plugin)
 
     def register_codec(self, name: str, plugin: object) -> None:
         """Offer a module or object with a `temporal_payloads_codec` hook as the codec type `name`."""
-        self._registered["codec", name] = Offer("codec", name, "the application", "", plugin)
+        self._register("codec", name, plugin)
+
+    def _register(self, kind: Kind, name: str, plugin: object) -> None:
+        self._registered[kind, name] = Offer(kind, name, "the application", "", plugin)
+        self._loaded.pop((kind, name), None)
 
     def register_observer(self, observer: object) -> None:
-        """Call the observer's `temporal_payloads_storage_event` hook after each storage operation."""
-        self._plugins.register(observer)
-        self._plugins.check_pending()
+        """Call the observer's `temporal_payloads_storage_event` hook after each storage operation.
+
+        Raises:
+            PluginLoadError: It has no such hook, or one with other arguments.
+        """
+        try:
+            self._adopt(observer, "temporal_payloads_storage_event")
+        except (pluggy.PluginValidationError, LookupError) as error:
+            raise PluginLoadError(Problem(f"{observer!r} is no observer: {error}")) from error
 
     def notify(self, event: StorageEvent) -> None:
         """Call every observer."""
@@ -146,7 +158,8 @@ class PluginRegistry:
         found = [
             offer
             for offer in self._installed[kind]
-            if offer.name == short_name and distribution in ("", offer.distribution)
+            if offer.name == short_name
+            and (not distribution or _normalized(distribution) == _normalized(offer.distribution))
         ]
         if not found:
             raise UnknownPluginError(Problem(self._unknown(kind, name)))
@@ -175,49 +188,54 @@ class PluginRegistry:
             source = offer.source
             plugin = source.load() if isinstance(source, EntryPoint) else source
         except Exception as error:
-            raise PluginLoadError(
-                Problem(
-                    f"the {offer.kind} {offer.name!r} of {offer} cannot be imported: "
-                    f"{type(error).__name__}: {error}. Reinstall or update that distribution"
-                )
-            ) from error
+            why = (
+                f"cannot be imported: {type(error).__name__}: {error}. Reinstall or update that distribution"
+            )
+            raise _unusable(offer, why) from error
         hook = f"{PROJECT}_{offer.kind}"
         try:
-            description = self._call_hook(plugin, hook)
+            description = self._adopt(plugin, hook)()
         except Exception as error:
-            raise PluginLoadError(
-                Problem(f"the {offer.kind} {offer.name!r} of {offer} is no valid plugin: {error}")
-            ) from error
+            raise _unusable(offer, f"is no valid plugin: {error}") from error
         expected = DriverPlugin if offer.kind == "driver" else CodecPlugin
         if not isinstance(description, expected):
-            raise PluginLoadError(
-                Problem(
-                    f"the {offer.kind} {offer.name!r} of {offer} is no valid plugin: its hook {hook} returns "
-                    f"{type(description).__name__}, not {expected.__name__}"
-                )
+            returned = type(description).__name__
+            raise _unusable(
+                offer, f"is no valid plugin: its hook {hook} returns {returned}, not {expected.__name__}"
             )
-        if description.api_version != PLUGIN_API_VERSION:
-            newer = description.api_version > PLUGIN_API_VERSION
-            raise PluginLoadError(
-                Problem(
-                    f"the {offer.kind} {offer.name!r} of {offer} is written for plugin API "
-                    f"{description.api_version}, this temporal-payloads speaks {PLUGIN_API_VERSION}. "
-                    f"Update {'temporal-payloads' if newer else offer.distribution or 'the plugin'}"
-                )
+        version: object = description.api_version
+        if version != PLUGIN_API_VERSION:
+            newer = isinstance(version, int) and version > PLUGIN_API_VERSION
+            raise _unusable(
+                offer,
+                f"is written for plugin API {version!r}, this temporal-payloads speaks {PLUGIN_API_VERSION}. "
+                f"Update {'temporal-payloads' if newer else offer.distribution or 'the plugin'}",
             )
         return description
 
-    def _call_hook(self, plugin: object, hook: str) -> object:
+    def _adopt(self, plugin: object, hook: str) -> Callable[[], object]:
+        """Register with pluggy, which validates the plugin's hooks, and return its function for this one."""
         if not self._plugins.is_registered(plugin):
             try:
-                self._plugins.register(plugin)
+                # By identity: pluggy's own name for a class would be the same for each class of that name.
+                self._plugins.register(plugin, name=str(id(plugin)))
                 self._plugins.check_pending()
             except pluggy.PluginValidationError:
                 # A hook that does not exist is a misspelt one; it must not disturb the plugins to come.
-                self._plugins.unregister(plugin)
+                if self._plugins.is_registered(plugin):
+                    self._plugins.unregister(plugin)
                 raise
-        caller = getattr(self._plugins.hook, hook)
-        functions = [impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin]
-        if not functions:
-            raise LookupError(f"it has no function {hook} that is marked @hookimpl")
-        return functions[0]()
+        for implementation in getattr(self._plugins.hook, hook).get_hookimpls():
+            if implementation.plugin is plugin:
+                function: Callable[[], object] = implementation.function
+                return function
+        raise LookupError(f"it has no function {hook} that is marked @hookimpl")
+
+
+def _unusable(offer: Offer, why: str) -> PluginLoadError:
+    return PluginLoadError(Problem(f"the {offer.kind} {offer.name!r} of {offer} {why}"))
+
+
+def _normalized(distribution: str) -> str:
+    # As package indexes do it: https://packaging.python.org/en/latest/specifications/name-normalization/
+    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -35,13 +35,13 @@ from temporal_payloads._errors import (
 from temporal_payloads._managed_driver import DriverIdentity, ManagedDriver
 from temporal_payloads._models import INLINE, DriverTable, PluginTable
 from temporal_payloads._per_loop import PerLoop
-from temporal_payloads._problems import Place, dotted, explain
+from temporal_payloads._problems import Place, dotted, explain, lies_in
 from temporal_payloads._registry import PluginRegistry
 from temporal_payloads._routing import Router
 from temporal_payloads._settings import PayloadSettings, read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from temporalio.converter import PayloadCodec
 
@@ -125,19 +125,20 @@ def assemble(
     if settings is None:
         found = read(None, profile)
         settings, known = found.settings, found.problems
-    builder = _Builder(settings, registry or PluginRegistry())
-    problems = [*known, *cross_check(settings, known)]
-    builder.errors += [ConfigurationError(problem) for problem in problems]
+    if any(not problem.place for problem in known):
+        raise ConfigurationError(known)  # a file that could not be read: nothing can be built of its settings
+    builder = _Builder(settings, registry or PluginRegistry(), known)
     return builder.build(base or DataConverter.default)
 
 
 class _Builder:
     """Builds each part, and collects errors instead of stopping at the first."""
 
-    def __init__(self, settings: PayloadSettings, registry: PluginRegistry) -> None:
+    def __init__(self, settings: PayloadSettings, registry: PluginRegistry, known: Sequence[Problem]) -> None:
         self._settings = settings
         self._registry = registry
-        self.errors: list[ConfigurationError] = []
+        self._broken = [problem.place for problem in known]
+        self.errors = [ConfigurationError(problem) for problem in (*known, *cross_check(settings, known))]
 
     def build(self, base: DataConverter) -> Assembly:
         changes: dict[str, Any] = {}
@@ -157,6 +158,10 @@ class _Builder:
         self.errors.append(
             ConfigurationError(Problem(message, dotted(place), self._settings.origins.of(place)))
         )
+
+    def _is_broken(self, *place: str) -> bool:
+        """Tell whether the value that would stand here was left out of the settings, for it was wrong."""
+        return any(lies_in(dotted(place), broken) for broken in self._broken)
 
     # -- the converter itself
 
@@ -203,6 +208,8 @@ class _Builder:
         codecs: dict[str, PayloadCodec] = {}
         encodings: dict[str, str] = {}
         for index, name in enumerate(dict.fromkeys(self._settings.codecs)):
+            if self._is_broken("codec", name, "type"):
+                continue
             table = self._settings.codec.get(name, PluginTable())
             named_at: Place = ("codec", name, "type") if table.type else ("codecs", index)
             try:
@@ -240,9 +247,12 @@ class _Builder:
                         "could not tell the two apart; give one of them another driver_name or read_aliases",
                     )
                 recorded[each] = dotted(place)
-            options = self._options(place, table, plugin.settings)
-            if options is not None:
-                drivers[key] = self._driver(plugin, options, name, place)
+            try:
+                options = self._options(place, table, plugin.settings)
+                if options is not None:
+                    drivers[key] = self._driver(plugin, options, name, place)
+            except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+                self._report(place, f"the driver cannot be made: {type(error).__name__}: {error}")
         return drivers
 
     def _driver_tables(self) -> list[tuple[str, DriverTable, Place]]:
@@ -250,6 +260,8 @@ class _Builder:
         storage = self._settings.storage
         tables: list[tuple[str, DriverTable, Place]] = []
         for key, table in storage.drivers.items():
+            if self._is_broken("storage", "drivers", key, "type"):
+                continue
             place: Place = ("storage", "drivers", key)
             tables.append((key, table, (*place, "type") if table.type else place))
         uses: dict[str, Place] = {storage.driver: ("storage", "driver")} if storage.driver else {}
@@ -257,7 +269,7 @@ class _Builder:
             uses.setdefault(route.driver, ("storage", "routes", index, "driver"))
         installed = {offer.name for offer in self._registry.offers("driver")} if uses else set()
         for name, place in uses.items():
-            if name == INLINE or name in storage.drivers:
+            if name == INLINE or name in storage.drivers or self._is_broken("storage", "drivers", name):
                 continue
             if storage.drivers and name not in installed:
                 configured = ", ".join(storage.drivers)

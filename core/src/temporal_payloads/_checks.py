@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads._errors import Problem, did_you_mean
 from temporal_payloads._models import INLINE
-from temporal_payloads._problems import Place, dotted
+from temporal_payloads._problems import Place, dotted, lies_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,16 +24,19 @@ def cross_check(settings: PayloadSettings, known: Sequence[Problem] = ()) -> lis
         known: Problems found before. Values with problems were left out of the settings, so that what
             only follows from their absence is not reported.
     """
-    broken = tuple(problem.place for problem in known)
+    broken = [problem.place for problem in known]
+    if "" in broken:
+        return []  # a file or a profile that could not be read: nothing can be said of what would be in it
 
-    def is_new(place: Place) -> bool:
-        return not any(part.startswith(dotted(place)) for part in broken)
+    def sound(*places: str) -> bool:
+        return not any(lies_in(part, place) or lies_in(place, part) for part in broken for place in places)
 
     found: list[tuple[Place, str]] = []
-    if is_new(("codecs",)):
+    if sound("codecs", "codec"):
         found += _codec_checks(settings)
-    if is_new(("storage", "driver")) and is_new(("storage", "routes")) and "storage" not in broken:
+    if sound("storage.driver", "storage.drivers", "storage.routes"):
         found += _driver_checks(settings.storage)
+    if sound("storage.routes", "storage.threshold"):
         found += _route_checks(settings.storage)
     return [Problem(message, dotted(place), settings.origins.of(place)) for place, message in found]
 
@@ -54,7 +57,12 @@ def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
             ("storage", "drivers", INLINE),
             f"{INLINE!r} means the history itself; name the driver otherwise",
         )
-    writable = [name for name, table in storage.drivers.items() if not table.retrieve_only]
+    named = dict.fromkeys([*storage.drivers, *(route.driver for route in storage.routes)])
+    writable = [
+        name
+        for name in named
+        if name != INLINE and not (name in storage.drivers and storage.drivers[name].retrieve_only)
+    ]
     takes_all = any(not _conditions(route) for route in storage.routes)
     if storage.driver is None and len(writable) > 1 and not takes_all:
         yield (
@@ -76,6 +84,8 @@ def _route_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
             yield place, "can never match: its max_size is below its min_size"
         elif route.max_size is not None and route.max_size < storage.threshold:
             yield place, "can never match: payloads below storage.threshold stay in the history anyway"
+        elif {"workflow_type", "activity_type"} <= _conditions(route).keys():
+            yield place, "can never match: a payload belongs to a workflow or to an activity, never to both"
         for earlier_index, earlier in enumerate(storage.routes[:index]):
             if _takes_all_of(earlier, route):
                 yield (

@@ -17,7 +17,7 @@ def parse_duration(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("is not a duration; write a number of seconds, or one with a unit such as '30s'")
     if isinstance(value, int | float):
-        return timedelta(seconds=value)
+        return _seconds(value)
     if not isinstance(value, str):
         return value
     match = _NUMBER_AND_UNIT.fullmatch(value)
@@ -27,7 +27,14 @@ def parse_duration(value: object) -> object:
             f"is not a duration: {value[:40]!r}; write a number of seconds, or one with a unit: "
             f"{', '.join(_UNITS)}"
         )
-    return timedelta(seconds=float(match[1]) * _UNITS[unit])
+    return _seconds(float(match[1]) * _UNITS[unit])
+
+
+def _seconds(seconds: float) -> timedelta:
+    try:
+        return timedelta(seconds=seconds)
+    except (OverflowError, ValueError) as error:
+        raise ValueError("is not a duration: it is out of range") from error
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

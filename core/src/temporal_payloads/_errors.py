@@ -83,5 +83,7 @@ def raise_all(errors: Sequence[ConfigurationError]) -> None:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest candidate, or an empty string if none is near."""
-    close = get_close_matches(word.lower(), sorted(candidates), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    # Case does not make words different, though difflib thinks so.
+    spelled = {candidate.lower(): candidate for candidate in sorted(candidates)}
+    close = get_close_matches(word.lower(), spelled, n=1, cutoff=0.6)
+    return f" Did you mean {spelled[close[0]]!r}?" if close else ""

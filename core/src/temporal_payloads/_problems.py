@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX = "TEMPORAL_PAYLOADS_"
+FILE_VARIABLE = PREFIX + "CONFIG_FILE"
+PROFILE_VARIABLE = PREFIX + "PROFILE"
+OWN_VARIABLES = (FILE_VARIABLE, PROFILE_VARIABLE)
+"""Variables under our prefix that are no settings but say where to find them."""
 Place = tuple[str | int, ...]
 """Where a value stands, as keys and list positions from the root of the settings."""
 
@@ -49,6 +53,11 @@ def dotted(place: Place) -> str:
     return text
 
 
+def lies_in(place: str, table: str) -> bool:
+    """Tell whether a dotted place is that of the table, or inside it; the root is the empty place."""
+    return place == table or not table or place.startswith((f"{table}.", f"{table}["))
+
+
 def variable(place: Place) -> str:
     """Return the variable that sets the value at this place."""
     return PREFIX + "__".join(str(part).upper().replace("-", "_") for part in place)
@@ -74,30 +83,60 @@ def explain(
     return [_problem(one, model, origins, prefix, also_known) for one in details]
 
 
+_MESSAGES = {
+    "byte_size": "is not a size; write a number of bytes, zero or more, or one with a unit: '256KiB', '50MB'",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "string_unicode": "is not UTF-8 text",
+}
+"""Our words where pydantic's are about Python, or say too little."""
+
+
 def _problem(
     error: ErrorDetails, model: type[BaseModel], origins: Origins, prefix: Place, also_known: tuple[str, ...]
 ) -> Problem:
     place = (*prefix, *error["loc"])
     origin = origins.of(place)
+    from_variable = bool(origin and origin.upper().startswith(PREFIX))
     if error["type"] == "missing":
-        message = f"is required; set it in the file, or as the variable {variable(place)}"
+        in_list = any(isinstance(part, int) for part in place)
+        by_variable = "" if in_list else f", or as the variable {variable(place)}"
+        message = f"is required; set it in the file{by_variable}"
     elif error["type"] == "extra_forbidden":
-        message = "there is no such setting." + _near(error["loc"], model, origin, prefix, also_known)
+        known = _known_places(model, error["loc"], also_known, whole=from_variable)
+        if from_variable:
+            # The whole path is compared, so that a forgotten underscore is found as well as a misspelt word.
+            names = [variable((*prefix, *each)) for each in known] + ([] if prefix else list(OWN_VARIABLES))
+            hint = did_you_mean(variable(place), names)
+        else:
+            hint = did_you_mean(str(place[-1]), [str(each[-1]) for each in known])
+        message = f"there is no such setting.{hint}"
+    elif error["type"] == "byte_size_unit":
+        message = error["msg"].replace("could not interpret byte unit:", "is not a size: there is no unit")
+        message += "; units are B, KiB, MiB, GiB, TiB, KB, MB, GB, TB"
     else:
-        message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message = _MESSAGES.get(error["type"]) or error["msg"]
+        message = message.removeprefix("Value error, ").removeprefix("Input ")
+        if message == _MESSAGES["dict_type"] and from_variable:
+            message += "; in a variable's name, each two underscores go one table deeper"
     return Problem(message, dotted(place), origin)
 
 
-def _near(
-    loc: Place, model: type[BaseModel], origin: str | None, prefix: Place, also_known: tuple[str, ...]
-) -> str:
-    if origin and origin.upper().startswith(PREFIX):
-        # The whole path is compared, so that a forgotten underscore is found as well as a misspelt word.
-        paths = {variable((*prefix, *path)).lower() for path in _paths(model)}
-        hint = did_you_mean(origin, paths)
-        return hint.upper().replace("DID YOU MEAN", "Did you mean")
-    fields = _model_at(model, loc[:-1]).model_fields if loc else {}
-    return did_you_mean(str(loc[-1]), {*fields, *(also_known if len(loc) == 1 else ())})
+def _known_places(
+    model: type[BaseModel], loc: Place, also_known: tuple[str, ...], *, whole: bool
+) -> list[Place]:
+    """Return the places that may have been meant: of one table, or of all of them."""
+    beside: list[Place] = [(name,) for name in also_known]
+    if whole:
+        return [
+            *_paths(model),
+            *beside,
+            *((*loc[:-1], name) for name in _model_at(model, loc[:-1]).model_fields),
+        ]
+    return [(name,) for name in _model_at(model, loc[:-1]).model_fields] + (beside if len(loc) == 1 else [])
 
 
 def _paths(model: type[BaseModel]) -> Iterator[Place]:

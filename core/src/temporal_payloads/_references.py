@@ -72,7 +72,7 @@ def read_reference(payload: Payload) -> Reference:
             )
         else:
             message = Parse(payload.data, ExternalStorageReference(), ignore_unknown_fields=True)
-    except (ValueError, KeyError, TypeError, AttributeError, ParseError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
         raise ClaimRejectedError(
             f"A storage reference could not be read: {type(error).__name__}. "
             "Its data must be the JSON of a temporal.api.sdk.v1.ExternalStorageReference"

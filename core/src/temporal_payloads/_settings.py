@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from temporal_payloads._checks import cross_check
 from temporal_payloads._codec_server_settings import CodecServerSettings
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._models import PluginTable, StorageSettings, Words
-from temporal_payloads._problems import Origins, Place, explain
+from temporal_payloads._problems import Origins, Place, explain, lies_in
 from temporal_payloads._sources import EnvironmentSource, FileSource
 
 if TYPE_CHECKING:
@@ -104,18 +105,28 @@ def read(
         tables=tuple(source.table_origins for source in sources),
     )
     problems = [*file_source.problems, *environment.problems]
-    taken_out: set[Place] = set()
+    rounds: Counter[Place] = Counter()
     while True:
         try:
             with _reading(sources):
                 settings = cls()
         except ValidationError as error:
-            problems += explain(error, cls, origins)
+            known = [problem.place for problem in problems if problem.place]
+            # That a wrong value is missing once it was taken out is no problem of its own.
+            problems += [
+                new
+                for new in explain(error, cls, origins)
+                if not any(lies_in(old, new.place) for old in known)
+            ]
+            if not any(source.values for source in sources):
+                raise ConfigurationError(problems) from None  # of a subclass that wants more than defaults
             # Without its wrong values the rest can be checked too, by whoever comes next.
             for one in error.errors(include_url=False, include_context=False, include_input=False):
                 loc = one["loc"][: -1 if one["type"] == "missing" else None]
-                place = loc[:1] if loc in taken_out else loc
-                taken_out.add(loc)
+                # What is not found where the error says it is goes with more and more of what is around it.
+                around: list[Place] = [loc, loc[:1], ()]
+                place = around[min(rounds[loc], len(around) - 1)]
+                rounds[loc] += 1
                 for source in sources:
                     _take_out(source.values, place)
         else:
@@ -133,7 +144,9 @@ def _reading(sources: tuple[PydanticBaseSettingsSource, ...]) -> Iterator[None]:
 
 
 def _take_out(values: dict[str, Any], place: Place) -> None:
-    """Remove the value at this place; if it lies in a list, the whole list."""
+    """Remove the value at this place; if it lies in a list, the whole list; if it is the root, all."""
+    if not place:
+        values.clear()
     for index, key in enumerate(place):
         inner = values.get(str(key))
         innermost = index == len(place) - 1 or isinstance(place[index + 1], int)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from temporal_payloads._errors import Problem, did_you_mean
-from temporal_payloads._problems import PREFIX, Place
+from temporal_payloads._problems import FILE_VARIABLE, OWN_VARIABLES, PREFIX, PROFILE_VARIABLE, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic.fields import FieldInfo
 
 DEFAULT_FILE = "temporal-payloads.toml"
-FILE_VARIABLE = PREFIX + "CONFIG_FILE"
-PROFILE_VARIABLE = PREFIX + "PROFILE"
 TEMPORAL_PROFILE_VARIABLE = "TEMPORAL_PROFILE"
+MAX_DEPTH = 32
+"""Far more tables inside each other than any settings have, far fewer than Python can recurse through."""
 
 
 class _Source(PydanticBaseSettingsSource):
@@ -85,7 +85,10 @@ class FileSource(_Source):
     def _read(self, path: Path, named_by: str | None) -> dict[str, Any]:
         named = f" ({named_by} names it)" if named_by else ""
         try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            if _depth(document) <= MAX_DEPTH:
+                return document
+            what = f"has tables more than {MAX_DEPTH} deep"
         except FileNotFoundError:
             what = f"there is no such file{named}; the working directory is {Path.cwd()}"
         except IsADirectoryError:
@@ -96,6 +99,9 @@ class FileSource(_Source):
             what = f"is not UTF-8 text (byte {error.start}), so it is no TOML file{named}"
         except tomllib.TOMLDecodeError as error:
             what = f"is not valid TOML: {error}"
+        except (ValueError, RecursionError) as error:
+            # A name with a null byte, a number with thousands of digits, brackets nested by the hundred.
+            what = f"cannot be read: {error}{named}"
         self.problems.append(Problem(what, origin=str(path)))
         return {}
 
@@ -141,24 +147,28 @@ class EnvironmentSource(_Source):
         variables = {
             name: value
             for name, value in os.environ.items()
-            if value
-            and name.upper().startswith(PREFIX)
-            and name.upper() not in (FILE_VARIABLE, PROFILE_VARIABLE)
+            if value and name.upper().startswith(PREFIX) and name not in OWN_VARIABLES
         }
         # Shallow ones first: a whole table given as JSON is what the deeper variables then refine.
         for name in sorted(variables, key=lambda name: (name.count("__"), name)):
-            self._add(name, variables[name], file.values)
+            if _is_text(name) and _is_text(variables[name]):
+                self._add(name, variables[name], file.values)
+            else:
+                self.problems.append(Problem("is not UTF-8 text", origin=ascii(name)[1:-1]))
 
     def _add(self, name: str, text: str, spelling: Mapping[str, Any]) -> None:
         *tables, leaf = name[len(PREFIX) :].split("__")
+        if len(tables) > MAX_DEPTH:
+            self.problems.append(Problem(f"has tables more than {MAX_DEPTH} deep", origin=name))
+            return
         nested: dict[str, Any] = {}
         inner = nested
-        known: object = spelling
+        known: tuple[object, ...] = (self.values, spelling)
         path: Place = ()
         for part in tables:
             key = _spell(part, known)
             path = (*path, key)
-            known = known.get(key) if isinstance(known, dict) else None
+            known = tuple(table.get(key) for table in known if isinstance(table, dict))
             if path in self.origins and not isinstance(_at(self.values, path), dict):
                 self.problems.append(
                     Problem(
@@ -174,10 +184,18 @@ class EnvironmentSource(_Source):
         self._merge(self.values, nested, name)
 
 
-def _spell(part: str, known: object) -> str:
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _spell(part: str, known: Iterable[object]) -> str:
     plain = part.lower()
-    if isinstance(known, dict):
-        for key in known:
+    for table in known:
+        for key in table if isinstance(table, dict) else ():
             if key.lower().replace("-", "_") == plain:
                 return str(key)
     return plain
@@ -193,7 +211,22 @@ def _parse(text: str) -> Any:
     """Lists and tables are JSON; everything else stays text, and the models turn it into values."""
     if text.lstrip()[:1] in ("[", "{"):
         try:
-            return json.loads(text)
-        except ValueError:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
             return text
+        return value if _depth(value) <= MAX_DEPTH else text
     return text
+
+
+def _depth(value: object) -> int:
+    """Return how many tables and lists lie inside each other; without recursion, for it may be many."""
+    depth = 0
+    level = [value]
+    while level := [
+        inner
+        for outer in level
+        if isinstance(outer, dict | list)
+        for inner in (outer.values() if isinstance(outer, dict) else outer)
+    ]:
+        depth += 1
+    return depth

@@ -134,7 +134,8 @@ class ManagedDriver(StorageDriver):
         """
         async with AsyncExitStack() as stack:
             with self._explained("open"):
-                await stack.enter_async_context(self._inner.kept_open())
+                async with self._deadline():
+                    await stack.enter_async_context(self._inner.kept_open())
             if check:
                 await self.check()
             yield

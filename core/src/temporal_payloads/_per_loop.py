@@ -112,7 +112,11 @@ class _Holder(Generic[T]):
                 self._idle.set()
 
     async def close(self) -> None:
-        """Close the resource as soon as nobody uses it."""
+        """Close the resource as soon as nobody uses it; give up opening it, if it is not open yet."""
         await self._idle.wait()
         self._closing.set()
-        await self._task
+        if not self.opened.done():
+            self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()

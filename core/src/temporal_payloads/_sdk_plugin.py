@@ -70,7 +70,8 @@ class PayloadsPlugin(SimplePlugin):
             if base is DataConverter.default
             else assemble(self._settings, base=base, registry=self._registry)
         )
-        self._assemblies.append(assembly)
+        if not any(assembly is known for known in self._assemblies):
+            self._assemblies.append(assembly)
         return assembly.converter
 
     @asynccontextmanager

@@ -1,5 +1,19 @@
 """The payload codecs `binary/gzip` and `binary/zlib`."""
 
-from temporal_payloads_gzip_codec._codec import GzipCodec, ZlibCodec
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from temporal_payloads_gzip_codec._codec import GzipCodec, ZlibCodec
 
 __all__ = ["GzipCodec", "ZlibCodec"]
+
+
+def __getattr__(name: str) -> object:
+    # Registering the plugin imports this package, and must not import the compression libraries.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from temporal_payloads_gzip_codec import _codec  # noqa: PLC0415  # see above
+
+    return getattr(_codec, name)

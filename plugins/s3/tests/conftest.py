@@ -1,4 +1,4 @@
-"""What the S3 tests share: settings for the real server, a stub that answers as told, payloads and targets."""
+"""What the S3 tests share: drivers and clients of real servers, and a stub that answers as told."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -34,8 +34,11 @@ def target_of(case: dict[str, Any]) -> StorageDriverWorkflowInfo | StorageDriver
     if case["target"] is None:
         return None
     target = dict(case["target"])
-    kind = {"workflow": StorageDriverWorkflowInfo, "activity": StorageDriverActivityInfo}[target.pop("kind")]
-    return kind(**target)
+    kind: Any = {"workflow": StorageDriverWorkflowInfo, "activity": StorageDriverActivityInfo}[
+        target.pop("kind")
+    ]
+    made: StorageDriverWorkflowInfo | StorageDriverActivityInfo = kind(**target)
+    return made
 
 
 async def test_names_and_type_are_those_of_the_sdk(s3_server: Any, open_driver: Any) -> None:
@@ -59,6 +62,7 @@ async def test_every_vector_is_stored_under_the_claim_that_it_gives(s3_server: A
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 @pytest.mark.parametrize("size", [None, 0, 1000, 300_000, 9 * MIB, 20 * MIB])
 async def test_what_the_sdk_stores_we_read_and_the_reverse(
+    *,
     wire: Any,
     s3_server: Any,
     s3_bucket: str,
@@ -116,6 +120,7 @@ async def test_several_workers_may_store_the_same_payload_at_once(
 
 @pytest.mark.parametrize(("size", "off_loop"), [(1000, False), (MIB, True)])
 async def test_large_payloads_are_hashed_off_the_event_loop(
+    *,
     monkeypatch: pytest.MonkeyPatch,
     s3_server: Any,
     s3_bucket: str,
@@ -150,7 +155,7 @@ async def test_a_payload_over_the_limit_is_refused_and_nothing_of_its_batch_stor
 
 
 async def test_a_payload_that_is_gone_is_not_found(
-    wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, store_context: Any, payload: Any
+    *, wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, store_context: Any, payload: Any
 ) -> None:
     async with open_driver(s3_server, s3_bucket) as driver:
         claims = await driver.store(store_context, [payload(1)])
@@ -164,6 +169,7 @@ async def test_a_payload_that_is_gone_is_not_found(
 
 @pytest.mark.parametrize("damage", [b"", b"something else", b"x" * 9 * MIB])
 async def test_a_payload_that_was_changed_is_not_returned(
+    *,
     wire: Any,
     s3_server: Any,
     s3_bucket: str,
@@ -181,7 +187,7 @@ async def test_a_payload_that_was_changed_is_not_returned(
 
 
 async def test_an_object_that_is_no_payload_is_an_integrity_error(
-    wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, store_context: Any, payload: Any
+    *, wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, store_context: Any, payload: Any
 ) -> None:
     garbage = b"\xff" * 50
     sha256 = hashlib.sha256(garbage).hexdigest()

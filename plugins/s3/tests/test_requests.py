@@ -106,7 +106,7 @@ async def leftovers(wire: Any, bucket: str) -> list[Any]:
     return [*uploads, *objects]
 
 
-def on_part(wire: Any, number: int, do: Callable[[], None]) -> None:
+def on_part(wire: Any, number: int, do: Callable[[], object]) -> None:
     def when_sent(request: Any, **_event: Any) -> None:
         if f"partNumber={number}" in request.url:
             do()
@@ -165,7 +165,7 @@ class Store:
     """What a simple S3-compatible store does: it keeps objects, and knows neither conditions nor ranges."""
 
     def __init__(self, stub: Any, refusal: tuple[int, str]) -> None:
-        self.stub = stub
+        self.error: Callable[[int, str], web.Response] = stub.error
         self.refusal = refusal
         self.objects: dict[str, bytes] = {}
         stub.answer = self.answer
@@ -173,11 +173,11 @@ class Store:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.method == "PUT":
             if "If-None-Match" in request.headers:
-                return self.stub.error(*self.refusal)
+                return self.error(*self.refusal)
             self.objects[request.path] = await request.read()
             return web.Response(headers={"ETag": '"e"'})
         if request.path not in self.objects:
-            return self.stub.error(404, "NoSuchKey")
+            return self.error(404, "NoSuchKey")
         return web.Response(body=self.objects[request.path], headers={"ETag": '"e"'})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import aiohttp
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 from temporal_payloads.plugin import (
@@ -176,8 +177,6 @@ class S3Errors:
         """Raise what goes wrong inside as a storage error."""
         try:
             yield
-        except StorageError:
-            raise
         except ClientError as error:
             answer = ": ".join(filter(None, (_code_of(error), _message_of(error))))
             raise self._error(
@@ -188,8 +187,9 @@ class S3Errors:
                 permission=self._permission(error),
                 right_region=_right_region(error),
             ) from error
-        except Exception as error:
-            raise self._error(_rule_for_failure(error), operation, location, _reason(error)) from error
+        except (boto.BotoCoreError, aiohttp.ClientError, OSError) as error:
+            rule = _rule_for_failure(error)
+            raise self._error(rule, operation, location, _reason(error), right_region="") from error
 
     def not_s3(self, operation: str, location: Location) -> StorageError:
         """Return the error for a success that no S3 server reports like that."""
@@ -224,6 +224,9 @@ def _rule_for_answer(error: ClientError) -> _Rule:
 
 
 def _rule_for_failure(error: Exception) -> _Rule:
+    if "redirect" in _reason(error):
+        # S3 redirects to the bucket's region; aiohttp follows by itself, but can't send a body twice.
+        return _OTHER_REGION
     return next((rule for types, rule in _BY_FAILURE if isinstance(error, types)), _OTHER_FAILURE)
 
 

@@ -64,14 +64,19 @@ def _new_client(settings: S3Settings, context: DriverContext) -> AbstractAsyncCo
         aws_secret_access_key=_reveal(settings.secret_access_key),
         aws_session_token=_reveal(settings.session_token),
     )
+    endpoint_url = settings.endpoint_url or ""
     config = AioConfig(
         connect_timeout=settings.connect_timeout.total_seconds(),
         read_timeout=settings.read_timeout.total_seconds(),
         retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
         max_pool_connections=settings.pool_size or max(context.concurrency, _MIN_POOL_SIZE),
-        s3={"addressing_style": settings.addressing_style},
+        s3={
+            "addressing_style": settings.addressing_style,
+            # Over TLS a signed body protects from nothing more, and is hashed on the event loop.
+            "payload_signing_enabled": endpoint_url.startswith("http://"),
+        },
         request_checksum_calculation=settings.request_checksum_calculation
-        or ("when_required" if settings.endpoint_url else "when_supported"),
+        or ("when_required" if endpoint_url else "when_supported"),
         response_checksum_validation=settings.response_checksum_validation,
     )
     client: AbstractAsyncContextManager[S3Client] = session.client(

@@ -10,6 +10,10 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_holding: set[asyncio.Task[None]] = set()
+"""The tasks that hold resources open. An event loop has only weak references to its tasks: without these, one
+whose data converter is no longer used would be collected, and its resource left open."""
+
 
 class PerLoop(Generic[T]):
     """Opens a resource once in each event loop that uses it.
@@ -83,6 +87,8 @@ class _Holder(Generic[T]):
         self._closing = asyncio.Event()
         self._forget = forget
         self._task = self.loop.create_task(self._hold_open(open_resource))
+        _holding.add(self._task)
+        self._task.add_done_callback(_holding.discard)
 
     async def _hold_open(self, open_resource: Callable[[], AbstractAsyncContextManager[T]]) -> None:
         try:

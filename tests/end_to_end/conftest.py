@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.activities import ALL as ALL_ACTIVITIES
 from support.activities import Gate
-from support.workers import connect, running_worker
+from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from temporal_payloads import build_data_converter
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from local_servers import TemporalServer
     from support.events import StorageEvents
     from support.stores import Store
-    from temporalio.client import Client
+    from temporalio.client import Client, WorkflowHandle
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,18 @@ class App:
     store: Store
     gate: Gate
     events: StorageEvents
+
+    async def start(self, workflow: Any, *args: Any, **options: Any) -> WorkflowHandle[Any, Any]:
+        """Start a workflow on the worker."""
+        handle: WorkflowHandle[Any, Any] = await self.client.start_workflow(
+            workflow,
+            args=args,
+            id=new_id("wf"),
+            task_queue=self.task_queue,
+            run_timeout=RUN_TIMEOUT,
+            **options,
+        )
+        return handle
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ into the store if it is large, encoded if it is small, and never the value itsel
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.assertions import assert_history
@@ -22,24 +22,15 @@ from temporalio.service import GrpcCompression
 if TYPE_CHECKING:
     from end_to_end.conftest import App
     from local_servers import TemporalServer
-    from temporalio.client import WorkflowHandle
 
 pytestmark = pytest.mark.parametrize("sized", [large, small])
 
 Sized = Callable[[str], str]
 
 
-async def start(app: App, workflow: Any, *args: Any, **options: Any) -> WorkflowHandle[Any, Any]:
-    """Start a workflow on the app's worker."""
-    handle: WorkflowHandle[Any, Any] = await app.client.start_workflow(
-        workflow, args=args, id=new_id("wf"), task_queue=app.task_queue, run_timeout=RUN_TIMEOUT, **options
-    )
-    return handle
-
-
 async def test_workflow_and_activity_arguments_and_results(app: App, sized: Sized) -> None:
     value = sized("order")
-    handle = await start(app, Echo.run, value)
+    handle = await app.start(Echo.run, value)
     assert await handle.result() == value
     assert_history(
         await handle.fetch_history(),
@@ -54,14 +45,14 @@ async def test_workflow_and_activity_arguments_and_results(app: App, sized: Size
 
 async def test_local_activities(app: App, sized: Sized) -> None:
     value = sized("order")
-    handle = await start(app, LocalEcho.run, value)
+    handle = await app.start(LocalEcho.run, value)
     assert await handle.result() == value
     assert_history(await handle.fetch_history(), value, app.store, "marker_recorded.details.result")
 
 
 async def test_child_workflows_and_their_memo(app: App, sized: Sized) -> None:
     value = sized("order")
-    handle = await start(app, Parent.run, value)
+    handle = await app.start(Parent.run, value)
     assert await handle.result() == value
     history = await handle.fetch_history()
     assert_history(
@@ -83,7 +74,7 @@ async def test_child_workflows_and_their_memo(app: App, sized: Sized) -> None:
 
 async def test_signals_from_a_client(app: App, sized: Sized) -> None:
     value = sized("order")
-    handle = await start(app, Mailbox.run)
+    handle = await app.start(Mailbox.run)
     await handle.signal(Mailbox.put, value)
     await handle.signal(Mailbox.close)
     assert await handle.result() == value
@@ -92,8 +83,8 @@ async def test_signals_from_a_client(app: App, sized: Sized) -> None:
 
 async def test_signals_from_another_workflow(app: App, sized: Sized) -> None:
     value = sized("order")
-    mailbox = await start(app, Mailbox.run)
-    sender = await start(app, SignalsAnother.run, mailbox.id, value)
+    mailbox = await app.start(Mailbox.run)
+    sender = await app.start(SignalsAnother.run, mailbox.id, value)
     await sender.result()
     assert await mailbox.result() == value
     assert_history(
@@ -107,7 +98,7 @@ async def test_signals_from_another_workflow(app: App, sized: Sized) -> None:
 
 async def test_signal_with_start(app: App, sized: Sized) -> None:
     argument, signal = sized("argument"), sized("signal")
-    handle = await start(app, Mailbox.run, argument, start_signal="put", start_signal_args=[signal])
+    handle = await app.start(Mailbox.run, argument, start_signal="put", start_signal_args=[signal])
     await handle.signal(Mailbox.close)
     assert await handle.result() == signal
     history = await handle.fetch_history()
@@ -144,7 +135,7 @@ async def test_update_with_start(app: App, sized: Sized) -> None:
 
 async def test_updates(app: App, sized: Sized) -> None:
     first, second = sized("first"), sized("second")
-    handle = await start(app, Mailbox.run, first)
+    handle = await app.start(Mailbox.run, first)
     assert await handle.query(Mailbox.joined, "") == first
     assert await handle.execute_update(Mailbox.swap, second) == first
     assert await handle.execute_update(Mailbox.swap_slowly, first) == first
@@ -163,7 +154,7 @@ async def test_updates(app: App, sized: Sized) -> None:
 
 async def test_queries_and_their_arguments(app: App, sized: Sized, temporal_server: TemporalServer) -> None:
     value, other = sized("value"), sized("other")
-    handle = await start(app, Mailbox.run, value)
+    handle = await app.start(Mailbox.run, value)
     host, port = temporal_server.address.split(":")
     async with TcpProxy(host, int(port)) as wire:
         client = await Client.connect(
@@ -181,7 +172,7 @@ async def test_queries_and_their_arguments(app: App, sized: Sized, temporal_serv
 
 async def test_continue_as_new_and_its_memo(app: App, sized: Sized) -> None:
     value = sized("order")
-    handle = await start(app, Relay.run, value)
+    handle = await app.start(Relay.run, value)
     first_run = handle.first_execution_run_id
     assert await handle.result() == value
     assert_history(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -53,4 +55,4 @@ class Gate:
         activity.raise_complete_async()
 
 
-ALL = [echo, grow, fail_with_details]
+ALL: list[Callable[..., Any]] = [echo, grow, fail_with_details]

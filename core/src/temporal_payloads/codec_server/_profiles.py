@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from temporal_payloads._registry import PluginRegistry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
     """One way to encode and store payloads: what a worker of these namespaces is built from."""
 

@@ -1,0 +1,262 @@
+"""A codec server in this process, over a store in this process; HTTP is real."""
+
+import asyncio
+import base64
+import gzip
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from google.protobuf.json_format import MessageToDict, ParseDict
+from pydantic import BaseModel, ConfigDict
+from temporal_payloads import PayloadSettings
+from temporal_payloads._references import Reference
+from temporal_payloads.codec_server import create_app
+from temporal_payloads.plugin import (
+    ClaimRejectedError,
+    CodecPlugin,
+    ConfinedClaim,
+    ContentAddressedDriver,
+    DriverPlugin,
+    PayloadIntegrityError,
+    PerPayloadCodec,
+    PluginRegistry,
+    hookimpl,
+)
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    StorageDriverClaim,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+)
+
+UI = "http://localhost:8233"
+
+
+class Store:
+    """What the driver `memory` keeps, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.reads: Counter[str] = Counter()
+        self.held = asyncio.Event()
+        self.held.set()
+        self.reading = asyncio.Event()
+        self.failure: Exception | None = None
+        self.is_open = False
+
+    async def put(self, value: Payload, namespace: str | None = "default") -> Payload:
+        """Store a payload, encoded already, and return its reference."""
+        target = StorageDriverWorkflowInfo(namespace=namespace) if namespace else None
+        [claim] = await MemoryDriver(self).store(StorageDriverStoreContext(target), [value])
+        return Reference("memory", claim, value.ByteSize()).to_payload()
+
+
+class MemoryDriver(ContentAddressedDriver):
+    def __init__(self, store: Store) -> None:
+        super().__init__(driver_name="memory")
+        self._store = store
+
+    def key_for(self, target: Any, sha256: str) -> str:
+        return f"v0/ns/{target.namespace}/d/sha256/{sha256}" if target else f"v0/d/sha256/{sha256}"
+
+    async def write(self, items: Any) -> None:
+        if self._store.failure:
+            raise self._store.failure
+        self._store.objects.update(items)
+
+    async def read(self, keys: Any) -> list[bytes | None]:
+        self._store.reading.set()
+        await self._store.held.wait()
+        if self._store.failure:
+            raise self._store.failure
+        self._store.reads.update(keys)
+        return [self._store.objects.get(key) for key in keys]
+
+    async def check(self) -> None:
+        if self._store.failure:
+            raise self._store.failure
+
+
+class MemorySettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    password: str = ""
+
+
+class MemoryPlugin:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @hookimpl
+    def temporal_payloads_driver(self) -> DriverPlugin[MemorySettings]:
+        return DriverPlugin(
+            api_version=1,
+            settings=MemorySettings,
+            driver_type="memory",
+            driver_name="memory",
+            open=self._open,
+            confine=self._confine,
+        )
+
+    @asynccontextmanager
+    async def _open(self, settings: Any, context: Any) -> AsyncIterator[MemoryDriver]:
+        self._store.is_open = True
+        yield MemoryDriver(self._store)
+        self._store.is_open = False
+
+    def _confine(self, settings: Any, claim: StorageDriverClaim) -> ConfinedClaim:
+        key = claim.claim_data.get("key", "")
+        if not key.startswith("v0/"):
+            raise ClaimRejectedError(f"The key {key!r} lies outside v0/")
+        parts = key.split("/")
+        namespace = parts[2] if parts[1] == "ns" else None
+        return ConfinedClaim(claim=claim, sha256=parts[-1], namespace=namespace)
+
+
+class FlipCodec(PerPayloadCodec):
+    """Encodes as gzip would, of the standard library; `binary/flip` is nobody else's."""
+
+    def encode_payload(self, payload: Payload) -> Payload:
+        return flipped(payload)
+
+    def decode_payload(self, payload: Payload) -> Payload:
+        if payload.metadata.get("encoding") != b"binary/flip":
+            return payload
+        try:
+            return Payload.FromString(gzip.decompress(payload.data))
+        except Exception as error:
+            raise PayloadIntegrityError("the data is no gzip") from error
+
+
+class FlipPlugin:
+    @hookimpl
+    def temporal_payloads_codec(self) -> CodecPlugin[MemorySettings]:
+        return CodecPlugin(
+            api_version=1,
+            settings=MemorySettings,
+            encodings=("binary/flip",),
+            create=lambda settings: FlipCodec(),
+        )
+
+
+def flipped(payload: Payload) -> Payload:
+    return Payload(
+        metadata={"encoding": b"binary/flip"}, data=gzip.compress(payload.SerializeToString(), mtime=0)
+    )
+
+
+def plain(value: Any) -> Payload:
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+
+
+class Api:
+    """A client of the server that speaks as the Web UI does."""
+
+    def __init__(self, client: TestClient[Any, Any]) -> None:
+        self.client = client
+
+    async def post(
+        self,
+        operation: str,
+        payloads: list[Payload] | Any = (),
+        *,
+        namespace: str | None = "default",
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+        **options: Any,
+    ) -> ClientResponse:
+        document = {"payloads": [MessageToDict(payload) for payload in payloads]}
+        sent = {"Content-Type": "application/json", "Origin": UI, **(headers or {})}
+        if namespace is not None:
+            sent["X-Namespace"] = namespace
+        return await self.client.post(
+            f"/{operation}", data=json.dumps(document) if body is None else body, headers=sent, **options
+        )
+
+    async def payloads(self, operation: str, payloads: list[Payload], **options: Any) -> list[Payload]:
+        response = await self.post(operation, payloads, **options)
+        document = await response.json()
+        assert response.status == 200, document
+        return [ParseDict(payload, Payload()) for payload in document["payloads"]]
+
+    async def error(self, operation: str, *arguments: Any, **options: Any) -> tuple[int, str, str]:
+        """Return status, code and message of an error, which has the form and headers of one."""
+        response = await self.post(operation, *arguments, **options)
+        document = await response.json()
+        assert set(document) == {"code", "message"}
+        assert response.headers["Access-Control-Allow-Origin"] == UI
+        assert "Traceback" not in document["message"]
+        return response.status, document["code"], document["message"]
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def registry(store: Store) -> PluginRegistry:
+    registry = PluginRegistry()
+    registry.register_driver("memory", MemoryPlugin(store))
+    registry.register_codec("flip", FlipPlugin())
+    return registry
+
+
+Serve = Callable[..., Awaitable[Api]]
+
+
+@pytest.fixture
+async def serve(registry: PluginRegistry) -> AsyncIterator[Serve]:
+    """Start a server with these `[codec_server]` settings, a codec and a store of everything over 1 KiB."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            server: dict[str, Any] | None = None,
+            *,
+            profiles: dict[str, PayloadSettings] | None = None,
+            **changes: Any,
+        ) -> Api:
+            settings = make_settings(codec_server=server or {}, **changes)
+            app = create_app(settings, profiles=profiles, registry=registry)
+            client = await stack.enter_async_context(TestClient(TestServer(app)))
+            return Api(client)
+
+        yield start
+
+
+def make_settings(**changes: Any) -> PayloadSettings:
+    values: dict[str, Any] = {
+        "codecs": ["flip"],
+        "storage": {"driver": "memory", "threshold": 1024, "cache": {"max_size": 0}},
+        **changes,
+    }
+    return PayloadSettings(**values)
+
+
+@pytest.fixture(name="make_settings")
+def make_settings_fixture() -> Callable[..., PayloadSettings]:
+    return make_settings
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+class Make:
+    """What tests need to make payloads; test modules cannot import from this file."""
+
+    plain = staticmethod(plain)
+    flipped = staticmethod(flipped)
+    b64 = staticmethod(b64)
+    UI = UI
+
+
+@pytest.fixture
+def make() -> Make:
+    return Make()

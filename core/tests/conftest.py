@@ -10,14 +10,6 @@ from textwrap import dedent
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from temporalio.api.common.v1 import Payload
-from temporalio.converter import (
-    StorageDriverClaim,
-    StorageDriverRetrieveContext,
-    StorageDriverStoreContext,
-    StorageDriverWorkflowInfo,
-)
-
 from temporal_payloads.plugin import (
     ClaimRejectedError,
     ConfinedClaim,
@@ -25,6 +17,13 @@ from temporal_payloads.plugin import (
     DriverPlugin,
     PluginRegistry,
     hookimpl,
+)
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    StorageDriverClaim,
+    StorageDriverRetrieveContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
 )
 
 DISTRIBUTIONS = Path(__file__).parent / "distributions"

@@ -8,7 +8,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-
 from temporal_payloads import PluginConflictError, PluginLoadError, UnknownPluginError
 from temporal_payloads.plugin import CodecPlugin, DriverPlugin, PluginRegistry, StorageEvent, hookimpl
 

@@ -152,7 +152,8 @@ class _Builder:
         if drivers:
             changes["external_storage"] = self._external_storage(base, drivers)
         raise_all(self.errors)
-        return Assembly(self._settings, dataclasses.replace(base, **changes), drivers)
+        converter = dataclasses.replace(base, **changes) if changes else base
+        return Assembly(self._settings, converter, drivers)
 
     def _report(self, place: Place, message: str) -> None:
         self.errors.append(

@@ -110,7 +110,9 @@ def _problem(
         if from_variable:
             # The whole path is compared, so that a forgotten underscore is found as well as a misspelt word.
             names = [variable((*prefix, *each)) for each in known] + ([] if prefix else list(OWN_VARIABLES))
-            hint = did_you_mean(variable(place), names)
+            # Without the prefix that they all share, for with it any two are alike.
+            hint = did_you_mean(variable(place).removeprefix(PREFIX), [n.removeprefix(PREFIX) for n in names])
+            hint = hint.replace("mean '", f"mean '{PREFIX}")
         else:
             hint = did_you_mean(str(place[-1]), [str(each[-1]) for each in known])
         message = f"there is no such setting.{hint}"
@@ -120,6 +122,7 @@ def _problem(
     else:
         message = _MESSAGES.get(error["type"]) or error["msg"]
         message = message.removeprefix("Value error, ").removeprefix("Input ")
+        message = message.replace("datetime.timedelta(0)", "0 seconds")
         if message == _MESSAGES["dict_type"] and from_variable:
             message += "; in a variable's name, each two underscores go one table deeper"
     return Problem(message, dotted(place), origin)

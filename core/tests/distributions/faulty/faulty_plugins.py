@@ -1,7 +1,6 @@
 """One plugin for each way of getting the contract wrong."""
 
 from pydantic import BaseModel
-
 from temporal_payloads.plugin import CodecPlugin, hookimpl
 
 

@@ -1,9 +1,8 @@
 """A working codec plugin."""
 
 from pydantic import BaseModel, ConfigDict, Field
-from temporalio.api.common.v1 import Payload
-
 from temporal_payloads.plugin import CodecPlugin, PerPayloadCodec, hookimpl
+from temporalio.api.common.v1 import Payload
 
 ENCODING = b"binary/reversed"
 

@@ -3,7 +3,6 @@
 import dataclasses
 
 import shelf_storage
-
 from temporal_payloads.plugin import hookimpl
 
 

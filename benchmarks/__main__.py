@@ -1,0 +1,112 @@
+"""Run the benchmarks: `python -m benchmarks [--quick] [--only TOPIC ...]`.
+
+Prints the table, and writes the results and figures that the documentation shows. Needs the servers of
+`examples/local_servers` and `requirements/bench.txt`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import temporalio.service
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import chain, codecs, disk, memory, redis, s3, workflows
+from benchmarks.harness import Config, Line, Report
+from benchmarks.plots import draw
+from benchmarks.servers import ROUND_TRIP, Servers, start_servers
+
+RESULTS = Path(__file__).parent / "results"
+Topic = Callable[[Config, Servers], Awaitable[Report]]
+
+
+async def _codecs(config: Config, _: Servers) -> Report:
+    return await codecs.run(config)
+
+
+async def _chain(config: Config, _: Servers) -> Report:
+    return await chain.run(config)
+
+
+async def _memory(config: Config, servers: Servers) -> Report:
+    return await asyncio.to_thread(memory.run, config, servers)
+
+
+TOPICS: dict[str, Topic] = {
+    "codecs": _codecs,
+    "chain": _chain,
+    "s3": s3.run,
+    "memory": _memory,
+    "redis": redis.run,
+    "workflows": workflows.run,
+    "disk": disk.run,
+}
+
+
+def main() -> None:
+    """Measure, tell, and keep the results."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="once each and smaller, in under a minute")
+    parser.add_argument("--only", nargs="+", choices=TOPICS, help="these topics alone; nothing is written")
+    parser.add_argument("--output", type=Path, help="where results go; benchmarks/results for a full run")
+    arguments = parser.parse_args()
+    start = time.monotonic()
+    logging.getLogger("temporalio").setLevel(logging.ERROR)
+    report = asyncio.run(_measure(Config(arguments.quick), arguments.only or list(TOPICS)))
+    seconds = time.monotonic() - start
+    _print(report.lines, seconds)
+    output = arguments.output or (None if arguments.quick or arguments.only else RESULTS)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        _write(report, seconds, output)
+
+
+async def _measure(config: Config, topics: list[str]) -> Report:
+    report = Report()
+    with tempfile.TemporaryDirectory() as directory, start_servers(Path(directory)) as servers:
+        for topic in topics:
+            start = time.monotonic()
+            print(f"{topic} ...", end=" ", flush=True)
+            report.add(await TOPICS[topic](config, servers))
+            print(f"{time.monotonic() - start:.0f} s", flush=True)
+    return report
+
+
+def _print(lines: list[Line], seconds: float) -> None:
+    table = Table("what", "peer", "ours", "ratio", "to reach", "", title=f"In {seconds:.0f} s; peer = 1")
+    for line in lines:
+        ratio = f"{line.ratio:.2f}" if line.ratio else ""
+        table.add_row(line.what, line.peer, line.ours, ratio, line.wanted, "yes" if line.reached else "NO")
+    Console(width=None if os.isatty(1) else 200).print(table)
+
+
+def _write(report: Report, seconds: float, output: Path) -> None:
+    results: dict[str, Any] = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "temporalio": temporalio.service.__version__,
+            "round_trip_ms": ROUND_TRIP * 1000,
+        },
+        "seconds": round(seconds),
+        **asdict(report),
+    }
+    (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What people use today: the SDK's S3 driver with its aioboto3 client, and the ways of the public samples."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aioboto3
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.aws.s3driver import S3StorageDriver
+from temporalio.contrib.aws.s3driver.aioboto3 import new_aioboto3_client
+from temporalio.converter import (
+    PayloadCodec,
+    StorageDriver,
+    StorageDriverClaim,
+    StorageDriverRetrieveContext,
+    StorageDriverStoreContext,
+)
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from benchmarks.servers import S3Access
+
+
+class SampleGzipCodec(PayloadCodec):
+    """Compresses on the event loop, at the standard library's default level."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [
+            Payload(metadata={"encoding": b"binary/gzip"}, data=gzip.compress(payload.SerializeToString()))
+            for payload in payloads
+        ]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [
+            Payload.FromString(gzip.decompress(payload.data))
+            if payload.metadata.get("encoding") == b"binary/gzip"
+            else payload
+            for payload in payloads
+        ]
+
+
+@asynccontextmanager
+async def sdk_s3_driver(access: S3Access, *, max_payload_size: int = 2**30) -> AsyncIterator[S3StorageDriver]:
+    """The SDK's driver on a client with its defaults."""
+    session = aioboto3.Session(
+        aws_access_key_id=access.access_key_id,
+        aws_secret_access_key=access.secret_access_key,
+        region_name=access.region,
+    )
+    async with session.client("s3", endpoint_url=access.endpoint_url) as client:
+        yield S3StorageDriver(
+            client=new_aioboto3_client(client), bucket=access.bucket, max_payload_size=max_payload_size
+        )
+
+
+class SampleRedisDriver(StorageDriver):
+    """One command, and so one connection, for each payload, all at once."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def name(self) -> str:
+        return "redis"
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        del context
+
+        async def one(payload: Payload) -> StorageDriverClaim:
+            data = payload.SerializeToString()
+            digest = hashlib.sha256(data).hexdigest()
+            key = f"temporalio:payloads:v0:d:sha256:{digest}"
+            await self._client.set(key, data, nx=True)
+            return StorageDriverClaim({"key": key, "hash_algorithm": "sha256", "hash_value": digest})
+
+        return list(await asyncio.gather(*(one(payload) for payload in payloads)))
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        del context
+
+        async def one(claim: StorageDriverClaim) -> Payload:
+            data = await self._client.get(claim.claim_data["key"])
+            assert isinstance(data, bytes)
+            if hashlib.sha256(data).hexdigest() != claim.claim_data["hash_value"]:
+                raise ValueError("integrity check failed")
+            return Payload.FromString(data)
+
+        return list(await asyncio.gather(*(one(claim) for claim in claims)))

@@ -1,0 +1,85 @@
+"""Redis, close by: the driver beside the sample's way, one connection for each payload of a call."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import redis.asyncio
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import StorageDriver, StorageDriverClaim
+
+from benchmarks.data import new_payloads
+from benchmarks.harness import Config, Contestant, Growth, Line, Report, duration, race
+from benchmarks.peers import SampleRedisDriver
+from benchmarks.s3 import retrieve, store
+from benchmarks.servers import Servers, converter, driver_of
+
+SIZE = 1_000
+
+
+async def run(config: Config, servers: Servers) -> Report:
+    """Measure everything about Redis."""
+    report = Report()
+    ours = driver_of(converter({"redis": {"url": servers.redis_url}}))
+    await store(ours, new_payloads(1, SIZE))
+    client = redis.asyncio.Redis.from_url(servers.redis_url)
+    try:
+        peer = SampleRedisDriver(client)
+        await _hundred(config, {"peer": peer, "ours": ours}, report)
+        report.lines.append(await _two_thousand(peer, ours))
+    finally:
+        await client.aclose()
+    return report
+
+
+async def _hundred(config: Config, drivers: dict[str, StorageDriver], report: Report) -> None:
+    into: list[dict[str, float]] = []
+    out: list[dict[str, float]] = []
+    for count in (1, 10, 100, 1_000):
+        racers = drivers if count <= 100 else {"ours": drivers["ours"]}  # the sample's way fails beyond
+        stored = await race(
+            {
+                name: Contestant(partial(store, driver), partial(new_payloads, count, SIZE))
+                for name, driver in racers.items()
+            },
+            config.rounds(15),
+        )
+        claims = {name: await store(driver, new_payloads(count, SIZE)) for name, driver in racers.items()}
+        retrieved = await race(
+            {
+                name: Contestant(partial(retrieve, driver), partial(list, claims[name]))
+                for name, driver in racers.items()
+            },
+            config.rounds(15),
+        )
+        into.append({"x": count, **stored})
+        out.append({"x": count, **retrieved})
+        if count == 100:
+            report.lines.append(_rate(f"{count} payloads of 1 KB to Redis in one call", stored, count))
+            report.lines.append(_rate(f"{count} payloads of 1 KB from Redis in one call", retrieved, count))
+    report.growth.append(Growth("to Redis: payloads of 1 KB in one call", "payloads", into))
+    report.growth.append(Growth("from Redis: payloads of 1 KB in one call", "payloads", out))
+
+
+def _rate(what: str, times: dict[str, float], count: int) -> Line:
+    ratio = times["peer"] / times["ours"]
+    peer, ours = (f"{count / times[name]:,.0f}/s" for name in ("peer", "ours"))
+    return Line(what, peer, ours, ratio, "5 times", ratio >= 5)
+
+
+async def _two_thousand(peer: StorageDriver, ours: StorageDriver) -> Line:
+    async def there_and_back(driver: StorageDriver, payloads: list[Payload]) -> None:
+        claims: list[StorageDriverClaim] = await store(driver, payloads)
+        assert await retrieve(driver, claims) == payloads
+
+    try:
+        await there_and_back(peer, new_payloads(2_000, SIZE))
+        told = "works"
+    except Exception as error:  # noqa: BLE001  # whatever the peer fails with is the result
+        told = f"fails: {error}"
+    times = await race(
+        {"ours": Contestant(partial(there_and_back, ours), partial(new_payloads, 2_000, SIZE))}, 3
+    )
+    return Line(
+        "2,000 payloads of 1 KB to Redis and back", told, duration(times["ours"]), None, "works", True
+    )

@@ -48,6 +48,10 @@ class TcpProxy:
         """How many connections clients hold open."""
         return len(self._tasks)
 
+    async def idle(self) -> None:
+        """Wait until clients have closed every connection."""
+        await asyncio.wait_for(asyncio.gather(*self._tasks), timeout=10)
+
     async def restore(self) -> None:
         """Accept connections, always on the same port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

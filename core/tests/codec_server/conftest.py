@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -175,9 +176,8 @@ class Api:
         sent = {"Content-Type": "application/json", "Origin": UI, **(headers or {})}
         if namespace is not None:
             sent["X-Namespace"] = namespace
-        return await self.client.post(
-            f"/{operation}", data=json.dumps(document) if body is None else body, headers=sent, **options
-        )
+        data = io.BytesIO(json.dumps(document).encode()) if body is None else body
+        return await self.client.post(f"/{operation}", data=data, headers=sent, **options)
 
     async def payloads(self, operation: str, payloads: list[Payload], **options: Any) -> list[Payload]:
         response = await self.post(operation, payloads, **options)

@@ -94,22 +94,22 @@ async def test_the_first_of_several_that_fails_is_named(serve, make, store):
 
 
 @pytest.mark.parametrize(
-    ("failure", "status", "code"),
+    ("failure", "expected"),
     [
-        (StorageUnavailableError("it is down"), 503, "storage_unavailable"),
-        (StorageTimeoutError("it is slow"), 504, "storage_timeout"),
-        (StoragePermissionError("grant s3:GetObject"), 502, "storage_failed"),
-        (StorageMisconfiguredError("no such bucket"), 502, "storage_failed"),
-        (PayloadIntegrityError("other bytes"), 422, "payload_corrupt"),
-        (OSError("secret-token in a client's message"), 502, "storage_failed"),
+        (StorageUnavailableError("it is down"), (503, "storage_unavailable")),
+        (StorageTimeoutError("it is slow"), (504, "storage_timeout")),
+        (StoragePermissionError("grant s3:GetObject"), (502, "storage_failed")),
+        (StorageMisconfiguredError("no such bucket"), (502, "storage_failed")),
+        (PayloadIntegrityError("other bytes"), (422, "payload_corrupt")),
+        (OSError("secret-token in a client's message"), (502, "storage_failed")),
     ],
 )
-async def test_a_failing_store_is_told_from_a_bad_request(serve, make, store, failure, status, code):
+async def test_a_failing_store_is_told_from_a_bad_request(serve, make, store, failure, expected):
     api = await serve()
     reference = await store.put(make.flipped(make.plain(1)))
     store.failure = failure
     found = await api.error("download", [reference])
-    assert found[:2] == (status, code)
+    assert found[:2] == expected
     assert "secret-token" not in found[2]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from temporal_payloads._references import is_reference, read_reference
-from temporal_payloads.plugin import StorageUnavailableError
+from temporal_payloads.plugin import PayloadTooLargeError, StorageUnavailableError
 
 
 async def test_a_payload_is_encoded_by_the_codecs(serve, make):
@@ -66,8 +66,6 @@ async def test_nothing_comes_back_in_the_clear_when_one_payload_cannot_be_stored
 
 async def test_input_that_no_driver_takes_is_refused_by_its_size(serve, make, store):
     api = await serve(codecs=[], storage={"driver": "memory", "threshold": 0})
-    from temporal_payloads.plugin import PayloadTooLargeError
-
     store.failure = PayloadTooLargeError("over max_payload_size")
     status, code, _ = await api.error("encode", [make.plain(1)])
     assert (status, code) == (413, "limit_exceeded")

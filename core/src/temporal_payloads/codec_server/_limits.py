@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class Allowance:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._waiting_for: list[str] = []
+        self._waited = {"memory": 0.0, "concurrent_reads": 0.0}
         self._response = 0
         self.held = 0
         """Bytes of memory."""
@@ -111,13 +112,17 @@ class Allowance:
 
     @contextmanager
     def _waiting(self, setting: str) -> Iterator[None]:
-        self._waiting_for.append(setting)
-        yield
-        # Left standing by a cancellation, so that the error can name it.
-        self._waiting_for.remove(setting)
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            # Several payloads wait at the same time; the one that waits longest tells.
+            waited = time.monotonic() - start
+            self._waited[setting] = max(self._waited[setting], waited)
 
     def overdue(self, seconds: float) -> RequestError:
-        """Return the error of this request's having taken too long."""
-        for setting in self._waiting_for:
-            return limit_exceeded(setting, f"the server is busy: no turn came within {seconds:g}s", 503)
+        """Return the error of this request's having taken too long; it names what took most of the time."""
+        for setting, waited in self._waited.items():
+            if waited > seconds / 2:
+                return limit_exceeded(setting, f"the server is busy: no turn came within {seconds:g}s", 503)
         return limit_exceeded("request_time", f"the request took longer than {seconds:g}s", 503)

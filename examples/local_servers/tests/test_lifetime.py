@@ -106,6 +106,14 @@ def test_ctrl_c_on_the_whole_foreground_group_leaves_no_server(start_owner: Star
     assert not still_running(processes)
 
 
+def test_a_server_whose_keeper_was_killed_is_ended(tmp_path):
+    before = own_processes()
+    with start_redis(tmp_path):
+        keeper, server = (process for process in own_processes() if process not in before)
+        keeper.kill()
+    assert not still_running([keeper, server])
+
+
 def test_a_server_that_ignores_term_is_killed(tmp_path):
     before = own_processes()
     ready = tmp_path / "ready"

@@ -139,9 +139,13 @@ def _stop(kept: subprocess.Popen[bytes], grace: float) -> None:
     try:
         kept.wait(grace + 5)
     except subprocess.TimeoutExpired:
-        # The keeper itself hangs (stopped in a debugger, say): end the whole session.
-        os.killpg(kept.pid, signal.SIGKILL)
+        # It hangs, stopped in a debugger, say.
+        kept.kill()
         kept.wait()
+    if kept.returncode < 0:
+        # It was killed and could not stop the server any more: end what is left of its session.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(kept.pid, signal.SIGKILL)
 
 
 def tail(log_file: Path) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-
-import redis
-import trustme
+from typing import TYPE_CHECKING
 
 from local_servers import tls_front
 from local_servers.parts import find_redis
 from local_servers.process import free_ports, require_free, run_server, wait_until
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _SLOTS = 16_384
 _MASTERS = 3
@@ -36,10 +37,12 @@ class RedisServer:
         user_info = f":{self.password}@" if self.password else ""
         return f"{scheme}://{user_info}{self.host}:{self.port}/0"
 
-    def client(self) -> "redis.Redis":
+    def client(self) -> "Redis":
         """A new blocking client, to look into the server from a test; the caller closes it."""
+        from redis import Redis  # noqa: PLC0415 - every run of pytest imports this module, few need redis
+
         trust = {"ssl_ca_certs": str(self.ca_file)} if self.ca_file else {}
-        return redis.Redis.from_url(self.url, socket_timeout=5, **trust)
+        return Redis.from_url(self.url, socket_timeout=5, **trust)
 
     def check(self) -> None:
         """Raise unless the server answers."""
@@ -124,6 +127,8 @@ def _check_cluster(node: RedisServer) -> None:
 
 @contextlib.contextmanager
 def _with_tls(directory: Path, plain: RedisServer) -> Iterator[RedisServer]:
+    import trustme  # noqa: PLC0415 - as above
+
     authority = trustme.CA()
     server_cert, client_cert = authority.issue_cert("localhost", "127.0.0.1"), authority.issue_cert("client")
     chain_file, server_key_file = directory / "server.pem", directory / "server.key"

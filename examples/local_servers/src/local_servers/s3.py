@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import botocore.session
-from botocore.config import Config
-
 from local_servers.parts import find_program
 from local_servers.process import free_ports, require_free, run_server
 
@@ -46,6 +43,9 @@ class S3Server:
 @contextlib.contextmanager
 def open_client(server: S3Server) -> Iterator[Any]:
     """A blocking botocore client of the server, to prepare it or to look into it from a test."""
+    import botocore.session  # noqa: PLC0415 - every run of pytest imports this module, few need botocore
+    from botocore.config import Config  # noqa: PLC0415 - likewise
+
     client = botocore.session.get_session().create_client(
         "s3",
         endpoint_url=server.endpoint_url,
@@ -83,6 +83,8 @@ def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
     data.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [
         weed,
+        # Else it also writes log files into the machine's temporary folder, and leaves them there.
+        "-logtostderr=true",
         "server",
         f"-dir={data}",
         "-ip=127.0.0.1",

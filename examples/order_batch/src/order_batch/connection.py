@@ -32,6 +32,6 @@ async def connect() -> Client:
         return await Client.connect(**options, plugins=[payloads])
     except RuntimeError as error:
         raise NoServerError(
-            f"Temporal does not answer at {temporal_address()}. Start it with `python -m order_batch services`, "
-            f"or set TEMPORAL_ADDRESS. ({error})"
+            f"Temporal does not answer at {temporal_address()}: start `python -m order_batch services`, or "
+            f"set TEMPORAL_ADDRESS to where it is ({error})"
         ) from error

@@ -1,0 +1,253 @@
+"""The commands as a person runs them: what they print, their exit status, and nothing left behind."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from local_servers.process import free_ports
+
+pytestmark = pytest.mark.server
+
+BATCH = ["--batch-id", "BATCH-20260501-120000"]
+SUMMARY = """
+Batch BATCH-20260501-120000: 200 orders processed
+  Total shipping cost: $28,378.70
+  Total weight:        21,440.7 kg
+  Avg delivery:        4.5 days
+"""
+WORKER = ["-m", "order_batch", "worker"]
+MARK = "ORDER_BATCH_TEST"
+WAIT_SECONDS = 60
+_numbers = itertools.count(1)
+
+
+class Command:
+    """`python -m order_batch ...` in a process group of its own, as a terminal runs it."""
+
+    def __init__(self, directory: Path, arguments: tuple[str, ...], variables: dict[str, str]) -> None:
+        self._mark = f"{os.getpid()}-{next(_numbers)}"
+        # What the developer has set for Temporal must not reach the command.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "order_batch", *arguments],
+            cwd=directory,
+            env={**inherited, "TMPDIR": str(directory), MARK: self._mark, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """All that came of the command and still run, whoever their parent is now."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, PermissionError):
+                if process.environ().get(MARK) == self._mark:
+                    found.append(process)
+        return found
+
+    def wait_for_worker(self) -> psutil.Process:
+        """The worker's process, once the batch is under way."""
+        self.wait_for_line("Running batch")
+        return next(process for process in self.processes() if process.cmdline()[1:4] == WORKER)
+
+    def wait_for_line(self, beginning: str) -> str:
+        """The next line on standard error that begins like this."""
+        assert self.process.stderr
+        lines = []
+        for line in self.process.stderr:
+            if line.startswith(beginning):
+                return line.removeprefix(beginning).strip()
+            lines.append(line)
+        raise AssertionError(f"it ended without {beginning!r}: {lines}")
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error, once it has ended by itself."""
+        out, err = self.process.communicate(timeout=WAIT_SECONDS)
+        return self.process.returncode, out, err
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the signal goes to the whole foreground group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+
+Run = Callable[..., Command]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    commands = []
+
+    def start(*arguments: str, **variables: str) -> Command:
+        commands.append(Command(tmp_path, arguments, variables))
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        command.process.kill()
+        command.process.communicate()
+
+
+@pytest.mark.parametrize(("storage", "driver"), [("s3", "aws.s3driver"), ("redis", "redis")])
+def test_the_demo_shows_the_summary_and_the_order_list_offloaded(run: Run, tmp_path, storage, driver):
+    command = run("demo", "--storage", storage, *BATCH)
+    status, out, _ = command.end()
+    assert status == 0
+    assert out.startswith(SUMMARY)
+    table = [re.sub(r" {2,}([\d,]+ {2,})?", " ", line.strip()) for line in out.splitlines()]
+    list_elsewhere = f"{driver} [1]"
+    assert table[8:15] == [
+        "1 Workflow execution started input of workflow inline",
+        "5 Activity task scheduled input of fetch_orders inline",
+        f"7 Activity task completed result of fetch_orders {list_elsewhere}",
+        "11 Activity task scheduled input 1 of process_orders inline",
+        f"11 Activity task scheduled input 2 of process_orders {list_elsewhere}",
+        "13 Activity task completed result of process_orders inline",
+        "17 Workflow execution completed result of workflow inline",
+    ]
+    assert f"[1] {driver}:" in out
+    assert command.processes() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_prints_json_that_tells_each_payload_s_place(run: Run):
+    status, out, _ = run("demo", "--storage", "redis", "--json", *BATCH).end()
+    assert status == 0
+    batch = json.loads(out)
+    assert batch["summary"]["order_count"] == 200
+    places = {(row["what"], row["driver"]) for row in batch["payloads"]}
+    assert places == {
+        ("input of workflow", None),
+        ("input of fetch_orders", None),
+        ("result of fetch_orders", "redis"),
+        ("input 1 of process_orders", None),
+        ("input 2 of process_orders", "redis"),
+        ("result of process_orders", None),
+        ("result of workflow", None),
+    }
+    # Equal bytes are stored once.
+    offloaded = [row for row in batch["payloads"] if row["driver"]]
+    assert len({row["key"] for row in offloaded}) == 1
+    assert all(row["size"] > 256 * 1024 for row in offloaded)
+    assert all(row["size_in_history"] < 1024 for row in batch["payloads"])
+
+
+def test_ctrl_c_in_the_middle_stops_everything(run: Run, tmp_path):
+    command = run("demo", "--storage", "redis", "--orders", "2000", *BATCH)
+    command.wait_for_worker()
+    command.interrupt()
+    status, out, _ = command.end()
+    assert status == 130
+    assert out == ""
+    assert command.processes() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_servers_start_stops_everything(run: Run):
+    command = run("demo", "--storage", "redis", *BATCH)
+    command.wait_for_line("Starting Temporal")
+    command.interrupt()
+    status, _, _ = command.end()
+    assert status == 130
+    assert command.processes() == []
+
+
+def test_a_term_in_the_middle_stops_everything(run: Run):
+    command = run("demo", "--storage", "redis", "--orders", "2000", *BATCH)
+    command.wait_for_worker()
+    command.process.terminate()
+    assert command.end()[0] == 130
+    assert command.processes() == []
+
+
+def test_a_worker_that_dies_in_the_middle_ends_the_demo(run: Run):
+    command = run("demo", "--storage", "redis", "--orders", "2000", *BATCH)
+    command.wait_for_worker().kill()
+    status, _, err = command.end()
+    assert status == 1
+    assert "The worker ended before the batch did" in err
+    assert command.processes() == []
+
+
+def test_a_demo_killed_by_sigkill_leaves_no_process(run: Run):
+    command = run("demo", "--storage", "redis", "--orders", "2000", *BATCH)
+    command.wait_for_worker()
+    processes = command.processes()
+    command.process.kill()
+    command.process.wait()
+    assert psutil.wait_procs(processes, timeout=WAIT_SECONDS)[1] == []
+
+
+def test_a_wrong_configuration_is_told_at_once(run: Run, tmp_path):
+    file = tmp_path / "wrong.toml"
+    file.write_text(
+        "codecs = ['gzip']\n[profile.redis.storage.drivers.redis]\nurll = 'redis://127.0.0.1:1'\n"
+    )
+    status, _, err = run("starter", "--storage", "redis", TEMPORAL_PAYLOADS_CONFIG_FILE=str(file)).end()
+    assert status == 2
+    assert "storage.drivers.redis.urll" in err
+    assert "Traceback" not in err
+
+
+def test_a_starter_without_a_server_says_how_to_start_one(run: Run):
+    port = free_ports(1)[0]
+    status, _, err = run("starter", TEMPORAL_ADDRESS=f"127.0.0.1:{port}").end()
+    assert status == 1
+    assert f"127.0.0.1:{port}" in err
+    assert "python -m order_batch services" in err
+    assert "Traceback" not in err
+
+
+def test_services_worker_and_starter_work_in_terminals_of_their_own(run: Run):
+    temporal_port, s3_port = free_ports(2)
+    addresses = {
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal_port}",
+        "TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__ENDPOINT_URL": f"http://127.0.0.1:{s3_port}",
+    }
+    services = run("services", **addresses)
+    assert services.wait_for_line("Temporal:") == addresses["TEMPORAL_ADDRESS"]
+    ui_url = services.wait_for_line("Web UI:")
+    with urllib.request.urlopen(ui_url) as page:
+        assert page.status == 200
+    worker = run("worker", **addresses)
+    status, out, _ = run("starter", *BATCH, **addresses).end()
+    assert status == 0
+    assert out.startswith(SUMMARY)
+    for command in (worker, services):
+        command.interrupt()
+        assert command.end()[0] == 0
+        assert command.processes() == []
+
+
+def test_services_say_which_port_is_taken(run: Run, redis_server):
+    address = f"redis://127.0.0.1:{redis_server.port}/0"
+    command = run("services", "--storage", "redis", TEMPORAL_PAYLOADS_STORAGE__DRIVERS__REDIS__URL=address)
+    status, _, err = command.end()
+    assert status == 1
+    assert f"127.0.0.1:{redis_server.port}, because another program does" in err
+
+
+def test_keep_leaves_everything_running_until_ctrl_c(run: Run):
+    command = run("demo", "--storage", "redis", "--keep", "--json", "--orders", "5", *BATCH)
+    page = command.wait_for_line("Web UI:")
+    with urllib.request.urlopen(page) as answer:
+        assert answer.status == 200
+    command.wait_for_line("Everything is kept running")
+    assert command.processes()
+    command.interrupt()
+    status, out, _ = command.end()
+    assert status == 0
+    assert command.processes() == []
+    # Five orders are below the threshold: nothing is offloaded.
+    assert {row["driver"] for row in json.loads(out)["payloads"]} == {None}

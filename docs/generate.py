@@ -1,21 +1,22 @@
 """Write docs/settings.md from the settings' models: `python docs/generate.py`.
 
-`python docs/generate.py --check` only tells whether the file is as it would be written; CI runs that as a test.
+`python docs/generate.py --check` only tells whether the file is as it would be written; a test does that.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from temporal_payloads import PayloadSettings
-from temporal_payloads._models import DriverTable, PluginTable, Route
+from temporal_payloads._codec_server_settings import CodecServerSettings
+from temporal_payloads._models import CacheSettings, DriverTable, PluginTable, Route, StorageSettings
 from temporal_payloads._problems import variable
 from temporal_payloads.plugin import PluginRegistry
 
@@ -23,8 +24,8 @@ TARGET = Path(__file__).parent / "settings.md"
 INTRODUCTION = """\
 # Settings reference
 
-Generated from the models by `python docs/generate.py`; do not edit by hand. How settings are found, merged and
-overridden is told in [configuration.md](configuration.md).
+Generated from the models by `python docs/generate.py`; do not edit by hand. How settings are found, merged
+and overridden is told in [configuration.md](configuration.md).
 
 Sizes read `"256KiB"`, `"50MB"` or a number of bytes; durations `"30s"`, `"7d"` or a number of seconds. Every
 setting can also be given as a variable: `TEMPORAL_PAYLOADS_` and the dotted path in capitals, with `__` for
@@ -34,12 +35,11 @@ each dot. Lists of names may be written `a,b` there, other lists and tables as J
 
 def reference() -> str:
     """Return the whole page."""
-    storage = PayloadSettings.model_fields["storage"].annotation
     sections = [
         INTRODUCTION,
         _section("The whole", PayloadSettings, ()),
-        _section("`[storage]`", storage, ("storage",)),
-        _section("`[storage.cache]`", storage.model_fields["cache"].annotation, ("storage", "cache")),
+        _section("`[storage]`", StorageSettings, ("storage",)),
+        _section("`[storage.cache]`", CacheSettings, ("storage", "cache")),
         _section("`[[storage.routes]]`", Route, (), variables=False),
         _section("`[storage.drivers.KEY]`, every driver", DriverTable, (), variables=False),
         _section("`[codec.NAME]`, every codec", PluginTable, (), variables=False),
@@ -51,17 +51,19 @@ def reference() -> str:
         sections.append(_section(f"Driver `{offer.name}` ({offer.distribution})", model, place))
     for offer in registry.offers("codec"):
         model = registry.codec(offer.name).settings
-        sections.append(_section(f"Codec `{offer.name}` ({offer.distribution})", model, ("codec", offer.name)))
-    server = PayloadSettings.model_fields["codec_server"].annotation
-    sections += _nested("`[codec_server]`", server, ("codec_server",))
+        title = f"Codec `{offer.name}` ({offer.distribution})"
+        sections.append(_section(title, model, ("codec", offer.name)))
+    sections += _nested("`[codec_server]`", CodecServerSettings, ("codec_server",))
     return "\n".join(sections)
 
 
 def _nested(title: str, model: type[BaseModel], place: tuple[str, ...]) -> Iterator[str]:
     yield _section(title, model, place)
     for name, field in model.model_fields.items():
-        if _is_table(field.annotation):
-            yield from _nested(f"`[{'.'.join((*place, name))}]`", field.annotation, (*place, name))
+        for table in _tables_in(field.annotation):
+            inner = f"{'.'.join((*place, name))}{'.NAME' if get_origin(field.annotation) is dict else ''}"
+            title = f"`[[{inner}]]`" if get_origin(field.annotation) is tuple else f"`[{inner}]`"
+            yield from _nested(title, table, (*place, name))
 
 
 def _section(title: str, model: type[BaseModel], place: tuple[str, ...], *, variables: bool = True) -> str:
@@ -72,7 +74,7 @@ def _section(title: str, model: type[BaseModel], place: tuple[str, ...], *, vari
     ]
     if not rows:
         return f"## {title}\n\nIt has no settings.\n"
-    example = next(name for name, field in model.model_fields.items() if not _is_table(field.annotation))
+    example = rows[0][0].strip("`")
     lines = [f"## {title}", ""]
     if variables:
         lines += [f"As a variable, for instance: `{variable((*place, example))}`.", ""]
@@ -82,44 +84,76 @@ def _section(title: str, model: type[BaseModel], place: tuple[str, ...], *, vari
 
 
 def _is_table(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    """Tell whether the setting is one table: those have a section of their own, not a row."""
+    return any(
+        isinstance(each, type) and issubclass(each, BaseModel) for each in (annotation, *_options(annotation))
+    )
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+
+
+def _tables_in(annotation: Any) -> list[type[BaseModel]]:
+    each = [annotation, *get_args(annotation)]
+    return [one for one in each if isinstance(one, type) and issubclass(one, BaseModel)]
+
+
+PLAIN_TYPES = {
+    ByteSize: "size",
+    timedelta: "duration",
+    SecretStr: "secret",
+    bool: "true or false",
+    int: "number",
+    float: "number",
+    Path: "path",
+}
 
 
 def _type(annotation: Any) -> str:
     arguments = [argument for argument in get_args(annotation) if argument not in (type(None), Ellipsis)]
-    names = {ByteSize: "size", timedelta: "duration", SecretStr: "secret", str: "text", bool: "true or false"}
-    if isinstance(annotation, type) and not arguments:
-        return names.get(annotation, {"int": "number", "float": "number", "Path": "path"}.get(annotation.__name__, "text"))
-    origin = getattr(annotation, "__origin__", None)
-    if origin in (tuple, list, set, frozenset):
-        inner = arguments[0]
-        return "list of tables" if _is_table(inner) else f"list of {_type(inner)}s"
-    if origin is dict:
+    origin = get_origin(annotation)
+    if not arguments:
+        return PLAIN_TYPES.get(annotation, "text")
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is tuple:
+        inner = _type(arguments[0])
+        if _is_table(arguments[0]):
+            inner = "table"
+        return f"list of {inner}" if inner.startswith("`") else f"list of {inner}s"
+    if origin is dict or origin is Mapping:
         return "table"
-    if arguments and all(isinstance(argument, str) for argument in arguments):
+    if origin is Literal:
         return " or ".join(f"`{argument}`" for argument in arguments)
     return " or ".join(dict.fromkeys(_type(argument) for argument in arguments))
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo) -> str:  # noqa: PLR0911  # one for each kind of value
     if field.is_required():
         return "**required**"
-    default = field.get_default(call_default_factory=True, validated_data={})
-    if default is None or default is PydanticUndefined or default in ((), {}, []):
-        return ""
-    if isinstance(default, ByteSize):
-        return f"`{default.human_readable()}`" if default else "`0`"
-    if isinstance(default, timedelta):
-        return f"`{default.total_seconds():g}s`"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, tuple | list):
-        return ", ".join(f"`{item}`" for item in default)
-    return f"`{default}`"
+    match field.get_default(call_default_factory=True, validated_data={}):
+        case None | () | [] | "":
+            return ""
+        case dict() as table if not table:
+            return ""
+        case ByteSize() as size:
+            return f"`{size.human_readable()}`" if size else "`0`"
+        case timedelta() as duration:
+            return f"`{duration.total_seconds():g}s`"
+        case bool() as truth:
+            return f"`{str(truth).lower()}`"
+        case tuple() | list() as items if isinstance(items[0], BaseModel):
+            return "see its text"
+        case tuple() | list() as items:
+            return ", ".join(f"`{item}`" for item in items)
+        case value:
+            return f"`{value}`"
 
 
 if __name__ == "__main__":
     text = reference()
-    if "--check" in sys.argv:
-        sys.exit(0 if TARGET.exists() and TARGET.read_text() == text else f"{TARGET} is out of date; run this without --check")
-    TARGET.write_text(text)
+    if "--check" not in sys.argv:
+        TARGET.write_text(text)
+    elif not TARGET.exists() or TARGET.read_text() != text:
+        sys.exit(f"{TARGET.name} is out of date; run this without --check")

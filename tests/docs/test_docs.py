@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def snippets(language: str) -> list:
+def snippets(language):
     found = []
     for page in PAGES:
         text = page.read_text()

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import socket
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aioboto3
@@ -21,6 +23,7 @@ from temporal_payloads.plugin import (
 )
 from temporalio.converter import StorageDriverClaim, StorageDriverRetrieveContext
 
+README = Path(__file__).parents[1] / "README.md"
 HASH = "ab" * 32
 CLAIM = StorageDriverClaim(
     claim_data={
@@ -296,7 +299,7 @@ async def policed(moto_server: S3Server, request: pytest.FixtureRequest) -> Asyn
         async def user(*actions: str) -> S3Server:
             name = str(uuid.uuid4())
             await iam.create_user(UserName=name)
-            statement = {"Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::policed/*"}
+            statement = {"Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::policed/v0/*"}
             policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
             await iam.put_user_policy(UserName=name, PolicyName="payloads", PolicyDocument=policy)
             key = (await iam.create_access_key(UserName=name))["AccessKey"]
@@ -309,7 +312,9 @@ async def policed(moto_server: S3Server, request: pytest.FixtureRequest) -> Asyn
 async def test_the_policy_of_the_readme_suffices(
     policed: Any, open_driver: Any, store_context: Any, payload: Any
 ) -> None:
-    server = await policed("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload")
+    policy = re.search(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+    assert policy
+    server = await policed(*json.loads(policy[1])["Statement"][0]["Action"])
     large = payload(1, 17 * 1024 * 1024)
     async with open_driver(server, "policed") as driver:
         await driver.check()

@@ -112,6 +112,8 @@ def test_no_secret_is_shown() -> None:
     assert "hunter" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
-def test_every_setting_is_described() -> None:
-    undescribed = [name for name, field in S3Settings.model_fields.items() if not field.description]
-    assert not undescribed
+def test_every_setting_is_described_in_the_model_and_the_readme() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    for name, field in S3Settings.model_fields.items():
+        assert field.description
+        assert f"`{name}`" in readme

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,11 +31,9 @@ class Body:
         self._position += len(chunk)
         return chunk
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the position; see `io.IOBase.seek`."""
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self)}[whence]
-        self._position = origin + offset
-        return self._position
+    def seek(self, position: int) -> None:
+        """Move to a position from the start."""
+        self._position = position
 
     def tell(self) -> int:
         """Return the position."""

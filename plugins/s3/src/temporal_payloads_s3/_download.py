@@ -43,10 +43,9 @@ async def get_in_ranges(
         headers = first["ResponseMetadata"]["HTTPHeaders"]
         if "etag" not in headers:
             return None
-        if "content-range" in headers:
-            size = int(headers["content-range"].rpartition("/")[2])
-        else:  # the store knows no ranges, and this is the whole
-            size = part_size = first["ContentLength"]
+        if "content-range" not in headers:
+            return await first["Body"].read()  # the store knows no ranges, and this is the whole
+        size = int(headers["content-range"].rpartition("/")[2])
         buffer = _allocate(size)
 
         async def fetch(start: int) -> None:
@@ -66,7 +65,7 @@ async def get_in_ranges(
                     if attempt == _ATTEMPTS:
                         raise
 
-        await gather_bounded(fetch, range(0, size, part_size or 1), parallel_parts)
+        await gather_bounded(fetch, range(0, size, part_size), parallel_parts)
     return buffer.getvalue()
 
 

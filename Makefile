@@ -1,0 +1,80 @@
+# Python 3.11 or newer with pip, and make, are all that a machine needs.
+#
+#   PYTHON=python3.12   the Python to use (for a new .venv)
+#   STORAGE=redis       for `make demo`; s3 unless given
+#   ARGS="..."          further arguments for `make demo` and `make test`
+
+PYTHON ?= python3
+STORAGE ?= s3
+ARGS ?=
+
+VENV := .venv
+IN_VENV := $(VENV)/bin
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
+DEMO_MEMBERS := core plugins/gzip_codec plugins/redis plugins/s3 examples/local_servers examples/order_batch
+
+# An installed uv, or one of our own.
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
+# Never fetch a Python: the one that was asked for is used, or it is an error.
+export UV_PYTHON_DOWNLOADS := never
+INSTALL := $(UV) pip install --quiet --python $(VENV)
+# Builds use the pinned hatchling in the environment, so they need no network.
+INSTALL_MEMBERS := $(INSTALL) --no-deps --no-build-isolation
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types requirements check-python
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
+	@sed -n 's/^#   \(.*\)/  \1/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## run the shipping-order batch on real servers (STORAGE=redis, ARGS=--keep)
+	@$(IN_VENV)/python -m order_batch demo --storage $(STORAGE) $(ARGS)
+
+test: $(VENV)/.dev ## run every test
+	$(IN_VENV)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## check style, formatting and the direction of imports
+	$(IN_VENV)/ruff check
+	$(IN_VENV)/ruff format --check
+	$(IN_VENV)/lint-imports
+
+types: $(VENV)/.dev ## check types
+	$(IN_VENV)/mypy $(addsuffix /src,$(MEMBERS)) tests benchmarks
+
+# `make requirements ARGS=--upgrade` moves every pin to the newest release.
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
+	--no-emit-index-url --custom-compile-command "make requirements" --no-annotate
+NO_MEMBERS := $(foreach name,local-servers order-batch temporal-payloads temporal-payloads-gzip-codec \
+	temporal-payloads-redis temporal-payloads-s3 temporal-payloads-zstd-codec,--no-emit-package $(name))
+
+requirements: | $(UV) ## pin what the distributions and the development tools depend on
+	$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) $(NO_MEMBERS) --all-extras $(addsuffix /pyproject.toml,$(MEMBERS)) requirements/dev.in \
+		-o requirements/dev.txt
+	$(COMPILE) $(NO_MEMBERS) --constraints requirements/dev.txt $(addsuffix /pyproject.toml,$(DEMO_MEMBERS)) \
+		requirements/demo.in -o requirements/demo.txt
+
+# A stamp in the environment says what was installed last; it is older than a changed requirement.
+$(VENV)/.demo: requirements/demo.txt $(addsuffix /pyproject.toml,$(DEMO_MEMBERS)) | $(VENV)/bin/python
+	$(INSTALL) --require-hashes -r requirements/demo.txt
+	$(INSTALL_MEMBERS) $(addprefix -e ,$(DEMO_MEMBERS))
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) | $(VENV)/bin/python
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL_MEMBERS) $(addprefix -e ,$(MEMBERS))
+	@touch $(VENV)/.demo $@
+
+$(VENV)/bin/python: | check-python $(UV)
+	$(UV) venv --quiet --python $(PYTHON) $(VENV)
+
+.tools/uv/bin/uv: requirements/uv.txt | check-python
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .tools/uv \
+		--require-hashes -r requirements/uv.txt
+	@touch $@
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, but \`$(PYTHON)\` is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }

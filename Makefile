@@ -17,15 +17,15 @@ DEMO_MEMBERS := core plugins/gzip_codec plugins/redis plugins/s3 examples/local_
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 # Never fetch a Python: the one that was asked for is used, or it is an error.
 export UV_PYTHON_DOWNLOADS := never
-INSTALL := $(UV) pip install --quiet --python $(VENV)
+INSTALL := $(UV) pip install --python $(VENV)
 # Builds use the pinned hatchling in the environment, so they need no network.
-INSTALL_MEMBERS := $(INSTALL) --no-deps --no-build-isolation
+INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types requirements check-python
 
 help: ## say what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@sed -n 's/^#   \(.*\)/  \1/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## run the shipping-order batch on real servers (STORAGE=redis, ARGS=--keep)

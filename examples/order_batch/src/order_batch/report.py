@@ -67,4 +67,4 @@ def _show_payloads(rows: Sequence[PayloadRow]) -> None:
     for number, (driver, key) in enumerate(stored, start=1):
         print(f"  [{number}] {driver}: {key}")
     in_history = sum(row.size_in_history for row in rows)
-    print(f"  The history holds {in_history:,} of these {sum(row.size for row in rows):,} bytes.")
+    print(f"  The history holds {in_history:,} of these {sum(row.size for row in rows):,} bytes.", flush=True)

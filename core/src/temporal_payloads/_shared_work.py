@@ -48,9 +48,9 @@ async def shared(
         try:
             done = await task.join()
         except Exception:
-            # Another caller's work may have failed over something that this one does not want.
-            if task not in others or task.keys <= set(keys):
+            if task not in others:
                 raise
+            # Another caller's work may have failed over what only that one wants, or knows how to get.
             return await work(keys)
         if copy is None or task.callers == 1:
             return {key: done[key] for key in keys}
@@ -69,7 +69,7 @@ class SharedTask(Generic[K, T]):
     """
 
     def __init__(self, board: Board[K, T], keys: Sequence[K], work: Work[K, T]) -> None:
-        self.keys = frozenset(keys)
+        self._keys = frozenset(keys)
         self.callers = 0
         """How many ever wanted the result."""
         self._waiting = 0
@@ -105,6 +105,6 @@ class SharedTask(Generic[K, T]):
         _ = task.cancelled() or task.exception()
 
     def _withdraw(self) -> None:
-        for key in self.keys:
+        for key in self._keys:
             if self._board.get((self._loop, key)) is self:
                 del self._board[self._loop, key]

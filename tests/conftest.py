@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.events import StorageEvents
-from support.stores import RedisStore, S3Store, Store
+from support.stores import RedisStore, S3Store, Store, s3_admin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +16,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def shared_bucket(s3_server: S3Server) -> str:
-    """A bucket for all tests: workflow ids keep their payloads apart."""
-    s3_server.create_bucket("crossing")
-    return "crossing"
-
-
-@pytest.fixture
-def s3_store(s3_server: S3Server, shared_bucket: str) -> S3Store:
-    """The shared bucket."""
-    return S3Store(s3_server, shared_bucket)
+def s3_store(s3_server: S3Server) -> Iterator[S3Store]:
+    """One bucket for all tests: workflow ids keep their payloads apart."""
+    s3_server.create_bucket("payloads")
+    with s3_admin(s3_server) as admin:
+        yield S3Store(s3_server, "payloads", admin)
 
 
 @pytest.fixture

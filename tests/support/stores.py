@@ -71,12 +71,28 @@ class Store(ABC):
         return PayloadSettings.model_validate(top | {"storage": storage})
 
 
+@contextmanager
+def s3_admin(server: S3Server) -> Iterator[Any]:
+    """Open a blocking client."""
+    client = botocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        region_name=server.region,
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+    )
+    with closing(client):
+        yield client
+
+
 @dataclass(frozen=True)
 class S3Store(Store):
     """A bucket."""
 
     server: S3Server
     bucket: str
+    admin: Any
+    """A blocking client of the server itself, even where the store is behind a proxy."""
     type = "s3"
     driver_name = "aws.s3driver"
 
@@ -104,33 +120,17 @@ class S3Store(Store):
             "max_attempts": 1,
         }
 
-    @contextmanager
-    def client(self) -> Iterator[Any]:
-        """Open a blocking client."""
-        client = botocore.session.get_session().create_client(
-            "s3",
-            endpoint_url=self.server.endpoint_url,
-            region_name=self.server.region,
-            aws_access_key_id=self.server.access_key_id,
-            aws_secret_access_key=self.server.secret_access_key,
-        )
-        with closing(client):
-            yield client
-
     def read(self, claim: Mapping[str, str]) -> bytes:
         """Return the object."""
-        with self.client() as client:
-            return bytes(client.get_object(Bucket=claim["bucket"], Key=claim["key"])["Body"].read())
+        return bytes(self.admin.get_object(Bucket=claim["bucket"], Key=claim["key"])["Body"].read())
 
     def overwrite(self, claim: Mapping[str, str], data: bytes) -> None:
         """Replace the object."""
-        with self.client() as client:
-            client.put_object(Bucket=claim["bucket"], Key=claim["key"], Body=data)
+        self.admin.put_object(Bucket=claim["bucket"], Key=claim["key"], Body=data)
 
     def delete(self, claim: Mapping[str, str]) -> None:
         """Delete the object."""
-        with self.client() as client:
-            client.delete_object(Bucket=claim["bucket"], Key=claim["key"])
+        self.admin.delete_object(Bucket=claim["bucket"], Key=claim["key"])
 
 
 @dataclass(frozen=True)

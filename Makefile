@@ -8,6 +8,9 @@ PYTHON ?= python3
 STORAGE ?= s3
 ARGS ?=
 
+# make takes `make demo --keep` for its own --keep-going; what was meant is clear.
+KEEP = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep)
+
 VENV := .venv
 IN_VENV := $(VENV)/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
@@ -22,17 +25,20 @@ INSTALL := $(UV) pip install --python $(VENV)
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types requirements check-python
+.PHONY: help demo test test-unit lint types requirements check-python
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@sed -n 's/^#   \(.*\)/  \1/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## run the shipping-order batch on real servers (STORAGE=redis, ARGS=--keep)
-	@$(IN_VENV)/python -m order_batch demo --storage $(STORAGE) $(ARGS)
+demo: $(VENV)/.demo ## run the shipping-order batch on real servers (STORAGE=redis, --keep)
+	@$(IN_VENV)/python -m order_batch demo --storage $(STORAGE) $(KEEP) $(ARGS)
 
 test: $(VENV)/.dev ## run every test
 	$(IN_VENV)/python -m pytest $(ARGS)
+
+test-unit: $(VENV)/.dev ## run the tests that need no server
+	$(IN_VENV)/python -m pytest -m "not server and not browser" $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and the direction of imports
 	$(IN_VENV)/ruff check
@@ -40,7 +46,7 @@ lint: $(VENV)/.dev ## check style, formatting and the direction of imports
 	$(IN_VENV)/lint-imports
 
 types: $(VENV)/.dev ## check types
-	$(IN_VENV)/mypy $(addsuffix /src,$(MEMBERS)) tests benchmarks
+	$(IN_VENV)/mypy core plugins examples tests benchmarks docs
 
 # `make requirements ARGS=--upgrade` moves every pin to the newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
@@ -67,7 +73,7 @@ $(VENV)/.dev: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) | $(V
 	@touch $(VENV)/.demo $@
 
 $(VENV)/bin/python: | check-python $(UV)
-	$(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
 
 .tools/uv/bin/uv: requirements/uv.txt | check-python
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .tools/uv \

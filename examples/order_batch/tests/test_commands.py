@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -80,6 +81,11 @@ class Command:
     def interrupt(self) -> None:
         """Ctrl-C: the signal goes to the whole foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
+
+
+def as_the_ui_asks(url: str, origin: str, payload: dict[str, object]) -> urllib.request.Request:
+    headers = {"Content-Type": "application/json", "X-Namespace": "default", "Origin": origin}
+    return urllib.request.Request(url, json.dumps({"payloads": [payload]}).encode(), headers)
 
 
 Run = Callable[..., Command]
@@ -210,9 +216,10 @@ def test_a_starter_without_a_server_says_how_to_start_one(run: Run):
 
 
 def test_services_worker_and_starter_work_in_terminals_of_their_own(run: Run):
-    temporal_port, s3_port = free_ports(2)
+    temporal_port, s3_port, codec_server_port = free_ports(3)
     addresses = {
         "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal_port}",
+        "TEMPORAL_PAYLOADS_CODEC_SERVER__PORT": str(codec_server_port),
         "TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__ENDPOINT_URL": f"http://127.0.0.1:{s3_port}",
     }
     services = run("services", **addresses)
@@ -238,11 +245,19 @@ def test_services_say_which_port_is_taken(run: Run, redis_server):
     assert f"127.0.0.1:{redis_server.port}, because another program does" in err
 
 
-def test_keep_leaves_everything_running_until_ctrl_c(run: Run):
+def test_keep_leaves_everything_running_with_readable_payloads_until_ctrl_c(run: Run):
     command = run("demo", "--storage", "redis", "--keep", "--json", "--orders", "5", *BATCH)
-    page = command.wait_for_line("Web UI:")
-    with urllib.request.urlopen(page) as answer:
-        assert answer.status == 200
+    page = urlsplit(command.wait_for_line("Web UI:"))
+    codec_server = command.wait_for_line("Codec server, through which the Web UI reads the payloads:")
+    ui = f"{page.scheme}://{page.netloc}"
+    with urllib.request.urlopen(f"{ui}/api/v1/settings") as answer:
+        assert json.load(answer)["Codec"]["Endpoint"] == codec_server
+    plain = {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "IngiCg=="}
+    with urllib.request.urlopen(as_the_ui_asks(f"{codec_server}/encode", ui, plain)) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == ui
+        [encoded] = json.load(answer)["payloads"]
+    with urllib.request.urlopen(as_the_ui_asks(f"{codec_server}/decode", ui, encoded)) as answer:
+        assert json.load(answer)["payloads"] == [plain]
     command.wait_for_line("Everything is kept running")
     assert command.processes()
     command.interrupt()

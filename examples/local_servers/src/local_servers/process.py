@@ -29,7 +29,7 @@ def free_ports(count: int) -> list[int]:
     """`count` different TCP ports on which nothing listens at 127.0.0.1 right now."""
     found: list[int] = []
     for port in random.sample(_PORT_RANGE, k=len(_PORT_RANGE)):
-        if _is_free(port):
+        if is_free(port):
             found.append(port)
         if len(found) == count:
             return found
@@ -42,7 +42,7 @@ def require_free(name: str, port: int) -> int:
     Raises:
         ServerStartError: Something listens there.
     """
-    if not _is_free(port):
+    if not is_free(port):
         raise ServerStartError(
             f"{name} cannot listen at 127.0.0.1:{port}, because another program does: stop that, or choose "
             "another port"
@@ -50,7 +50,8 @@ def require_free(name: str, port: int) -> int:
     return port
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nothing listens at this port of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

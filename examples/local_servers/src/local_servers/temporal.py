@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_servers.parts import find_program
-from local_servers.process import free_ports, require_free, run_server
+from local_servers.process import free_ports, is_free, require_free, run_server
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def start_temporal(
 
     Args:
         directory: For the log; made if it is not there.
-        port: Where the frontend listens, and 1,000 above it the Web UI, as the CLI has it; free ports unless
-            given.
+        port: Where the frontend listens; a free port unless given. The Web UI is 1,000 above it, as the CLI
+            has it, if that port is free.
         ui: Also serve the Web UI. It asks nothing of the internet.
         ui_codec_endpoint: The codec server that the Web UI uses.
         namespaces: Namespaces to create beside `default`.
@@ -51,7 +51,7 @@ def start_temporal(
     grpc_port, http_port, ui_port, metrics_port = free_ports(4)
     if port:
         grpc_port = require_free("Temporal", port)
-        ui_port = require_free("Temporal's Web UI", port + 1000) if ui else ui_port
+        ui_port = port + 1000 if is_free(port + 1000) else ui_port
     command: list[str | Path] = [temporal, "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "warn"]
     command += ["--port", str(grpc_port), "--http-port", str(http_port), "--metrics-port", str(metrics_port)]
     # Activities without a workflow, which drivers key differently, are off by default.

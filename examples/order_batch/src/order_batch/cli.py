@@ -34,7 +34,7 @@ A batch of shipping orders: its order list, several hundred kilobytes, is kept o
 
 Or step by step, each in a terminal of its own:
 
-  python -m order_batch services                Temporal and the storage, at the configured addresses
+  python -m order_batch services                Temporal, the storage and the codec server
   python -m order_batch worker
   python -m order_batch starter --orders 200    run a batch, as often as you like
 
@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
-    services = commands.add_parser("services", help="start Temporal and the storage, and wait for Ctrl-C")
+    services = commands.add_parser(
+        "services", help="start the servers that the configuration names, and wait for Ctrl-C"
+    )
     _add_storage(services)
     services.set_defaults(run=_services)
 
@@ -140,7 +142,8 @@ def _services(_: argparse.Namespace) -> None:
         contextlib.suppress(KeyboardInterrupt),
         run_services(Path(directory), ui=True) as services,
     ):
-        say(f"Temporal: {services.temporal}\nWeb UI:   {services.ui_url}\nStorage:  {services.storage}")
+        say(f"Temporal:     {services.temporal}\nWeb UI:       {services.ui_url}")
+        say(f"Storage:      {services.storage}\nCodec server: {services.codec_server_url}")
         say("Ctrl-C stops them.")
         threading.Event().wait()
 

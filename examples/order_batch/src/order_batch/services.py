@@ -2,13 +2,15 @@
 
 import contextlib
 import os
+import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local_servers import TemporalServer, start_redis, start_s3, start_temporal
-from local_servers.process import free_ports
+from local_servers import start_redis, start_s3, start_temporal
+from local_servers.process import free_ports, run_server
 from temporal_payloads import PayloadSettings
 
 from order_batch.connection import temporal_address
@@ -25,6 +27,7 @@ class Services:
     temporal: str
     storage: str
     ui_url: str | None
+    codec_server_url: str | None
 
 
 def use_free_ports(storage: str) -> None:
@@ -32,8 +35,9 @@ def use_free_ports(storage: str) -> None:
 
     Environment variables override the files, the library's as well as Temporal's own.
     """
-    temporal_port, storage_port = free_ports(2)
+    temporal_port, storage_port, codec_server_port = free_ports(3)
     os.environ["TEMPORAL_ADDRESS"] = f"127.0.0.1:{temporal_port}"
+    os.environ["TEMPORAL_PAYLOADS_CODEC_SERVER__PORT"] = str(codec_server_port)
     if storage == "s3":
         os.environ["TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__ENDPOINT_URL"] = (
             f"http://127.0.0.1:{storage_port}"
@@ -44,24 +48,35 @@ def use_free_ports(storage: str) -> None:
 
 @contextlib.contextmanager
 def run_services(directory: Path, *, ui: bool) -> Iterator[Services]:
-    """Run Temporal's development server and the storage server, at the addresses in the configuration.
+    """Run Temporal's development server, the storage and the codec server, where the configuration has them.
 
     Args:
         directory: For the servers' data and logs.
-        ui: Serve Temporal's Web UI too.
+        ui: Serve Temporal's Web UI too, and the codec server that makes its payloads readable.
 
     Raises:
         ServerStartError: A server did not start.
         MissingPartError: A server is not installed.
         ConfiguredElsewhereError: The configuration names a server on another machine.
     """
-    with _run_storage(directory) as storage, _run_temporal(directory, ui=ui) as temporal:
-        yield Services(temporal.address, storage, temporal.ui_url)
+    settings = PayloadSettings.load()
+    codec_server_url = f"http://127.0.0.1:{settings.codec_server.port}" if ui else None
+    with contextlib.ExitStack() as stack:
+        storage = stack.enter_context(_run_storage(directory, settings))
+        port = _local_port(f"//{temporal_address()}")
+        temporal = stack.enter_context(
+            start_temporal(directory, port=port, ui=ui, ui_codec_endpoint=codec_server_url)
+        )
+        if codec_server_url:
+            stack.enter_context(
+                _run_codec_server(directory, codec_server_url, urlsplit(temporal.ui_url).port)
+            )
+        yield Services(temporal.address, storage, temporal.ui_url, codec_server_url)
 
 
 @contextlib.contextmanager
-def _run_storage(directory: Path) -> Iterator[str]:
-    drivers = PayloadSettings.load().storage.drivers
+def _run_storage(directory: Path, settings: PayloadSettings) -> Iterator[str]:
+    drivers = settings.storage.drivers
     if "redis" in drivers:
         url = drivers["redis"].options["url"]
         with start_redis(directory, port=_local_port(url)) as redis:
@@ -74,10 +89,21 @@ def _run_storage(directory: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _run_temporal(directory: Path, *, ui: bool) -> Iterator[TemporalServer]:
-    port = _local_port(f"//{temporal_address()}")
-    with start_temporal(directory, port=port, ui=ui) as temporal:
-        yield temporal
+def _run_codec_server(directory: Path, url: str, ui_port: int | None) -> Iterator[None]:
+    """Run `temporal-payloads codec-server` for the Web UI at this port, under either of its names."""
+    origins = f"http://127.0.0.1:{ui_port},http://localhost:{ui_port}"
+
+    def is_ready() -> None:
+        urllib.request.urlopen(f"{url}/healthz").close()  # noqa: S310 - our own loopback address
+
+    with run_server(
+        "The codec server",
+        [sys.executable, "-m", "temporal_payloads", "codec-server"],
+        log_file=directory / "codec-server.log",
+        is_ready=is_ready,
+        environment={"TEMPORAL_PAYLOADS_CODEC_SERVER__ALLOWED_ORIGINS": origins},
+    ):
+        yield
 
 
 def _local_port(url: str) -> int:

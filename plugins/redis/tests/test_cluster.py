@@ -1,8 +1,8 @@
 """The driver on a real cluster of three primaries."""
 
-import time
-
 import pytest
+import redis
+from local_servers.process import free_ports, wait_until
 from redis.asyncio import RedisCluster
 from temporal_payloads.plugin import (
     PayloadNotFoundError,
@@ -11,28 +11,48 @@ from temporal_payloads.plugin import (
 )
 from temporal_payloads_redis import RedisStorageDriver, new_redis_asyncio_client
 
-pytestmark = pytest.mark.server
+
+class Nodes:
+    """The cluster's nodes, looked at beside the driver."""
+
+    def __init__(self, client):
+        self.client = client
+        self.primaries = client.get_primaries()
+        self.addresses = [f"127.0.0.1:{node.port}" for node in self.primaries]
+        self.url = f"redis://{self.addresses[0]}/0"
+
+    def each(self, *words):
+        return [node.redis_connection.execute_command(*words) for node in self.primaries]
+
+    def move_slots(self, slots, *, giver, taker):
+        """Move slots that hold no keys, as a resharding tool does at its end."""
+        order = sorted(range(3), key=lambda number: (number != taker, number != giver))
+        owner = self.each("CLUSTER MYID")[taker]
+        for number in order:
+            for slot in slots:
+                self.primaries[number].redis_connection.execute_command(
+                    "CLUSTER SETSLOT", slot, "NODE", owner
+                )
 
 
 @pytest.fixture
-def nodes(cluster):
-    for node in cluster:
-        node.command("FLUSHALL")
-    return cluster
+def nodes(redis_cluster):
+    with redis.RedisCluster(redis_cluster.host, redis_cluster.port) as client:
+        nodes = Nodes(client)
+        nodes.each("FLUSHALL")
+        yield nodes
 
 
 @pytest.mark.parametrize("pool_size", [1, 8])
-async def test_5000_payloads_in_one_call_are_spread_over_the_nodes(
+async def test_5000_payloads_in_one_call_are_spread_over_the_nodes(  # fixtures
     nodes, open_driver, store_context, retrieve_context, make_payloads, pool_size
 ):
     payloads = make_payloads(5000)
-    async with open_driver(
-        url=f"redis://127.0.0.1:{nodes[0].port}", cluster=True, pool_size=pool_size
-    ) as driver:
+    async with open_driver(url=nodes.url, cluster=True, pool_size=pool_size) as driver:
         await driver.check()
         claims = await driver.store(store_context, payloads)
         assert await driver.retrieve(retrieve_context, claims) == payloads
-    kept = [node.command("DBSIZE") for node in nodes]
+    kept = nodes.each("DBSIZE")
     assert sum(kept) == 5000
     assert all(kept)
 
@@ -41,37 +61,35 @@ async def test_any_node_that_is_listed_leads_to_the_cluster(
     nodes, open_driver, store_context, retrieve_context, make_payloads
 ):
     payloads = make_payloads(50, size=100_000)
-    async with open_driver(cluster=["127.0.0.1:1", f"127.0.0.1:{nodes[2].port}"]) as driver:
+    async with open_driver(cluster=["127.0.0.1:1", nodes.addresses[2]]) as driver:
         claims = await driver.store(store_context, payloads)
         assert await driver.retrieve(retrieve_context, claims) == payloads
 
 
 async def test_ttl_and_refresh_work_in_a_cluster(nodes, open_driver, store_context, make_payloads):
     payloads = make_payloads(30)
-    cluster = {"cluster": [f"127.0.0.1:{nodes[0].port}"]}
+    cluster = {"cluster": [nodes.addresses[0]]}
     async with open_driver(**cluster, ttl="1h") as driver:
         claims = await driver.store(store_context, payloads)
     async with open_driver(**cluster, ttl="2h", refresh_ttl=True) as driver:
         await driver.store(store_context, payloads)
-    async with RedisCluster("127.0.0.1", nodes[0].port) as client:
-        for claim in claims:
-            assert await client.pttl(claim.claim_data["key"]) > 7_000_000
+    for claim in claims:
+        assert nodes.client.pttl(claim.claim_data["key"]) > 7_000_000
 
 
 async def test_a_missing_payload_is_told_in_a_cluster(
     nodes, open_driver, store_context, retrieve_context, make_payloads
 ):
-    async with open_driver(cluster=[f"127.0.0.1:{nodes[0].port}"]) as driver:
+    async with open_driver(cluster=[nodes.addresses[0]]) as driver:
         claims = await driver.store(store_context, make_payloads(3))
-        for node in nodes:
-            node.command("FLUSHALL")
+        nodes.each("FLUSHALL")
         with pytest.raises(PayloadNotFoundError):
             await driver.retrieve(retrieve_context, claims)
 
 
 async def test_a_cluster_client_made_by_hand_works(nodes, store_context, retrieve_context, make_payloads):
     payloads = make_payloads(300, size=10_000)
-    async with RedisCluster("127.0.0.1", nodes[0].port) as client:
+    async with RedisCluster.from_url(nodes.url) as client:
         driver = RedisStorageDriver(new_redis_asyncio_client(client))
         await driver.check()
         claims = await driver.store(store_context, payloads)
@@ -81,52 +99,42 @@ async def test_a_cluster_client_made_by_hand_works(nodes, store_context, retriev
 async def test_slots_that_move_while_the_driver_is_open_are_followed(
     nodes, open_driver, store_context, retrieve_context, make_payloads
 ):
-    first, second = nodes[0], nodes[1]
-    payloads = make_payloads(100)
-    async with open_driver(cluster=[f"127.0.0.1:{second.port}"]) as driver:
-        await driver.store(store_context, make_payloads(1))
-        owner = second.command("CLUSTER", "MYID")
-        giver = first.command("CLUSTER", "MYID")
-        moved = range(200)
+    payloads = make_payloads(2000)
+    async with open_driver(url=nodes.url, cluster=True) as driver:
+        await driver.check()  # from now on it knows where the slots are
+        nodes.move_slots(range(300), giver=0, taker=1)
         try:
-            for node in (second, first, nodes[2]):
-                for slot in moved:
-                    if not first.command("CLUSTER", "COUNTKEYSINSLOT", slot):
-                        node.command("CLUSTER", "SETSLOT", slot, "NODE", owner)
-            many = make_payloads(2000)
-            claims = await driver.store(store_context, many)
-            assert await driver.retrieve(retrieve_context, claims) == many
             claims = await driver.store(store_context, payloads)
             assert await driver.retrieve(retrieve_context, claims) == payloads
         finally:
-            for node in nodes:
-                node.command("FLUSHALL")
-            for node in (first, second, nodes[2]):
-                for slot in moved:
-                    node.command("CLUSTER", "SETSLOT", slot, "NODE", giver)
+            nodes.each("FLUSHALL")
+            nodes.move_slots(range(300), giver=1, taker=0)
 
 
 async def test_a_node_that_is_gone_is_an_error_until_it_is_back(
-    nodes, open_driver, store_context, retrieve_context, make_payloads
+    start_server, open_driver, store_context, retrieve_context, make_payloads
 ):
+    node = start_server("--cluster-enabled", "yes", "--cluster-port", str(free_ports(1)[0]))
+    node.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    wait_until("The cluster", lambda: ready(node))
     payloads = make_payloads(100)
-    async with open_driver(cluster=[f"127.0.0.1:{nodes[0].port}"]) as driver:
+    async with open_driver(url=node.url, cluster=True) as driver:
         claims = await driver.store(store_context, payloads)
-        nodes[2].stop()
-        try:
-            with pytest.raises(StorageUnavailableError, match=r"storage\.drivers\.redis\.cluster|cluster at"):
-                await driver.retrieve(retrieve_context, claims)
-        finally:
-            nodes[2].start()
-        deadline = time.monotonic() + 20
-        while any(b"cluster_state:ok" not in node.command("CLUSTER", "INFO") for node in nodes):
-            assert time.monotonic() < deadline
+        node.stop()
+        with pytest.raises(StorageUnavailableError, match=r"storage\.drivers\.redis\.url"):
+            await driver.retrieve(retrieve_context, claims)
+        node.start()
+        wait_until("The cluster", lambda: ready(node))
         assert await driver.store(store_context, payloads) == claims
         assert await driver.retrieve(retrieve_context, claims) == payloads
 
 
+def ready(node):
+    assert node.command("CLUSTER INFO")["cluster_state"] == "ok"
+
+
 async def test_a_cluster_used_as_a_single_server_is_told(nodes, open_driver, store_context, make_payloads):
-    async with open_driver(url=nodes[0].url) as driver:
+    async with open_driver(url=nodes.url) as driver:
         with pytest.raises(StorageMisconfiguredError, match=r"storage\.drivers\.redis\.cluster = true"):
             await driver.store(store_context, make_payloads(20))
 
@@ -146,7 +154,7 @@ async def test_a_cluster_that_is_down_is_told_with_the_setting(open_driver):
 
 
 async def test_the_wrong_password_of_a_cluster_is_told(nodes, open_driver):
-    async with open_driver(url=f"redis://u:s3cr3t@127.0.0.1:{nodes[0].port}", cluster=True) as driver:
+    async with open_driver(url=f"redis://u:s3cr3t@{nodes.addresses[0]}", cluster=True) as driver:
         with pytest.raises(Exception, match="refused the login") as caught:
             await driver.check()
     assert "s3cr3t" not in str(caught.value)

@@ -42,5 +42,5 @@ def test_a_client_that_decodes_responses_is_refused():
 
 
 def test_a_client_that_is_not_asynchronous_is_refused():
-    with redis.Redis() as client, pytest.raises(TypeError, match="redis.asyncio.Redis"):
+    with redis.Redis() as client, pytest.raises(TypeError, match="must be a redis"):
         new_redis_asyncio_client(client)

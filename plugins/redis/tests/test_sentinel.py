@@ -1,12 +1,10 @@
 """The driver finding its primary through a real Sentinel."""
 
-import time
+import asyncio
 
 import pytest
-import redis
+from local_servers.process import wait_until
 from temporal_payloads.plugin import StoragePermissionError, StorageUnavailableError
-
-pytestmark = pytest.mark.server
 
 PASSWORD = "s3cr3t"
 
@@ -22,22 +20,25 @@ def replica(start_server, primary):
 
 
 @pytest.fixture(scope="module")
-def sentinel(start_server, find_port, tmp_path_factory, primary, replica):
-    # A Sentinel writes its state into its configuration file, so it has one instead of options.
-    port = find_port()
+def sentinel(start_server, tmp_path_factory, primary, replica):
+    # A Sentinel writes its state into its configuration file, so it needs one.
     file = tmp_path_factory.mktemp("sentinel") / "sentinel.conf"
     file.write_text(
-        f"port {port}\nrequirepass {PASSWORD}\n"
+        f"requirepass {PASSWORD}\n"
         f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n"
+        "sentinel down-after-milliseconds main 300\n"
+        "sentinel failover-timeout main 2000\n"
     )
-    server = start_server(str(file), "--sentinel", port=port)
-    with redis.Redis(port=port, password=PASSWORD) as client:
-        deadline = time.monotonic() + 20
-        while client.sentinel_master("main")["num-slaves"] < 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    server = start_server(str(file), "--sentinel", password=PASSWORD)
+    wait_until("The replica, as the Sentinel sees it,", lambda: knows(server, replica))
     return server
+
+
+def knows(sentinel, replica):
+    with sentinel.address.client() as client:
+        (seen,) = client.sentinel_slaves("main")
+    assert seen["port"] == replica.port
+    assert not seen["is_disconnected"]
 
 
 def settings(sentinel, **changes):
@@ -66,7 +67,7 @@ async def test_a_wrong_password_of_sentinel_is_told(sentinel, open_driver):
     assert "not-it" not in str(caught.value)
 
 
-async def test_the_driver_follows_the_primary_through_a_failover(
+async def test_the_driver_follows_the_primary_through_a_failover(  # fixtures
     sentinel, primary, replica, open_driver, store_context, retrieve_context, make_payloads
 ):
     payloads = make_payloads(10)
@@ -75,17 +76,13 @@ async def test_the_driver_follows_the_primary_through_a_failover(
         claims = await driver.store(store_context, payloads)
         assert primary.command("DBSIZE") == 10
         primary.stop()
-        deadline = time.monotonic() + 30
-        while replica.command("ROLE")[0] != b"master":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        # A workflow's payloads are tried again by Temporal; here, by the test.
-        while True:
-            assert time.monotonic() < deadline
-            try:
-                assert await driver.store(store_context, payloads) == claims
-                break
-            except StorageUnavailableError:
-                time.sleep(0.05)
+        await asyncio.to_thread(wait_until, "The failover", lambda: led_by(sentinel, replica))
+        assert await driver.store(store_context, payloads) == claims
         assert await driver.retrieve(retrieve_context, claims) == payloads
         assert replica.command("DBSIZE") == 10
+
+
+def led_by(sentinel, server):
+    assert server.command("ROLE")[0] == b"master"
+    with sentinel.address.client() as client:
+        assert client.sentinel_master("main")["port"] == server.port

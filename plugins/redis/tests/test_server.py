@@ -2,10 +2,11 @@
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from local_servers.process import wait_until
 from redis.asyncio import Redis
 from temporal_payloads.plugin import (
     ClaimRejectedError,
@@ -17,8 +18,6 @@ from temporal_payloads.plugin import (
 from temporal_payloads_redis import RedisStorageDriver, new_redis_asyncio_client
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import StorageDriverClaim
-
-pytestmark = pytest.mark.server
 
 SCOPE = "temporalio:payloads:v0:ns:default:wt:Order:wi:order%2F1:ri:run-1:d:sha256:"
 """What the sample's keys begin with for the target of `store_context`."""
@@ -73,7 +72,7 @@ async def test_neither_side_writes_what_the_other_has_written(
 
 
 @pytest.mark.parametrize("pool_size", [1, 4])
-async def test_5000_payloads_in_one_call_stay_within_the_pool(
+async def test_5000_payloads_in_one_call_stay_within_the_pool(  # fixtures
     server, open_driver, store_context, retrieve_context, make_payloads, pool_size
 ):
     payloads = make_payloads(5000)
@@ -160,13 +159,16 @@ async def test_an_expired_payload_is_gone_and_can_be_stored_again(
     payloads = make_payloads(1)
     async with open_driver(url=server.url, ttl="1ms") as driver:
         claims = await driver.store(store_context, payloads)
-        while server.command("EXISTS", claims[0].claim_data["key"]):
-            await asyncio.sleep(0.001)
+        wait_until("The expiry", partial(check_gone, server, claims[0]))
         with pytest.raises(PayloadNotFoundError):
             await driver.retrieve(retrieve_context, claims)
     async with open_driver(url=server.url, ttl="1h") as driver:
         await driver.store(store_context, payloads)
         assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
+def check_gone(server, claim):
+    assert not server.command("EXISTS", claim.claim_data["key"])
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ async def test_an_expired_payload_is_gone_and_can_be_stored_again(
         (True, None, "1h", None),  # what never expires goes on to never expire
     ],
 )
-async def test_what_storing_equal_bytes_again_does_to_their_expiry(
+async def test_what_storing_equal_bytes_again_does_to_their_expiry(  # parameters and fixtures
     server, open_driver, store_context, make_payloads, refresh_ttl, ttl_before, ttl_now, expected
 ):
     payloads = make_payloads(3)
@@ -209,54 +211,32 @@ def sets_executed(server):
     return server.command("INFO", "commandstats").get("cmdstat_set", {"calls": 0})["calls"]
 
 
-@asynccontextmanager
-async def relay_that_waits_before_pexpire(server, then):
-    """A relay in front of the server: when the first SET has been executed, it calls `then`, once."""
-    waited = False
-
-    async def relay(reader, writer):
-        nonlocal waited
-        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", server.port)
-
-        async def back():
-            while data := await upstream_reader.read(65536):
-                writer.write(data)
-            writer.close()
-
-        returning = asyncio.create_task(back())
-        while data := await reader.read(65536):
-            head, mark, tail = data.partition(b"*4\r\n$7\r\nPEXPIRE")
-            if mark and not waited:
-                waited = True
-                before = sets_executed(server)
-                upstream_writer.write(head)
-                while sets_executed(server) == before:
-                    await asyncio.sleep(0.001)
-                then()
-                upstream_writer.write(mark + tail)
-            else:
-                upstream_writer.write(data)
-        upstream_writer.close()
-        await returning
-
-    listener = await asyncio.start_server(relay, "127.0.0.1", 0)
-    async with listener:
-        yield listener.sockets[0].getsockname()[1]
+def check_sets_executed(server, sets):
+    assert sets_executed(server) >= sets
 
 
-async def test_a_payload_that_expires_between_store_and_refresh_is_written_again(
-    server, open_driver, store_context, retrieve_context, make_payloads
+async def test_a_payload_that_expires_between_store_and_refresh_is_written_again(  # fixtures
+    server, listen, relay_to, open_driver, store_context, retrieve_context, make_payloads
 ):
     payloads = make_payloads(1)
     async with open_driver(url=server.url, ttl="1h") as driver:
         claims = await driver.store(store_context, payloads)
-    deleted = []
+    deleted: list[int] = []
 
-    def expire():
-        deleted.append(server.command("DEL", claims[0].claim_data["key"]))
+    async def expire_before_pexpire(reader, server_writer):
+        while data := await reader.read(65536):
+            head, mark, tail = data.partition(b"*4\r\n$7\r\nPEXPIRE")
+            if mark and not deleted:
+                sets = sets_executed(server) + 1
+                server_writer.write(head)
+                await asyncio.to_thread(wait_until, "SET", partial(check_sets_executed, server, sets))
+                deleted.append(server.command("DEL", claims[0].claim_data["key"]))
+                data = mark + tail
+            server_writer.write(data)
+        server_writer.close()
 
     async with (
-        relay_that_waits_before_pexpire(server, expire) as port,
+        listen(relay_to(server, expire_before_pexpire)) as port,
         open_driver(url=f"redis://127.0.0.1:{port}", ttl="1h", refresh_ttl=True) as driver,
     ):
         assert await driver.store(store_context, payloads) == claims
@@ -270,23 +250,18 @@ async def test_a_payload_that_expires_between_store_and_refresh_is_written_again
 
 
 async def test_a_server_that_is_down_is_told_with_the_setting(
-    open_driver, store_context, make_payloads, free
+    start_server, open_driver, store_context, make_payloads
 ):
-    async with open_driver(url=f"redis://:s3cr3t@127.0.0.1:{free}/0") as driver:
+    server = start_server()
+    server.stop()
+    async with open_driver(url=f"redis://:s3cr3t@127.0.0.1:{server.port}/0") as driver:
         for action in (driver.check(), driver.store(store_context, make_payloads(1))):
             with pytest.raises(StorageUnavailableError) as caught:
                 await action
             told = str(caught.value)
-            assert f"redis://127.0.0.1:{free}/0" in told
+            assert server.url in told
             assert "storage.drivers.redis.url" in told
             assert "s3cr3t" not in told
-
-
-@pytest.fixture
-def free(start_server):
-    server = start_server()
-    server.stop()
-    return server.port
 
 
 async def test_a_host_that_does_not_exist_is_told_with_the_setting(open_driver):
@@ -310,32 +285,27 @@ async def test_a_driver_recovers_when_its_server_does(
         assert await driver.retrieve(retrieve_context, claims) == payloads
 
 
-async def test_a_server_that_does_not_answer_ends_in_a_timeout(open_driver):
+async def test_a_server_that_does_not_answer_ends_in_a_timeout(listen, open_driver):
     async def silent(reader, writer):
         await reader.read()
-        writer.close()
 
-    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with listener:
-        port = listener.sockets[0].getsockname()[1]
-        async with open_driver(host="127.0.0.1", port=port, timeout="50ms", retries=0) as driver:
-            with pytest.raises(StorageUnavailableError, match=r"in time.*storage\.drivers\.redis\.timeout"):
-                await driver.check()
+    async with (
+        listen(silent) as port,
+        open_driver(host="127.0.0.1", port=port, timeout="50ms", retries=0) as driver,
+    ):
+        with pytest.raises(StorageUnavailableError, match=r"in time.*storage\.drivers\.redis\.timeout"):
+            await driver.check()
 
 
-async def test_something_else_than_redis_is_told(open_driver):
+async def test_something_else_than_redis_is_told(listen, open_driver):
     async def web(reader, writer):
         await reader.readline()
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    listener = await asyncio.start_server(web, "127.0.0.1", 0)
-    async with listener:
-        port = listener.sockets[0].getsockname()[1]
-        async with open_driver(host="127.0.0.1", port=port) as driver:
-            with pytest.raises(StorageMisconfiguredError, match="does not answer as a Redis server"):
-                await driver.check()
+    async with listen(web) as port, open_driver(host="127.0.0.1", port=port) as driver:
+        with pytest.raises(StorageMisconfiguredError, match="does not answer as a Redis server"):
+            await driver.check()
 
 
 async def test_a_replica_is_refused_where_writes_must_go(
@@ -380,7 +350,7 @@ async def test_keys_of_another_kind_below_the_prefix_are_told(server):
 # Logging in
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def guarded(start_server):
     """A server with a default password, a user who may do all that is needed, and some who may not."""
     server = start_server()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
@@ -31,11 +31,10 @@ async def open_client(settings: RedisSettings, context: DriverContext) -> AsyncI
     origin = _origin(settings, context)
     with redis_errors_explained(origin):
         redis_client, sentinels = _redis_client(settings, connections)
-    try:
-        yield RedisAsyncioClient(redis_client, origin=origin, connections=connections)
-    finally:
+    async with AsyncExitStack() as closing:
         for client in (redis_client, *sentinels):
-            await client.aclose()
+            closing.push_async_callback(client.aclose)
+        yield RedisAsyncioClient(redis_client, origin=origin, connections=connections)
 
 
 def _redis_client(settings: RedisSettings, connections: int) -> tuple[Redis | RedisCluster, list[Redis]]:

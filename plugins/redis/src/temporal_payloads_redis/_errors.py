@@ -196,12 +196,18 @@ def _timeout(error: BaseException, origin: Origin) -> StorageError:
 
 def _connection(error: BaseException, origin: Origin) -> StorageError:
     text = _text(error)
-    hung_up = "closed by server" in text or "reset by peer" in text
-    hint = f". If the server expects TLS, {origin.other_tls}" if hung_up and not origin.tls else ""
-    return StorageUnavailableError(
-        f"The Redis server {origin.server} can't be reached: {text}. Check {origin.address} and that the server "
-        f"is running{hint}"
-    )
+    hint = f"Check {origin.address} and that the server is running"
+    if any(sign in text for sign in _HUNG_UP):
+        hint += (
+            f". If the server asks for a client certificate, set {origin.setting('cert_file')} and "
+            f"{origin.setting('key_file')}"
+            if origin.tls
+            else f". If the server expects TLS, {origin.other_tls}"
+        )
+    return StorageUnavailableError(f"The Redis server {origin.server} can't be reached: {text}. {hint}")
+
+
+_HUNG_UP = ("closed by server", "reset by peer", "Connection lost", "Broken pipe")
 
 
 def _not_redis(_: BaseException, origin: Origin) -> StorageError:

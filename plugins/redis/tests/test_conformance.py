@@ -1,0 +1,25 @@
+"""The Redis plugin passes what every storage driver plugin must."""
+
+import pytest
+from temporal_payloads.testing import DriverConformance
+from temporal_payloads_redis._plugin import temporal_payloads_driver
+from temporal_payloads_redis._settings import RedisSettings
+
+
+class TestConformance(DriverConformance):
+    entry_point = "redis"
+    client_modules = ("redis", "hiredis")
+
+    @pytest.fixture
+    def plugin(self):
+        return temporal_payloads_driver()
+
+    @pytest.fixture
+    def settings(self, redis_server):
+        return RedisSettings(url=redis_server.url, key_prefix="conformance")
+
+
+class TestConformanceWithTLSAndAPassword(TestConformance):
+    @pytest.fixture
+    def settings(self, redis_tls_server):
+        return RedisSettings(url=redis_tls_server.url, ca_file=redis_tls_server.ca_file)

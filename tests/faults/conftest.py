@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from local_servers import TemporalServer
     from support.events import StorageEvents
-    from support.stores import Store
+    from support.stores import RedisStore, S3Store, Store
     from temporalio.client import Client, WorkflowHandle
     from temporalio.converter import DataConverter
 
@@ -73,6 +73,20 @@ def bench(temporal_server: TemporalServer, store: Store, storage_events: Storage
 async def proxy(store: Store) -> AsyncIterator[TcpProxy]:
     """A proxy before the store, to be cut."""
     async with TcpProxy(*store.address) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxy_of_s3(s3_store: S3Store) -> AsyncIterator[TcpProxy]:
+    """A proxy before S3."""
+    async with TcpProxy(*s3_store.address) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxy_of_redis(redis_store: RedisStore) -> AsyncIterator[TcpProxy]:
+    """A proxy before Redis."""
+    async with TcpProxy(*redis_store.address) as proxy:
         yield proxy
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from support.values import large
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -17,9 +18,9 @@ async def echo(value: str) -> str:
 
 
 @activity.defn
-async def grow(value: str, size: int) -> str:
-    """Return the value followed by as much as there is to make `size` characters."""
-    return value.ljust(size, "=")
+async def produce(tag: str) -> str:
+    """Return a large value."""
+    return large(tag)
 
 
 @activity.defn
@@ -55,4 +56,4 @@ class Gate:
         activity.raise_complete_async()
 
 
-ALL: list[Callable[..., Any]] = [echo, grow, fail_with_details]
+ALL: list[Callable[..., Any]] = [echo, produce, fail_with_details]

@@ -9,7 +9,8 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from support.activities import Gate, echo, fail_with_details, grow
+    from support.activities import Gate, echo, fail_with_details, produce
+    from support.values import large
 
 QUICK = timedelta(seconds=30)
 """Limit of an activity."""
@@ -215,17 +216,15 @@ class CompletedElsewhere:
 
 
 @workflow.defn
-class Grows:
-    """A value that grows in an activity, in the workflow, or in its result."""
+class Produces:
+    """A large value that comes from nowhere: from an activity, or from the workflow itself."""
 
     @workflow.run
-    async def run(self, where: str, size: int) -> int:
-        """Return the size of what came to be."""
-        if where == "activity result":
-            grown = await workflow.execute_activity(grow, args=["", size], start_to_close_timeout=QUICK)
-            return len(grown)
-        grown = await workflow.execute_activity(echo, "=" * size, start_to_close_timeout=QUICK)
-        return len(grown)
+    async def run(self, where: str, tag: str) -> str:
+        """Return the value."""
+        if where == "activity":
+            return await workflow.execute_activity(produce, tag, start_to_close_timeout=QUICK)
+        return large(tag)
 
 
 ALL = [
@@ -235,11 +234,11 @@ ALL = [
     Echo,
     EchoElsewhere,
     Fails,
-    Grows,
     KeepsMemo,
     LocalEcho,
     Mailbox,
     Parent,
+    Produces,
     Relay,
     SetsSearchAttribute,
     SignalsAnother,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,3 @@ def _parser() -> argparse.ArgumentParser:
     for command in (_check, _codec_server):
         command.add_to(commands, settings)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -237,9 +238,11 @@ class ManagedDriver(StorageDriver):
         return found
 
     async def _digests(self, payloads: Sequence[Payload]) -> list[_Digest]:
-        serialized = [SerializedPayload.of(payload) for payload in payloads]
+        serialized = deque(SerializedPayload.of(payload) for payload in payloads)
+        # Taken out one by one: what the thread still held when it is done would be one copy more.
         return await run_off_loop(
-            lambda: [self._digest(one) for one in serialized], sum(len(one) for one in serialized)
+            lambda: [self._digest(serialized.popleft()) for _ in payloads],
+            sum(len(one) for one in serialized),
         )
 
     def _digest(self, serialized: SerializedPayload) -> _Digest:

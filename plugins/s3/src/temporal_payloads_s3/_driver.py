@@ -101,11 +101,19 @@ class OffLoopS3StorageDriver(S3StorageDriver):
             return await self._requests.get_object(**location._asdict())
 
         found = await gather_bounded(read, locations, self._context.concurrency)
+        size = sum(len(data) for data in found)
         objects = _FoundObjects(dict(zip(locations, found, strict=True)))
+        del found
+
+        async def parse() -> list[Payload]:
+            try:
+                return await self._with(objects).retrieve(context, claims)
+            finally:
+                # A thread lets go of its work some time after the result is there: that is one copy more.
+                objects.objects.clear()
+
         try:
-            return await _in_thread(
-                lambda: self._with(objects).retrieve(context, claims), sum(len(data) for data in found)
-            )
+            return await _in_thread(parse, size)
         except (ValueError, DecodeError) as error:
             raise PayloadIntegrityError(
                 f"{error}. The object was changed after it was stored; if an earlier version or a copy "

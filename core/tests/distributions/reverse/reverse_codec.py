@@ -1,7 +1,9 @@
 """A working codec plugin."""
 
+from hashlib import sha256
+
 from pydantic import BaseModel, ConfigDict, Field
-from temporal_payloads.plugin import CodecPlugin, PerPayloadCodec, hookimpl
+from temporal_payloads.plugin import CodecPlugin, PayloadIntegrityError, PerPayloadCodec, hookimpl
 from temporalio.api.common.v1 import Payload
 
 ENCODING = b"binary/reversed"
@@ -15,12 +17,16 @@ class ReverseSettings(BaseModel):
 
 class ReverseCodec(PerPayloadCodec):
     def encode_payload(self, payload):
-        return Payload(metadata={"encoding": ENCODING}, data=payload.SerializeToString()[::-1])
+        data = payload.SerializeToString()
+        return Payload(metadata={"encoding": ENCODING}, data=data[::-1] + sha256(data).digest())
 
     def decode_payload(self, payload):
         if payload.metadata.get("encoding") != ENCODING:
             return payload
-        return Payload.FromString(payload.data[::-1])
+        data, checksum = payload.data[:-32][::-1], payload.data[-32:]
+        if sha256(data).digest() != checksum:
+            raise PayloadIntegrityError("A reversed payload is corrupted")
+        return Payload.FromString(data)
 
 
 @hookimpl

@@ -1,0 +1,230 @@
+"""What every codec plugin must do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, ClassVar, Literal
+
+import pytest
+from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadCodec
+
+from temporal_payloads._contract import CodecPlugin
+from temporal_payloads._storage_errors import PayloadTooLargeError, StorageError
+from temporal_payloads.testing._plugin import PluginConformance
+from temporal_payloads.testing._samples import assorted_payloads
+
+LARGE = 8 * 1024 * 1024
+
+
+class CodecConformance(PluginConformance):
+    """Subclass it, name the entry point, and give two fixtures: `plugin` and `settings`.
+
+    `plugin` is the `CodecPlugin`; `settings` an instance of its settings model.
+    """
+
+    kind: ClassVar[Literal["driver", "codec"]] = "codec"
+    deterministic: ClassVar[bool] = True
+    """Whether equal payloads encode to equal bytes, to be stored once. Encryption with a nonce: False."""
+
+    def test_what_was_encoded_is_decoded(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
+        """Any payload comes back as it was, in its place."""
+
+        async def story(codec: PayloadCodec) -> None:
+            encoded = await codec.encode(assorted_payloads())
+            assert await codec.decode(encoded) == assorted_payloads()
+            assert await codec.decode(encoded[::-1]) == assorted_payloads()[::-1]
+
+        run(plugin, settings, story)
+
+    def test_what_was_encoded_twice_is_decoded_twice(
+        self, plugin: CodecPlugin[Any], settings: BaseModel
+    ) -> None:
+        """A payload that is encoded already is a payload like any other: to encode it is no special case."""
+
+        async def story(codec: PayloadCodec) -> None:
+            once = await codec.encode(assorted_payloads())
+            twice = await codec.encode(once)
+            for payload, its, again in zip(assorted_payloads(), once, twice, strict=True):
+                # What was left alone the second time is decoded by one decoding.
+                decoded = await codec.decode([again])
+                assert decoded == ([payload] if again == its else [its])
+
+        run(plugin, settings, story)
+
+    def test_no_payloads_are_no_work(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
+        """The SDK asks for that too."""
+
+        async def story(codec: PayloadCodec) -> None:
+            assert list(await codec.encode([])) == []
+            assert list(await codec.decode([])) == []
+
+        run(plugin, settings, story)
+
+    def test_encoded_payloads_carry_an_encoding_that_the_plugin_declares(
+        self, plugin: CodecPlugin[Any], settings: BaseModel
+    ) -> None:
+        """By it, core tells a payload that was left encoded from one that is in the clear."""
+        assert plugin.encodings
+        declared = {encoding.encode() for encoding in plugin.encodings}
+
+        async def story(codec: PayloadCodec) -> None:
+            encoded = await codec.encode(assorted_payloads())
+            changed = [new for new, old in zip(encoded, assorted_payloads(), strict=True) if new != old]
+            assert changed, "the codec changed none of the payloads"
+            assert {payload.metadata.get("encoding") for payload in changed} <= declared
+
+        run(plugin, settings, story)
+
+    def test_payloads_of_others_pass_through_decoding(
+        self, plugin: CodecPlugin[Any], settings: BaseModel
+    ) -> None:
+        """Histories hold payloads from before the codec was configured, and from other codecs."""
+
+        async def story(codec: PayloadCodec) -> None:
+            foreign = [
+                *assorted_payloads(),
+                Payload(metadata={"encoding": b"binary/foreign"}, data=b"\x1f\x8b"),
+            ]
+            assert list(await codec.decode(foreign)) == foreign
+
+        run(plugin, settings, story)
+
+    def test_payloads_are_not_changed(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
+        """Encoding and decoding give new payloads; those that were given are the caller's."""
+
+        async def story(codec: PayloadCodec) -> None:
+            given = assorted_payloads()
+            encoded = await codec.encode(given)
+            assert given == assorted_payloads()
+            before = [payload.SerializeToString(deterministic=True) for payload in encoded]
+            await codec.decode(encoded)
+            assert [payload.SerializeToString(deterministic=True) for payload in encoded] == before
+
+        run(plugin, settings, story)
+
+    def test_equal_payloads_are_encoded_equally(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
+        """Then a store keeps them once. A codec of which this is not true sets `deterministic` to False."""
+
+        async def story(codec: PayloadCodec) -> None:
+            encoded = await codec.encode(assorted_payloads())
+            again = await plugin.create(settings).encode(assorted_payloads())
+            assert (encoded == again) == self.deterministic
+
+        run(plugin, settings, story)
+
+    def test_corrupted_data_is_told(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
+        """With a `StorageError`, and never as another payload than was encoded."""
+
+        async def story(codec: PayloadCodec) -> None:
+            for payload in assorted_payloads():
+                (encoded,) = await codec.encode([payload])
+                if encoded == payload:
+                    continue
+                for corrupted in corruptions(encoded):
+                    try:
+                        decoded = await codec.decode([corrupted])
+                    except StorageError:
+                        continue
+                    assert decoded == [payload], "corrupted data was decoded to another payload"
+
+        run(plugin, settings, story)
+
+    def test_what_would_expand_beyond_the_limit_is_refused(
+        self, plugin: CodecPlugin[Any], settings: BaseModel
+    ) -> None:
+        """A codec whose output may be smaller than its input has a setting `max_decoded_size`."""
+        bomb = Payload(metadata={"encoding": b"binary/plain"}, data=b"\0" * LARGE)
+
+        async def story(codec: PayloadCodec) -> None:
+            (encoded,) = await codec.encode([bomb])
+            if len(encoded.data) >= len(bomb.data):
+                return
+            assert "max_decoded_size" in type(settings).model_fields
+            limited = plugin.create(settings.model_copy(update={"max_decoded_size": LARGE // 2}))
+            with pytest.raises(PayloadTooLargeError):
+                await limited.decode([encoded])
+
+        run(plugin, settings, story)
+
+    def test_large_payloads_do_not_stop_the_event_loop(
+        self, plugin: CodecPlugin[Any], settings: BaseModel
+    ) -> None:
+        """While a large payload is encoded or decoded, other tasks of the loop go on."""
+        large = Payload(metadata={"encoding": b"binary/plain"}, data=bytes(range(256)) * (LARGE // 256))
+
+        async def story(codec: PayloadCodec) -> None:
+            turns = 0
+
+            async def others() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            going_on = asyncio.create_task(others())
+            await asyncio.sleep(0)
+            before = turns
+            encoded = await codec.encode([large])
+            assert turns > before
+            before = turns
+            await codec.decode(encoded)
+            assert turns > before
+            going_on.cancel()
+
+        run(plugin, settings, story)
+
+    def test_one_codec_serves_several_threads(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
+        """Each with an event loop of its own, at the same time."""
+        codec = plugin.create(settings)
+        failures: list[BaseException] = []
+        together = threading.Barrier(4, timeout=60)
+
+        async def story() -> None:
+            together.wait()
+            for _ in range(5):
+                assert await codec.decode(await codec.encode(assorted_payloads())) == assorted_payloads()
+
+        def in_thread() -> None:
+            try:
+                asyncio.run(story())
+            except BaseException as error:  # noqa: BLE001  # told by the test's own thread
+                failures.append(error)
+
+        threads = [threading.Thread(target=in_thread) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+
+
+def run(
+    plugin: CodecPlugin[Any], settings: BaseModel, story: Callable[[PayloadCodec], Awaitable[None]]
+) -> None:
+    """Tell the story of one codec in an event loop of its own."""
+
+    async def main() -> None:
+        codec = plugin.create(settings)
+        assert isinstance(codec, PayloadCodec)
+        await story(codec)
+
+    asyncio.run(main())
+
+
+def corruptions(payload: Payload) -> Iterator[Payload]:
+    """Yield copies of an encoded payload whose data was truncated, overwritten, lengthened or swapped."""
+    data = payload.data
+    middle, end = len(data) // 2, len(data)
+    positions = sorted({0, 1, 2, 3, 9, 10, 11, 12, middle, end - 9, end - 5, end - 1} & set(range(end)))
+    damaged = [data[:position] for position in positions]
+    damaged += [data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :] for at in positions]
+    damaged += [data + b"\0", data + data, data[::-1], b"garbage"]
+    for each in damaged:
+        corrupted = Payload()
+        corrupted.CopyFrom(payload)
+        corrupted.data = each
+        yield corrupted

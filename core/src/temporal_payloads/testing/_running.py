@@ -1,0 +1,83 @@
+"""Drivers as the kit runs them: by core, in event loops of their own, with an eye on what they leave open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import StorageDriverClaim, StorageDriverStoreContext, StorageDriverWorkflowInfo
+
+from temporal_payloads._contract import ConfinedClaim, DriverContext, DriverPlugin
+from temporal_payloads._managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._per_loop import PerLoop
+
+PLACE = "storage.drivers.conformance"
+TIMEOUT = timedelta(minutes=1)
+WORKFLOW = StorageDriverWorkflowInfo(namespace="default", id="order-1", run_id="run-1", type="Order")
+Story = Callable[[ManagedDriver], Awaitable[None]]
+
+
+def managed(
+    plugin: DriverPlugin[Any],
+    settings: BaseModel,
+    confine: Callable[[StorageDriverClaim], ConfinedClaim] | None = None,
+) -> ManagedDriver:
+    """Return the driver as core runs it, without cache and deduplication: each call reaches the store."""
+    context = DriverContext(name=plugin.driver_name, place=PLACE, concurrency=8)
+    return ManagedDriver(
+        DriverIdentity(name=context.name, type=plugin.driver_type, place=PLACE, fingerprint=PLACE),
+        PerLoop(partial(plugin.open, settings, context)),
+        confine=confine or partial(plugin.confine, settings),
+        timeout=TIMEOUT,
+        cache=None,
+        dedupe=False,
+        notify=lambda _event: None,
+    )
+
+
+def run(
+    plugin: DriverPlugin[Any],
+    settings: BaseModel,
+    story: Story,
+    *,
+    confine: Callable[[StorageDriverClaim], ConfinedClaim] | None = None,
+) -> None:
+    """Tell the story of one driver in an event loop of its own."""
+    driver = managed(plugin, settings, confine)
+    run_cleanly(lambda: story(driver))
+
+
+def run_cleanly(story: Callable[[], Awaitable[None]]) -> None:
+    """Run it in an event loop of its own, and see that nothing was left open."""
+    complaints: list[str] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context["message"])
+        )
+        await story()
+
+    gc.collect()  # what others left is not ours to complain of
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        asyncio.run(main())
+        gc.collect()
+    complaints += [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)]
+    assert complaints == []
+
+
+def trusting(claim: StorageDriverClaim) -> ConfinedClaim:
+    """Let every claim through, to see what the driver itself makes of it."""
+    return ConfinedClaim(claim=claim, sha256=repr(sorted(claim.claim_data.items())), namespace=None)
+
+
+async def store(driver: ManagedDriver, *payloads: Payload) -> list[StorageDriverClaim]:
+    """Store payloads for a workflow."""
+    return await driver.store(StorageDriverStoreContext(target=WORKFLOW), payloads)

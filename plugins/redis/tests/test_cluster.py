@@ -111,6 +111,18 @@ async def test_slots_that_move_while_the_driver_is_open_are_followed(
             nodes.move_slots(range(300), giver=1, taker=0)
 
 
+async def test_connections_that_the_nodes_have_closed_are_made_anew_without_an_error(
+    nodes, open_driver, store_context, retrieve_context, make_payloads
+):
+    payloads = make_payloads(100)
+    async with open_driver(url=nodes.url, cluster=True) as driver:
+        claims = await driver.store(store_context, payloads)
+        nodes.each("CLIENT KILL", "TYPE", "normal")
+        assert await driver.store(store_context, payloads) == claims
+        nodes.each("CLIENT KILL", "TYPE", "normal")
+        assert await driver.retrieve(retrieve_context, claims) == payloads
+
+
 async def test_a_node_that_is_gone_is_an_error_until_it_is_back(
     start_server, open_driver, store_context, retrieve_context, make_payloads
 ):

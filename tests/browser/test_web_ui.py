@@ -48,7 +48,9 @@ def check_input_and_result(page, stage):
 def click_and_download(page):
     """Open the event that has a stored payload, click on its size, and return the file that is saved."""
     found = page.get_by_text(STORED).first
-    size = STORED.search(found.inner_text())[1]
+    match = STORED.search(found.inner_text())
+    assert match is not None
+    size = match[1]
     found.click()
     with page.expect_download(timeout=SECONDS) as download:
         page.get_by_role("button", name=f"{size} KB").click()

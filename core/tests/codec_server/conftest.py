@@ -202,6 +202,15 @@ def store() -> Store:
 
 @pytest.fixture
 def registry(store: Store) -> PluginRegistry:
+    return _registry(store)
+
+
+@pytest.fixture(scope="module")
+def registry_module() -> PluginRegistry:
+    return _registry(Store())
+
+
+def _registry(store: Store) -> PluginRegistry:
     registry = PluginRegistry()
     registry.register_driver("memory", MemoryPlugin(store))
     registry.register_codec("flip", FlipPlugin())
@@ -239,7 +248,7 @@ def make_settings(**changes: Any) -> PayloadSettings:
     return PayloadSettings(**values)
 
 
-@pytest.fixture(name="make_settings")
+@pytest.fixture(name="make_settings", scope="session")
 def make_settings_fixture() -> Callable[..., PayloadSettings]:
     return make_settings
 

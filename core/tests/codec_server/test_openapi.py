@@ -1,0 +1,76 @@
+"""The checked-in description is that of the server, and random requests by it find no fault of the server."""
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS
+from temporal_payloads.codec_server import create_app
+from temporal_payloads.codec_server._app import PREFIX
+from temporal_payloads.codec_server._errors import Code
+from temporal_payloads.codec_server._serve import listening
+
+FILE = Path(__file__).parents[3] / "docs" / "openapi.json"
+DOCUMENT = json.loads(FILE.read_text())
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+negative_data_rejection, positive_data_acceptance = CHECKS.get_by_names(
+    ["negative_data_rejection", "positive_data_acceptance"]
+)
+
+
+def test_it_describes_every_route(make_settings, registry):
+    app = create_app(make_settings(), registry=registry)
+    routes = {
+        (route.method.lower(), route.resource.canonical.replace(PREFIX, "/").replace("/{prefix}", "/"))
+        for route in app.router.routes()
+        if route.method != "HEAD"
+    }
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert described == routes
+
+
+def test_it_lists_every_code():
+    assert DOCUMENT["components"]["schemas"]["Error"]["properties"]["code"]["enum"] == [
+        code.value for code in Code
+    ]
+
+
+@pytest.fixture(scope="module")
+def address(make_settings, registry_module):
+    """A server in a thread of its own."""
+    server_settings = make_settings(codec_server={"port": 0})
+    started = threading.Event()
+    found = []
+
+    async def run():
+        stop = asyncio.Event()
+        found.extend((asyncio.get_running_loop(), stop))
+        app = create_app(server_settings, registry=registry_module)
+        async with listening(app, server_settings.codec_server) as url:
+            found.append(url)
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[run()])
+    thread.start()
+    assert started.wait(10)
+    loop, stop, url = found
+    yield url
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+
+
+@schema.parametrize()
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_no_request_by_the_description_is_answered_otherwise_or_with_a_server_error(case, address):
+    # Protobuf JSON has no required fields and ignores those it does not know, so not every request that breaks
+    # the description must be refused.
+    excluded = [negative_data_rejection]
+    if case.path == "/download":
+        # What is inside a payload, a reference or not, is beyond the description.
+        excluded.append(positive_data_acceptance)
+    case.call_and_validate(base_url=address, excluded_checks=excluded)

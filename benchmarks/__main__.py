@@ -1,7 +1,7 @@
 """Run the benchmarks: `python -m benchmarks [--quick] [--only TOPIC ...]`.
 
 Prints the table, and writes the results and figures that the documentation shows. Needs the servers of
-`examples/local_servers` and `requirements/bench.txt`.
+`examples/local_servers`; to write figures also `requirements/bench.txt`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import temporalio.service
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import chain, codecs, disk, memory, redis, s3, workflows
 from benchmarks.harness import Config, Line, Report
-from benchmarks.plots import draw
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
 
 RESULTS = Path(__file__).parent / "results"
@@ -85,11 +82,14 @@ async def _measure(config: Config, topics: list[str]) -> Report:
 
 
 def _print(lines: list[Line], seconds: float) -> None:
-    table = Table("what", "peer", "ours", "ratio", "to reach", "", title=f"In {seconds:.0f} s; peer = 1")
+    rows = [("what", "peer", "ours", "ratio", "to reach", "")]
     for line in lines:
-        ratio = f"{line.ratio:.2f}" if line.ratio else ""
-        table.add_row(line.what, line.peer, line.ours, ratio, line.wanted, "yes" if line.reached else "NO")
-    Console(width=None if os.isatty(1) else 200).print(table)
+        ratio = f"{line.ratio:.2f}" if line.ratio else "-"
+        rows.append((line.what, line.peer, line.ours, ratio, line.wanted, "yes" if line.reached else "NO"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"{seconds:.0f} s; peer = 1")
 
 
 def _write(report: Report, seconds: float, output: Path) -> None:
@@ -104,6 +104,8 @@ def _write(report: Report, seconds: float, output: Path) -> None:
         "seconds": round(seconds),
         **asdict(report),
     }
+    from benchmarks.plots import draw  # noqa: PLC0415  # the only part that needs matplotlib
+
     (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(results, output)
 

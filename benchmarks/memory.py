@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
 from temporalio.converter import StorageDriver, StorageDriverClaim
 
 from benchmarks.data import new_payload, new_payloads
@@ -58,22 +57,23 @@ async def measure(name: str, way: str, size: int, access: S3Access) -> int:
         if way == "from":
             # What is stored by another process is in no cache of this one.
             claims = json.loads(_stored_elsewhere(size, access), object_hook=_claim)
-        before = psutil.Process().memory_info().rss
+        before = _memory("VmRSS")
         _forget_the_peak()
         if way == "to":
             await store(driver, [new_payload(size)])
         else:
             await retrieve(driver, claims)
-        return _peak_until_now() - before
+        return _memory("VmHWM") - before
 
 
 def _forget_the_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_until_now() -> int:
+def _memory(name: str) -> int:
+    """Bytes that the process has in memory now (`VmRSS`) or had at its peak (`VmHWM`)."""
     status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in status.splitlines() if line.startswith(name))
     return int(line.split()[1]) * 1024
 
 

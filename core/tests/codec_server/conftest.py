@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import BaseModel, ConfigDict
@@ -221,22 +221,30 @@ Serve = Callable[..., Awaitable[Api]]
 
 
 @pytest.fixture
-async def serve(registry: PluginRegistry) -> AsyncIterator[Serve]:
-    """Start a server with these `[codec_server]` settings, a codec and a store of everything over 1 KiB."""
+async def serve_app() -> AsyncIterator[Callable[[web.Application], Awaitable[Api]]]:
+    """Start an application."""
     async with AsyncExitStack() as stack:
 
-        async def start(
-            server: dict[str, Any] | None = None,
-            *,
-            profiles: dict[str, PayloadSettings] | None = None,
-            **changes: Any,
-        ) -> Api:
-            settings = make_settings(codec_server=server or {}, **changes)
-            app = create_app(settings, profiles=profiles, registry=registry)
-            client = await stack.enter_async_context(TestClient(TestServer(app)))
-            return Api(client)
+        async def start(app: web.Application) -> Api:
+            return Api(await stack.enter_async_context(TestClient(TestServer(app))))
 
         yield start
+
+
+@pytest.fixture
+def serve(registry: PluginRegistry, serve_app: Callable[[web.Application], Awaitable[Api]]) -> Serve:
+    """Start a server with these `[codec_server]` settings, a codec and a store of everything over 1 KiB."""
+
+    async def start(
+        server: dict[str, Any] | None = None,
+        *,
+        profiles: dict[str, PayloadSettings] | None = None,
+        **changes: Any,
+    ) -> Api:
+        settings = make_settings(codec_server=server or {}, **changes)
+        return await serve_app(create_app(settings, profiles=profiles, registry=registry))
+
+    return start
 
 
 def make_settings(**changes: Any) -> PayloadSettings:

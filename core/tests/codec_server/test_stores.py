@@ -1,0 +1,90 @@
+"""The codec server over real stores, with the plugins as they are installed."""
+
+import hashlib
+import json
+import os
+
+import pytest
+from temporal_payloads import PayloadSettings
+from temporal_payloads._build import assemble
+from temporal_payloads._references import is_reference, read_reference
+from temporal_payloads.codec_server import create_app
+
+
+def s3_driver(server, bucket):
+    return {
+        "type": "s3",
+        "bucket": bucket,
+        "endpoint_url": server.endpoint_url,
+        "region": server.region,
+        "access_key_id": server.access_key_id,
+        "secret_access_key": server.secret_access_key,
+    }
+
+
+@pytest.fixture(params=["s3", "redis"])
+def real_settings(request):
+    if request.param == "s3":
+        driver = s3_driver(request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket"))
+    else:
+        server = request.getfixturevalue("redis_server")
+        prefix = hashlib.sha256(os.urandom(8)).hexdigest()
+        driver = {"type": "redis", "url": server.url, "key_prefix": prefix}
+    storage = {"threshold": 1000, "drivers": {request.param: driver}, "cache": {"max_size": 0}}
+    return PayloadSettings(codecs=["gzip"], storage=storage)
+
+
+@pytest.fixture
+async def real_api(real_settings, serve_app):
+    return await serve_app(create_app(real_settings))
+
+
+async def test_what_is_encoded_comes_back(real_api, make):
+    small, large = make.plain("x" * 500), make.plain(os.urandom(5000).hex())
+    encoded = await real_api.payloads("encode", [small, large], namespace="orders")
+    assert [is_reference(payload) for payload in encoded] == [False, True]
+    assert await real_api.payloads("decode", encoded, namespace="orders") == [small, large]
+    assert await real_api.payloads("download", encoded[1:], namespace="orders") == [large]
+    assert (await real_api.error("download", encoded[1:], namespace="billing"))[0] == 403
+
+
+async def test_a_missing_object_and_a_forged_one(real_api, make):
+    large = make.plain(os.urandom(5000).hex())
+    [reference] = await real_api.payloads("encode", [large])
+    sha256 = read_reference(reference).claim.claim_data["hash_value"]
+    missing = type(reference)()
+    missing.CopyFrom(reference)
+    missing.data = reference.data.replace(sha256.encode(), b"0" * 64)
+    assert (await real_api.error("download", [missing]))[:2] == (410, "payload_not_found")
+    forged = type(reference)()
+    forged.CopyFrom(reference)
+    claim = json.loads(reference.data)
+    claim["claimData"]["key"] = "secrets/database.json"
+    forged.data = json.dumps(claim).encode()
+    assert (await real_api.error("download", [forged]))[:2] == (403, "reference_rejected")
+    claim = json.loads(reference.data)
+    claim["claimData"]["hash_value"] = "0" * 64
+    forged.data = json.dumps(claim).encode()
+    assert (await real_api.error("download", [forged]))[:2] == (403, "reference_rejected")
+
+
+async def test_a_worker_of_the_same_settings_reads_what_the_server_encoded(real_api, real_settings, make):
+    [reference] = await real_api.payloads("encode", [make.plain("y" * 5000 + os.urandom(900).hex())])
+    assembly = assemble(real_settings)
+    async with assembly.drivers_open():
+        [value] = await assembly.converter.decode([reference])
+    assert value.startswith("yyy")
+
+
+async def test_the_server_is_ready_when_the_store_answers(real_api):
+    assert (await real_api.client.get("/readyz")).status == 200
+
+
+async def test_the_server_starts_and_is_not_ready_while_the_store_is_away(serve_app, s3_server):
+    driver = {**s3_driver(s3_server, "no-such-bucket"), "secret_access_key": "wrong-secret"}
+    settings = PayloadSettings(storage={"drivers": {"s3": driver}})
+    api = await serve_app(create_app(settings))
+    response = await api.client.get("/readyz")
+    assert response.status == 503
+    assert "wrong-secret" not in await response.text()
+    assert (await api.client.get("/healthz")).status == 200

@@ -1,4 +1,4 @@
-"""The store refuses, or is not the one that the settings say: each fault has its own type and can be mended."""
+"""The store refuses, or is not the one in the settings: each fault has its own type, and can be mended."""
 
 from __future__ import annotations
 

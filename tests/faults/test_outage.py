@@ -11,9 +11,12 @@ from local_servers import start_redis
 from support.proxy import TcpProxy
 from support.stores import RedisStore
 from support.values import large
-from support.workflows import Echo, Mailbox
+from support.workers import running_worker
+from support.workflows import Beats, Echo, Mailbox
 from temporal_payloads import open_data_converter
 from temporal_payloads.plugin import StorageTimeoutError, StorageUnavailableError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +53,38 @@ async def test_an_activity_is_tried_again_after_the_store_was_away(
         await bench.events.failure("StorageUnavailableError")
         await proxy.restore()
         assert await handle.result() == large("order")
+
+
+class BeatsOnce:
+    """Heartbeats a large value, fails when told to, and goes on from what the heartbeat left."""
+
+    def __init__(self) -> None:
+        self.may_fail = asyncio.Event()
+
+    @activity.defn
+    async def beat_and_resume(self, tag: str) -> str:
+        """Return the value from the heartbeat of the first attempt."""
+        if activity.info().attempt == 1:
+            activity.heartbeat(large(tag))
+            await self.may_fail.wait()
+            raise ApplicationError("the first attempt ends here")
+        [found] = activity.info().heartbeat_details
+        return str(found)
+
+
+async def test_heartbeat_details_that_cannot_be_had_now_do_not_fail_the_activity(
+    bench: Bench, proxy: TcpProxy, task_queue: str
+) -> None:
+    beats = BeatsOnce()
+    behind_proxy = await bench.client(store=bench.store.through(proxy.port), encode_failures=False)
+    async with running_worker(behind_proxy, task_queue, activities=[beats.beat_and_resume]):
+        handle = await bench.start(await bench.client(), Beats.run, "progress", task_queue=task_queue)
+        await bench.events.success("store")
+        await proxy.cut()
+        beats.may_fail.set()
+        await bench.events.failure("StorageUnavailableError")
+        await proxy.restore()
+        assert await handle.result() == large("progress")
 
 
 async def test_a_client_is_told_where_the_store_should_be(

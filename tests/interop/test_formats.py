@@ -23,6 +23,8 @@ from temporalio.converter import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.stores import S3Store, Store
     from temporalio.converter import StorageDriver, StorageDriverClaim
 
@@ -114,14 +116,14 @@ async def test_a_recorded_reference_of_any_form_leads_to_its_key(s3_store: S3Sto
 class TestValues:
     """One value, from converter to converter."""
 
-    async def test_peers_read_what_we_write(self, store: Store, sized: type[str]) -> None:
+    async def test_peers_read_what_we_write(self, store: Store, sized: Callable[[str], str]) -> None:
         value = sized("order")
         [payload] = await build_data_converter(store.settings()).encode([value])
         assert is_reference(payload) == (sized is large)
         async with peer_converter(store) as peer:
             assert await peer.decode([payload]) == [value]
 
-    async def test_we_read_what_peers_write(self, store: Store, sized: type[str]) -> None:
+    async def test_we_read_what_peers_write(self, store: Store, sized: Callable[[str], str]) -> None:
         value = sized("order")
         async with peer_converter(store) as peer:
             [payload] = await peer.encode([value])
@@ -129,7 +131,7 @@ class TestValues:
         converter = build_data_converter(store.settings(cache=NO_CACHE))
         assert await converter.decode([payload]) == [value]
 
-    async def test_equal_values_get_equal_references(self, store: Store, sized: type[str]) -> None:
+    async def test_equal_values_get_equal_references(self, store: Store, sized: Callable[[str], str]) -> None:
         """Unlike the sample's gzip, which stamps the time."""
         first = build_data_converter(store.settings(cache=NO_CACHE))
         second = build_data_converter(store.settings(cache=NO_CACHE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from temporal_payloads.plugin import PluginRegistry, StorageEvent, hookimpl
 
@@ -26,11 +27,18 @@ class StorageEvents:
         """Return how many payloads went through successful operations of this kind."""
         return sum(event.payloads for event in self.seen if event.operation == operation and not event.error)
 
+    async def success(self, operation: str) -> StorageEvent:
+        """Wait until an operation of this kind has succeeded."""
+        return await self._first(lambda event: event.operation == operation and not event.error)
+
     async def failure(self, error: str) -> StorageEvent:
         """Wait until an operation has failed with this failure type."""
+        return await self._first(lambda event: event.error == error)
+
+    async def _first(self, wanted: Callable[[StorageEvent], bool]) -> StorageEvent:
         while True:
             for event in self.seen:
-                if event.error == error:
+                if wanted(event):
                     return event
             self._changed.clear()
             await self._changed.wait()

@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from temporalio.client import WorkflowHandle, WorkflowHistory
+    from temporalio.client import WorkflowHistory
 
 REFERENCE_MESSAGE = b"temporal.api.sdk.v1.ExternalStorageReference"
 NOT_ENCODED = ("search_attributes", "header")
@@ -51,11 +51,6 @@ def driver_name(payload: Payload) -> str:
 def claim_of(payload: Payload) -> dict[str, str]:
     """Return the claim that a reference carries."""
     return dict(json.loads(payload.data)["claimData"])
-
-
-async def history_of(handle: WorkflowHandle[object, object]) -> WorkflowHistory:
-    """Fetch the raw history of the run that the handle is about."""
-    return await handle.fetch_history()
 
 
 def event_payloads(history: WorkflowHistory) -> dict[str, list[Payload]]:

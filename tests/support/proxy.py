@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-REQUEST_LINE = re.compile(rb"^(GET|PUT|HEAD|POST|DELETE) (\S+) HTTP/1\.1\r$", re.MULTILINE)
 
 
 class TcpProxy:
@@ -24,8 +21,6 @@ class TcpProxy:
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
         self.port = 0
-        self.requests: list[str] = []
-        """Method and target of each HTTP request that came through."""
         self.traffic = bytearray()
         """Everything that came through, in both directions."""
         self._server: asyncio.Server | None = None
@@ -90,8 +85,8 @@ class TcpProxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection(*self.target)
         directions = [
-            asyncio.create_task(self._pump(reader, upstream_writer, requests=True)),
-            asyncio.create_task(self._pump(upstream_reader, writer, requests=False)),
+            asyncio.create_task(self._pump(reader, upstream_writer)),
+            asyncio.create_task(self._pump(upstream_reader, writer)),
         ]
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -103,13 +98,9 @@ class TcpProxy:
             with suppress(OSError):
                 await upstream_writer.wait_closed()
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, requests: bool
-    ) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             self.traffic += data
-            if requests:
-                self.requests += [b" ".join(found).decode() for found in REQUEST_LINE.findall(data)]
             await self._flowing.wait()
             writer.write(data)
             await writer.drain()

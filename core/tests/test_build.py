@@ -35,6 +35,11 @@ def problems_of(settings, **arguments):
     return [(problem.place, problem.message) for problem in caught.value.problems]
 
 
+def storage_of(converter):
+    assert converter.external_storage is not None
+    return converter.external_storage
+
+
 def storage(**values):
     return PayloadSettings(storage=values)
 
@@ -56,7 +61,7 @@ def test_settings_are_loaded_from_file_and_environment_unless_given(write_settin
     write_settings("[storage.drivers.memory]")
     set_variables(STORAGE__THRESHOLD="77")
     converter = build_data_converter(registry=registry)
-    assert converter.external_storage.payload_size_threshold == 77
+    assert storage_of(converter).payload_size_threshold == 77
 
 
 def test_building_opens_nothing_and_needs_no_loop(registry, store):
@@ -149,6 +154,7 @@ async def test_codecs_encode_in_the_order_of_the_settings(install):
     settings = PayloadSettings(codecs=["a", "b"], codec={name: {"type": "reverse"} for name in "ab"})
     converter = build_data_converter(settings)
     payload = Payload(metadata={"encoding": b"json/plain"}, data=b'"hello"')
+    assert converter.payload_codec is not None
     (encoded,) = await converter.payload_codec.encode([payload])
     assert await converter.payload_codec.decode([encoded]) == [payload]
     assert repr(converter.payload_codec) == "<codecs a, b>"
@@ -184,7 +190,7 @@ def test_what_is_wrong_with_a_codec_is_told_where_it_is_configured(install, sett
 
 def driver_names(registry, **tables):
     converter = build_data_converter(storage(driver="inline", drivers=tables), registry=registry)
-    return [driver.name() for driver in converter.external_storage.drivers]
+    return [driver.name() for driver in storage_of(converter).drivers]
 
 
 def test_a_driver_whose_key_is_its_type_records_the_conventional_name(registry):
@@ -253,7 +259,7 @@ def test_two_drivers_with_one_recorded_name_are_told(registry, tables):
 
 def test_a_driver_without_a_table_is_configured_by_its_defaults(registry):
     converter = build_data_converter(storage(driver="memory"), registry=registry)
-    assert [driver.name() for driver in converter.external_storage.drivers] == ["example.memory"]
+    assert [driver.name() for driver in storage_of(converter).drivers] == ["example.memory"]
 
 
 def test_with_only_inline_there_is_no_external_storage():
@@ -388,9 +394,9 @@ def test_a_plugin_whose_own_code_fails_is_a_configuration_error(registry, memory
 def selected(registry, payload_size, target, **values):
     converter = build_data_converter(storage(threshold=0, **values), registry=registry)
     payload = Payload(data=b"x" * payload_size)
-    driver = converter.external_storage.driver_selector(StorageDriverSelectContext(target=target), payload)
+    driver = storage_of(converter).driver_selector(StorageDriverSelectContext(target=target), payload)
     assert driver is None or isinstance(driver, StorageDriver)
-    assert driver is None or driver in converter.external_storage.drivers
+    assert driver is None or driver in storage_of(converter).drivers
     return driver.name() if driver else None
 
 

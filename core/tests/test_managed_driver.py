@@ -550,7 +550,7 @@ async def test_an_observer_that_fails_is_logged_and_harms_nobody(
 
 
 async def test_large_payloads_are_hashed_in_another_thread(driver, make_payload, store_context, monkeypatch):
-    threads = {}
+    threads: dict[int, set[threading.Thread]] = {}
     sha256 = hashlib.sha256
 
     def seen(data):

@@ -7,6 +7,8 @@ import os
 
 import pytest
 from aiohttp import ClientPayloadError
+from temporal_payloads._codec_server_settings import LimitSettings
+from temporal_payloads.codec_server._limits import Limits
 from temporal_payloads_gzip_codec import GzipCodec
 from temporalio.api.common.v1 import Payload
 
@@ -157,6 +159,26 @@ async def test_a_request_that_gets_no_memory_in_time_is_told_so(serve, make, sto
     assert {result[:2] for result in results} == {(503, "busy")}
 
 
+async def test_memory_is_bounded_by_the_limit_and_one_response_however_many_ask():
+    shared = Limits(LimitSettings(memory=1000))
+    held: list[int] = []
+    peak = 0
+
+    async def request():
+        nonlocal peak
+        async with shared.request() as allowance:
+            for _ in range(5):
+                await allowance.take(100)
+                held.append(100)
+                peak = max(peak, sum(held))
+                await asyncio.sleep(0)
+            del held[-5:]
+
+    await asyncio.gather(*(request() for _ in range(100)))
+    assert not held
+    assert 500 < peak <= 1000 + 500
+
+
 @pytest.mark.parametrize("size", [-1, -(2**62), 2**62])
 async def test_a_reference_that_lies_about_its_size_is_served_as_it_is(serve, make, store, size):
     api = await serve()
@@ -174,6 +196,6 @@ async def test_an_answer_that_nobody_takes_is_broken_off(serve, make, store, cap
     response = await api.post("download", [reference])
     assert response.status == 200
     while not [record for record in caplog.records if record.name.endswith(".access")]:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a log has no event to wait for
     with pytest.raises(ClientPayloadError):
         await response.read()

@@ -65,6 +65,6 @@ def address(make_settings, registry_module):
 @schema.parametrize()
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_no_request_by_the_description_is_answered_otherwise_or_with_a_server_error(case, address):
-    # Protobuf JSON ignores fields it does not know and has names of its own for extensions, and what a payload
-    # holds is beyond the description: whether a body is accepted says nothing.
+    # Protobuf JSON ignores fields it does not know and has names of its own for extensions, and what a
+    # payload holds is beyond the description: whether a body is accepted says nothing.
     case.call_and_validate(base_url=address, excluded_checks=ACCEPTANCE)

@@ -1,0 +1,213 @@
+"""Each distribution, built and installed, works with core alone, and holds what it should, nothing else."""
+
+import email
+import json
+import tarfile
+import zipfile
+
+import pytest
+
+# Not imported: pytest's importlib mode has no name for a conftest.
+DISTRIBUTIONS = (
+    "temporal-payloads",
+    "temporal-payloads-gzip-codec",
+    "temporal-payloads-redis",
+    "temporal-payloads-s3",
+    "temporal-payloads-zstd-codec",
+)
+PLUGINS = DISTRIBUTIONS[1:]
+IN_SDIST = {"README.md", "pyproject.toml", "PKG-INFO", ".gitignore", "LICENSE", "src"}
+
+ROUND_TRIP = """
+import asyncio, sys
+from temporal_payloads import PayloadSettings, build_data_converter
+
+async def main():
+    converter = build_data_converter(PayloadSettings(codecs=sys.argv[1:]))
+    value = ["a sentence that can be compressed"] * 100
+    (payload,) = await converter.encode([value])
+    assert await converter.decode([payload]) == [value]
+    print(payload.metadata["encoding"].decode())
+
+asyncio.run(main())
+"""
+
+BUILD = """
+from temporal_payloads import build_data_converter
+(driver,) = build_data_converter().external_storage.drivers
+print(driver.name())
+"""
+
+MODULES_AFTER = """
+import json, sys
+{program}
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def import_name(distribution):
+    return distribution.replace("-", "_")
+
+
+# -- what is in them
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_wheel_holds_its_package_with_types_and_nothing_else(built, distribution):
+    wheel, _ = built[distribution]
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    package = import_name(distribution)
+    assert f"{package}/py.typed" in names
+    assert {name.partition("/")[0] for name in names} == {package, f"{package}-0.1.0.dist-info"}
+    foreign = [
+        name for name in names if name.startswith(f"{package}/") and not name.endswith((".py", "/py.typed"))
+    ]
+    assert foreign == []
+    assert not any("/tests/" in name or name.endswith("conftest.py") for name in names)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_sdist_holds_what_is_on_its_list_and_nothing_else(built, distribution):
+    _, sdist = built[distribution]
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert {name.partition("/")[0] for name in names} <= IN_SDIST
+    assert {name.split("/")[1] for name in names if name.startswith("src/")} == {import_name(distribution)}
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_metadata_says_what_an_index_shows(built, distribution):
+    wheel, _ = built[distribution]
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = email.message_from_bytes(
+            archive.read(f"{import_name(distribution)}-0.1.0.dist-info/METADATA")
+        )
+    assert metadata["Name"] == distribution
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Summary"]
+    assert len(metadata.get_payload()) > 100  # the README
+
+
+@pytest.mark.parametrize("distribution", PLUGINS)
+def test_a_plugin_needs_core_and_no_other_plugin(built, distribution):
+    wheel, _ = built[distribution]
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = email.message_from_bytes(
+            archive.read(f"{import_name(distribution)}-0.1.0.dist-info/METADATA")
+        )
+    ours = [need for need in metadata.get_all("Requires-Dist", []) if need.startswith("temporal-payloads")]
+    assert len(ours) == 1
+    assert ours[0].startswith(("temporal-payloads<", "temporal-payloads>"))
+
+
+# -- what they do, installed
+
+
+def test_core_alone_builds_the_default_converter(install):
+    program = "from temporal_payloads import build_data_converter; print(build_data_converter())"
+    assert "DataConverter(" in install().run(program)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "distribution"),
+    [
+        ("TEMPORAL_PAYLOADS_STORAGE__DRIVER", "s3", "temporal-payloads-s3"),
+        ("TEMPORAL_PAYLOADS_STORAGE__DRIVER", "redis", "temporal-payloads-redis"),
+        ("TEMPORAL_PAYLOADS_CODECS", "gzip", "temporal-payloads-gzip-codec"),
+        ("TEMPORAL_PAYLOADS_CODECS", "zlib", "temporal-payloads-gzip-codec"),
+        ("TEMPORAL_PAYLOADS_CODECS", "zstd", "temporal-payloads-zstd-codec"),
+    ],
+)
+def test_core_alone_says_what_to_install_for_a_plugin_that_is_named(install, variable, value, distribution):
+    program = """
+from temporal_payloads import UnknownPluginError, build_data_converter
+try:
+    build_data_converter()
+except UnknownPluginError as error:
+    print(error)
+"""
+    message = install().run(program, **{variable: value})
+    assert variable in message
+    assert f"{value!r} is not installed" in message
+    assert f"Run: pip install {distribution}" in message
+
+
+@pytest.mark.parametrize("without", ["aiohttp", "jwt", "pytest", "pluggy"])
+def test_core_alone_brings_only_what_it_needs(install, without):
+    found = install().run(f"from importlib.util import find_spec; print(find_spec('{without}') is not None)")
+    assert found.strip() == str(without == "pluggy")
+
+
+def test_core_alone_has_its_command(install):
+    environment = install()
+    program = "import subprocess, sys; sys.exit(subprocess.call([sys.argv[1], '--help']))"
+    command = environment.python.with_name("temporal-payloads")
+    assert "temporal-payloads" in environment.run(program.replace("sys.argv[1]", repr(str(command))))
+
+
+@pytest.mark.parametrize(
+    ("distribution", "codec"),
+    [
+        ("temporal-payloads-gzip-codec", "gzip"),
+        ("temporal-payloads-gzip-codec", "zlib"),
+        ("temporal-payloads-zstd-codec", "zstd"),
+    ],
+)
+def test_a_codec_works_with_core_alone(install, distribution, codec):
+    program = ROUND_TRIP.replace("sys.argv[1:]", repr([codec]))
+    assert install(distribution).run(program).strip() == f"binary/{codec}"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variables", "name"),
+    [
+        ("temporal-payloads-s3", {"S3__BUCKET": "payloads"}, "aws.s3driver"),
+        ("temporal-payloads-redis", {"REDIS__URL": "redis://localhost"}, "redis"),
+    ],
+)
+def test_a_driver_is_built_with_core_alone(install, distribution, variables, name):
+    settings = {f"TEMPORAL_PAYLOADS_STORAGE__DRIVERS__{key}": value for key, value in variables.items()}
+    assert install(distribution).run(BUILD, **settings).strip() == name
+
+
+@pytest.mark.parametrize("distribution", PLUGINS)
+def test_a_plugin_does_not_bring_another(install, distribution):
+    program = "from importlib.metadata import distributions; print([d.name for d in distributions()])"
+    ours = {name for name in DISTRIBUTIONS if f"'{name}'" in install(distribution).run(program)}
+    assert ours == {"temporal-payloads", distribution}
+
+
+# -- what is imported, with everything installed
+
+
+def modules_after(environment, program):
+    return {name.partition(".")[0] for name in all_modules_after(environment, program)}
+
+
+def all_modules_after(environment, program):
+    return set(json.loads(environment.run(MODULES_AFTER.format(program=program)).splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def everything(install):
+    return install(*PLUGINS)
+
+
+def test_settings_that_name_only_gzip_import_no_storage_library(everything):
+    program = ROUND_TRIP.replace("sys.argv[1:]", "['gzip']")
+    modules = modules_after(everything, program)
+    assert "isal" in modules
+    unwanted = {"aioboto3", "aiobotocore", "boto3", "botocore", "redis", "hiredis", "aiohttp", "backports"}
+    assert unwanted.isdisjoint(modules)
+    assert {name for name in modules if name.startswith("temporal_payloads")} == {
+        "temporal_payloads",
+        "temporal_payloads_gzip_codec",
+    }
+
+
+def test_importing_the_package_imports_neither_a_worker_nor_what_extras_install(everything):
+    modules = all_modules_after(everything, "import temporal_payloads, temporal_payloads.plugin")
+    assert {"aiohttp", "jwt", "pytest", "rich", "temporalio.worker"}.isdisjoint(modules)
+    assert not any(name.startswith(("temporal_payloads.testing", "temporal_payloads_")) for name in modules)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import importlib
 import json
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -312,7 +314,7 @@ class _Builder:
                 place=dotted(place),
                 fingerprint=_fingerprint(name, plugin, options),
             ),
-            PerLoop(partial(plugin.open, options, context)),
+            PerLoop(partial(_open, plugin, options, context)),
             confine=partial(plugin.confine, options),
             timeout=storage.timeout,
             cache=shared_cache(storage.cache),
@@ -345,6 +347,16 @@ class _Builder:
 
     def _table(self, key: str) -> DriverTable:
         return self._settings.storage.drivers.get(key) or DriverTable()
+
+
+@asynccontextmanager
+async def _open(
+    plugin: DriverPlugin[Any], options: BaseModel, context: DriverContext
+) -> AsyncIterator[StorageDriver]:
+    if any(module not in sys.modules for module in plugin.imports):
+        await asyncio.to_thread(lambda: [importlib.import_module(module) for module in plugin.imports])
+    async with plugin.open(options, context) as driver:
+        yield driver
 
 
 def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:

@@ -62,13 +62,17 @@ class DriverPlugin(Generic[SettingsT]):
     driver_name: str
     """The driver name that is recorded in references by convention (`aws.s3driver`, `redis`)."""
     open: Callable[[SettingsT, DriverContext], AbstractAsyncContextManager[StorageDriver]]
-    """Opens the client and yields the driver; called once per event loop. Import the client library here.
+    """Opens the client and yields the driver; called once per event loop.
 
     If the yielded driver has a method `async def check(self) -> None`, it is called wherever a wrong
     endpoint, credential or bucket must show at once; it raises a `StorageError`.
     """
     confine: Callable[[SettingsT, StorageDriverClaim], ConfinedClaim]
     """Raises `ClaimRejectedError` unless the claim lies inside these settings. A claim is untrusted input."""
+    imports: Sequence[str] = ()
+    """Modules that `open` imports, the client library above all. Core imports them beforehand in a thread,
+    for importing one can take a second, in which an event loop would stand still.
+    """
     expiry: Callable[[SettingsT], timedelta | None] = lambda _settings: None
     """How long the store keeps a payload after it was first written; None if it does not expire."""
 

@@ -33,11 +33,8 @@ class PayloadFailureConverter(DefaultFailureConverter):
         super().to_failure(_unwrapped(exception), payload_converter, failure)
 
 
-class EncodedPayloadFailureConverter(PayloadFailureConverter):
+class EncodedPayloadFailureConverter(PayloadFailureConverter, DefaultFailureConverterWithEncodedAttributes):
     """The same, with message and stack trace as a payload of their own."""
-
-    def __init__(self) -> None:
-        super().__init__(encode_common_attributes=True)
 
 
 def with_payload_failures(failure_converter: type[FailureConverter]) -> type[FailureConverter]:

@@ -270,7 +270,7 @@ _MEANINGS: tuple[
     (errors.ReadOnlyError, _read_only),
     (errors.BusyLoadingError, _loading),
     ((errors.MovedError, errors.AskError), _moved),
-    ((errors.ClusterDownError, errors.TryAgainError, errors.SlotNotCoveredError), _cluster_state),
+    ((errors.ClusterError, errors.TryAgainError, errors.SlotNotCoveredError), _cluster_state),
     (MasterNotFoundError, _no_master),
     (errors.MaxConnectionsError, _pool),
     (errors.TimeoutError, _timeout),

@@ -33,6 +33,7 @@ def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
         driver_type=DRIVER_TYPE,
         driver_name=DRIVER_TYPE,
         open=_open,
+        imports=("temporal_payloads_redis._connect",),
         confine=_confine,
         expiry=_expiry,
     )

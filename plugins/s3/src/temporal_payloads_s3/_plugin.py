@@ -24,6 +24,8 @@ def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
         driver_type="aws.s3driver",
         driver_name="aws.s3driver",
         open=_open,
+        # The second one is what aioboto3 would import as late as it makes a client.
+        imports=("temporal_payloads_s3._open", "aioboto3.s3.inject"),
         confine=confine,
     )
 

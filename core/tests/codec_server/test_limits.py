@@ -195,7 +195,7 @@ async def test_an_answer_that_nobody_takes_is_broken_off(serve, make, store, cap
     reference = await store.put(make.flipped(make.plain("x" * 20_000_000)))
     response = await api.post("download", [reference])
     assert response.status == 200
-    while not [record for record in caplog.records if record.name.endswith(".access")]:
-        await asyncio.sleep(0.01)  # a log has no event to wait for
+    while not [r for r in caplog.records if r.name.endswith(".access")]:  # noqa: ASYNC110  # a log has no event
+        await asyncio.sleep(0.01)
     with pytest.raises(ClientPayloadError):
         await response.read()

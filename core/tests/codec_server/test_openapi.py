@@ -68,3 +68,8 @@ def test_no_request_by_the_description_is_answered_otherwise_or_with_a_server_er
     # Protobuf JSON ignores fields it does not know and has names of its own for extensions, and what a
     # payload holds is beyond the description: whether a body is accepted says nothing.
     case.call_and_validate(base_url=address, excluded_checks=ACCEPTANCE)
+
+
+def test_the_guide_explains_every_code():
+    guide = (FILE.parent / "codec-server.md").read_text()
+    assert [code for code in Code if f"`{code}`" not in guide] == []

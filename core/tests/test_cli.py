@@ -142,6 +142,7 @@ def test_the_codec_server_prints_its_free_port_logs_json_and_stops_on_a_signal(w
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     )
     with server:
+        assert server.stdout is not None
         address = server.stdout.readline().removeprefix("Codec server at ").strip()
         with urllib.request.urlopen(f"{address}/") as page:
             assert "Temporal codec server" in page.read().decode()

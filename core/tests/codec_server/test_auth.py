@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import time
+from typing import Any
 
 import jwt
 import pytest
@@ -25,7 +26,7 @@ class Provider:
     """An identity provider: keys, and tokens signed with them."""
 
     def __init__(self):
-        self.keys = {"k1": rsa.generate_private_key(65537, 2048)}
+        self.keys: dict[str, Any] = {"k1": rsa.generate_private_key(65537, 2048)}
         self.requests = 0
         self.url = ""
         self.broken = False
@@ -211,7 +212,7 @@ async def test_a_token_with_another_signature_is_refused(serve, provider, with_j
     _, other, _ = provider.token(permissions=["default:admin"]).split(".")
     for token in (f"{head}.{other}.{signature}", f"{head}.{body}.", f"{head}.{body}", "....", "é"):
         assert (await api.error("decode", headers=bearer(token)))[0] == 401
-    unsigned = jwt.encode({"iss": ISSUER, "aud": "payloads", "exp": time.time() + 99}, None, algorithm="none")
+    unsigned = jwt.encode({"iss": ISSUER, "aud": "payloads", "exp": time.time() + 99}, "", algorithm="none")
     assert (await api.error("decode", headers=bearer(unsigned)))[0] == 401
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import ssl
+from typing import Any
 
 import aiohttp
 import pytest
@@ -51,9 +52,10 @@ async def test_readyz_does_not_ask_the_stores_each_time():
         async def check_drivers(self):
             self.checks += 1
 
-    profiles = Profiles()
+    profiles: Any = Profiles()
+    request: Any = None
     health = Health(profiles)
-    await asyncio.gather(*(health.ready(None) for _ in range(10)))
+    await asyncio.gather(*(health.ready(request) for _ in range(10)))
     assert profiles.checks == 1
 
 
@@ -161,7 +163,7 @@ async def test_each_stored_payload_that_is_read_has_an_audit_line(serve, make, s
 
 
 def test_a_log_line_is_one_line_whatever_a_request_holds():
-    record = logging.LogRecord("x", logging.INFO, "", 0, "request\nfake", None, None)
+    record: Any = logging.LogRecord("x", logging.INFO, "", 0, "request\nfake", None, None)
     record.fields = {"namespace": 'a"b\nINFO forged who=root', "who": "ada"}
     text = TextFormatter().format(record)
     assert "\n" not in text

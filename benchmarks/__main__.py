@@ -23,9 +23,9 @@ import temporalio.service
 
 from benchmarks import chain, codecs, disk, memory, redis, s3, workflows
 from benchmarks.harness import Config, Line, Report
+from benchmarks.page import PAGE, RESULTS, write_page
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
 
-RESULTS = Path(__file__).parent / "results"
 Topic = Callable[[Config, Servers], Awaitable[Report]]
 
 
@@ -37,8 +37,8 @@ async def _chain(config: Config, _: Servers) -> Report:
     return await chain.run(config)
 
 
-async def _memory(config: Config, servers: Servers) -> Report:
-    return await asyncio.to_thread(memory.run, config, servers)
+async def _memory(_: Config, servers: Servers) -> Report:
+    return await asyncio.to_thread(memory.run, servers)
 
 
 TOPICS: dict[str, Topic] = {
@@ -108,6 +108,8 @@ def _write(report: Report, seconds: float, output: Path) -> None:
 
     (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(results, output)
+    if output == RESULTS:
+        write_page(results, PAGE)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from pathlib import Path
 from temporalio.converter import StorageDriver, StorageDriverClaim
 
 from benchmarks.data import new_payload, new_payloads
-from benchmarks.harness import MILLION, Config, Line, Report
+from benchmarks.harness import MILLION, Line, Report
 from benchmarks.peers import sdk_s3_driver
 from benchmarks.s3 import retrieve, store
 from benchmarks.servers import S3Access, Servers, converter, driver_of
 
 
-def run(config: Config, servers: Servers) -> Report:
+def run(servers: Servers) -> Report:
     """Measure the peak of each way, in both directions."""
-    size = 8_000_000 if config.quick else 40_000_000
+    size = 40_000_000
     report = Report()
     for way in ("to", "from"):
         peaks = {name: _peak(name, way, size, servers.s3) / size for name in ("peer", "ours")}

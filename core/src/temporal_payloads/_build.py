@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import hashlib
 import importlib
-import json
-import sys
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverter,
@@ -23,10 +17,8 @@ from temporalio.converter import (
     StorageDriver,
 )
 
-from temporal_payloads._cache import shared_cache
 from temporal_payloads._checks import cross_check
 from temporal_payloads._codec_chain import CodecChain
-from temporal_payloads._contract import DriverContext
 from temporal_payloads._errors import (
     ConfigurationError,
     Problem,
@@ -35,9 +27,8 @@ from temporal_payloads._errors import (
     raise_all,
 )
 from temporal_payloads._failures import with_payload_failures
-from temporal_payloads._managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._make_driver import make_driver
 from temporal_payloads._models import INLINE, DriverTable, PluginTable
-from temporal_payloads._per_loop import PerLoop
 from temporal_payloads._problems import Place, dotted, explain, lies_in
 from temporal_payloads._registry import PluginRegistry
 from temporal_payloads._routing import Router
@@ -48,7 +39,7 @@ if TYPE_CHECKING:
 
     from temporalio.converter import PayloadCodec
 
-    from temporal_payloads._contract import DriverPlugin
+    from temporal_payloads._managed_driver import ManagedDriver
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,7 +248,14 @@ class _Builder:
             try:
                 options = self._options(place, table, plugin.settings)
                 if options is not None:
-                    drivers[key] = self._driver(plugin, options, name, place)
+                    drivers[key] = make_driver(
+                        plugin,
+                        options,
+                        name=name,
+                        place=dotted(place),
+                        storage=self._settings.storage,
+                        notify=self._registry.notify,
+                    )
             except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
                 self._report(place, f"the driver cannot be made: {type(error).__name__}: {error}")
         return drivers
@@ -302,27 +300,6 @@ class _Builder:
             self.errors += [ConfigurationError(problem) for problem in problems]
             return None
 
-    def _driver(
-        self, plugin: DriverPlugin[Any], options: BaseModel, name: str, place: Place
-    ) -> ManagedDriver:
-        storage = self._settings.storage
-        context = DriverContext(name=name, place=dotted(place), concurrency=storage.concurrency)
-        return ManagedDriver(
-            DriverIdentity(
-                name=name,
-                type=plugin.driver_type,
-                place=dotted(place),
-                fingerprint=_fingerprint(name, plugin, options),
-            ),
-            PerLoop(partial(_open, plugin, options, context)),
-            confine=partial(plugin.confine, options),
-            timeout=storage.timeout,
-            cache=shared_cache(storage.cache),
-            # Where payloads expire, storing again is what keeps them.
-            dedupe=plugin.expiry(options) is None,
-            notify=self._registry.notify,
-        )
-
     def _external_storage(
         self, base: DataConverter, drivers: Mapping[str, ManagedDriver]
     ) -> ExternalStorage | None:
@@ -347,31 +324,3 @@ class _Builder:
 
     def _table(self, key: str) -> DriverTable:
         return self._settings.storage.drivers.get(key) or DriverTable()
-
-
-@asynccontextmanager
-async def _open(
-    plugin: DriverPlugin[Any], options: BaseModel, context: DriverContext
-) -> AsyncIterator[StorageDriver]:
-    if any(module not in sys.modules for module in plugin.imports):
-        await asyncio.to_thread(lambda: [importlib.import_module(module) for module in plugin.imports])
-    async with plugin.open(options, context) as driver:
-        yield driver
-
-
-def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:
-    """Tell stores apart by their settings. Passwords do not count: a hash would let them be guessed."""
-    identity = [name, plugin.driver_type, options.model_dump()]
-    text = json.dumps(identity, sort_keys=True, default=_without_password)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _without_password(value: object) -> str:
-    if not isinstance(value, SecretStr):
-        return str(value)
-    # A URL is secret for the password in it; where it leads to is what tells stores apart.
-    with suppress(ValueError):
-        url = urlsplit(value.get_secret_value())
-        user, at, server = url.netloc.rpartition("@")
-        return f"{url.scheme}://{user.partition(':')[0]}{at}{server}{url.path}" if server else "secret"
-    return "secret"

@@ -1,0 +1,59 @@
+"""The plugins that the author's guide shows, installed as it says, pass the conformance kit."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from temporal_payloads.plugin import PluginRegistry
+from temporal_payloads.testing import CodecConformance, DriverConformance
+
+GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
+
+
+def snippet_with(text):
+    snippets = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    [found] = [snippet for snippet in snippets if text in snippet]
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed(tmp_path_factory):
+    site = tmp_path_factory.mktemp("site-packages")
+    (site / "temporal_payloads_directory.py").write_text(snippet_with("class DirectoryDriver"))
+    (site / "temporal_payloads_reverse.py").write_text(snippet_with("class ReverseCodec"))
+    metadata = site / "temporal_payloads_guide-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: temporal-payloads-guide\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[temporal_payloads.drivers]\ndirectory = temporal_payloads_directory\n"
+        "[temporal_payloads.codecs]\nreverse = temporal_payloads_reverse\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+        yield
+
+
+class TestTheDriverOfTheGuide(DriverConformance):
+    entry_point = "directory"
+
+    @pytest.fixture
+    def plugin(self):
+        return PluginRegistry().driver("directory")
+
+    @pytest.fixture
+    def settings(self, plugin, tmp_path):
+        return plugin.settings(path=tmp_path)
+
+
+class TestTheCodecOfTheGuide(CodecConformance):
+    entry_point = "reverse"
+
+    @pytest.fixture
+    def plugin(self):
+        return PluginRegistry().codec("reverse")
+
+    @pytest.fixture
+    def settings(self, plugin):
+        return plugin.settings()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,7 +83,7 @@ class Command:
         os.killpg(self.process.pid, signal.SIGINT)
 
 
-def as_the_ui_asks(url: str, origin: str, payload: dict[str, object]) -> urllib.request.Request:
+def as_the_ui_asks(url: str, origin: str, payload: Mapping[str, object]) -> urllib.request.Request:
     headers = {"Content-Type": "application/json", "X-Namespace": "default", "Origin": origin}
     return urllib.request.Request(url, json.dumps({"payloads": [payload]}).encode(), headers)
 

@@ -7,6 +7,7 @@ import pytest
 import temporal_payloads_gzip_codec
 from pydantic import ValidationError
 from temporal_payloads.plugin import PluginRegistry
+from temporalio.converter import PayloadCodec
 
 NAMES = ["gzip", "zlib"]
 
@@ -20,7 +21,7 @@ async def test_the_entry_point_makes_a_codec_from_settings(name, orders):
     encoded = await codec.encode([orders])
     assert encoded[0].metadata["encoding"] == f"binary/{name}".encode()
     assert await codec.decode(encoded) == [orders]
-    fastest = plugin.create(plugin.settings()).encode_payload(orders)
+    [fastest] = await plugin.create(plugin.settings()).encode([orders])
     assert encoded[0].ByteSize() < fastest.ByteSize()
 
 
@@ -65,6 +66,6 @@ def test_loading_the_plugins_imports_no_compression_library():
 
 
 def test_the_package_offers_its_codecs_and_nothing_else():
-    assert temporal_payloads_gzip_codec.GzipCodec(level=3)
+    assert isinstance(temporal_payloads_gzip_codec.GzipCodec(level=3), PayloadCodec)
     with pytest.raises(AttributeError, match="no attribute 'Gzip'"):
         temporal_payloads_gzip_codec.Gzip  # noqa: B018  # looked up for its error

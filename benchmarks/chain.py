@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 import subprocess
 import sys
 from functools import partial
@@ -53,10 +54,11 @@ async def _small_payload(config: Config) -> Line:
     )
     each = {name: seconds / CALLS for name, seconds in times.items()}
     more = each["ours"] - each["peer"]
+    best = (times.best["ours"] - times.best["peer"]) / CALLS
     return Line(
         "a payload of 1 KB inline, there and back, beside the bare codec",
         f"{each['peer'] * 1e6:.0f} µs",
-        f"{more * 1e6:+.1f} µs",
+        f"{more * 1e6:+.1f} µs (best rounds {best * 1e6:+.1f} µs)",
         each["peer"] / each["ours"],
         "under 20 µs more",
         more < 20e-6,
@@ -72,13 +74,13 @@ def _start(config: Config) -> Line:
         )
         seconds, imported = json.loads(done.stdout)
         taken.append(seconds)
-    best = min(taken)
+    median = statistics.median(taken[1:])  # the first one may compile
     libraries = f"; imports {', '.join(imported)}" if imported else ""
     return Line(
         "import and build with gzip, on top of temporalio.client",
         "-",
-        f"{best:.2f} s{libraries}",
+        f"{median:.2f} s (best {min(taken):.2f} s){libraries}",
         None,
         "under 0.4 s, no client library",
-        best < 0.4 and not imported,
+        median < 0.4 and not imported,
     )

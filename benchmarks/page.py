@@ -21,13 +21,14 @@ def write_page(results: dict[str, Any], page: Path) -> None:
 
 def _table(results: dict[str, Any]) -> str:
     rows = [
-        "| what | peer | ours | ratio | to reach | reached |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| what | peer | ours | ratio | best rounds | to reach | reached |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for line in results["lines"]:
         ratio = f"{line['ratio']:.1f}" if line["ratio"] else ""
         reached = "yes" if line["reached"] else "**no**"
-        cells = (line["what"], line["peer"], line["ours"], ratio, line["wanted"], reached)
+        best = f"{line['best_ratio']:.1f}" if line["best_ratio"] else ""
+        cells = (line["what"], line["peer"], line["ours"], ratio, best, line["wanted"], reached)
         rows.append(f"| {' | '.join(cells)} |")
     machine = results["machine"]
     return (

@@ -15,7 +15,7 @@ from temporalio.converter import (
 )
 
 from benchmarks.data import new_payload, new_payloads
-from benchmarks.harness import Config, Contestant, Growth, Line, Report, faster, race
+from benchmarks.harness import Config, Contestant, Growth, Line, Report, Times, faster, race
 from benchmarks.peers import sdk_s3_driver
 from benchmarks.servers import ROUND_TRIP, Servers, converter, driver_of
 
@@ -84,7 +84,7 @@ async def _large(config: Config, drivers: Drivers, report: Report) -> None:
     report.lines.append(faster(f"{label} from S3", out, 2, size=size))
 
 
-async def _race_store(drivers: Drivers, sizes: list[int], rounds: int) -> dict[str, float]:
+async def _race_store(drivers: Drivers, sizes: list[int], rounds: int) -> Times:
     def fresh() -> list[Payload]:
         return [new_payload(size) for size in sizes]
 
@@ -93,9 +93,7 @@ async def _race_store(drivers: Drivers, sizes: list[int], rounds: int) -> dict[s
     )
 
 
-async def _race_retrieve(
-    drivers: Drivers, claims: dict[str, list[StorageDriverClaim]], rounds: int
-) -> dict[str, float]:
+async def _race_retrieve(drivers: Drivers, claims: dict[str, list[StorageDriverClaim]], rounds: int) -> Times:
     return await race(
         {
             name: Contestant(partial(retrieve, driver), partial(list, claims[name]))

@@ -169,6 +169,7 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
                 ratio,
                 "no slower" if name == "first" else f"{wanted} times",
                 ratio >= wanted,
+                times.best_ratio(name),
             )
         )
     return lines

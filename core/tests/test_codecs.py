@@ -1,5 +1,7 @@
 """Codecs one after the other, and codecs that are two functions of one payload."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -167,3 +169,19 @@ async def test_a_codec_that_wants_the_context_gets_it(make_payload):
 async def test_the_sdk_takes_the_chain_for_a_codec(make_payload):
     converter = DataConverter(payload_codec=chain("a", "b"))
     assert await converter.decode(await converter.encode(["hello", 1])) == ["hello", 1]
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    program = (
+        "import asyncio, os\n"
+        "from temporal_payloads.plugin import run_off_loop\n"
+        "async def work(): return await run_off_loop(lambda: 'done', 10**6)\n"
+        "assert asyncio.run(work()) == 'done'\n"
+        "if child := os.fork():\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "else:\n"
+        "    os._exit(asyncio.run(work()) != 'done')\n"
+    )
+    # Python 3.12 and newer warn of every fork with threads: that is what is tried here.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    subprocess.run(command, check=True, timeout=60)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build import assemble
+from temporal_payloads._driver_alias import DriverAlias
 from temporal_payloads.plugin import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -84,7 +85,7 @@ def test_a_driver_says_what_the_settings_call_it(driver):
 
 
 def test_an_alias_is_the_same_driver_under_another_name(driver):
-    alias = driver.alias("older")
+    alias = DriverAlias(driver, "older")
     assert (alias.name(), alias.type()) == ("older", "memory")
 
 

@@ -64,6 +64,7 @@ def test_a_wheel_holds_its_package_with_types_and_nothing_else(built, distributi
         name for name in names if name.startswith(f"{package}/") and not name.endswith((".py", "/py.typed"))
     ]
     assert foreign == []
+    assert f"{package}-0.1.0.dist-info/licenses/LICENSE" in names
     assert not any("/tests/" in name or name.endswith("conftest.py") for name in names)
 
 

@@ -19,6 +19,7 @@ from temporalio.converter import (
 
 from temporal_payloads._checks import cross_check
 from temporal_payloads._codec_chain import CodecChain
+from temporal_payloads._driver_alias import DriverAlias
 from temporal_payloads._errors import (
     ConfigurationError,
     Problem,
@@ -310,7 +311,7 @@ class _Builder:
         default = storage.driver or (writable[0] if len(writable) == 1 else INLINE)
         known: list[StorageDriver] = list(drivers.values())
         for key, driver in drivers.items():
-            known += [driver.alias(name) for name in self._table(key).read_aliases]
+            known += [DriverAlias(driver, name) for name in self._table(key).read_aliases]
         if self.errors:
             return None
         return ExternalStorage(

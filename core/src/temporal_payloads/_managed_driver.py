@@ -111,10 +111,6 @@ class ManagedDriver(StorageDriver):
         """Return the SDK driver type."""
         return self._identity.type
 
-    def alias(self, name: str) -> StorageDriver:
-        """Return this driver under an earlier recorded name, for reading what was stored then."""
-        return _Alias(self, name)
-
     def confine(self, claim: StorageDriverClaim) -> ConfinedClaim:
         """Return the claim as the driver may be given it.
 
@@ -314,33 +310,6 @@ class ManagedDriver(StorageDriver):
         except Exception:
             # An observer is no part of the payload's way.
             logger.exception("An observer of storage events failed")
-
-
-class _Alias(StorageDriver):
-    """A driver under one of its earlier names. Nothing is routed to it."""
-
-    def __init__(self, driver: ManagedDriver, name: str) -> None:
-        self._driver = driver
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"<{self._name!r}, an earlier name of {self._driver!r}>"
-
-    def name(self) -> str:
-        return self._name
-
-    def type(self) -> str:
-        return self._driver.type()
-
-    async def store(
-        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
-    ) -> list[StorageDriverClaim]:
-        return await self._driver.store(context, payloads)
-
-    async def retrieve(
-        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
-    ) -> list[Payload]:
-        return await self._driver.retrieve(context, claims)
 
 
 def _storage_error_in(error: BaseException) -> ApplicationError | None:

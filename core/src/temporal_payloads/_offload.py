@@ -23,6 +23,11 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="temporal-payloads")
 
 
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive a fork: a child that kept the pool would wait for nobody.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 async def run_off_loop(work: Callable[[], T], size: int) -> T:
     """Do `work`, which handles `size` bytes: here if that is quick, else in the pool."""
     if size < OFFLOAD_SIZE:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import Context
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -86,7 +87,8 @@ class _Holder(Generic[T]):
         self._idle.set()
         self._closing = asyncio.Event()
         self._forget = forget
-        self._task = self.loop.create_task(self._hold_open(open_resource))
+        # In a context of its own: what the first user has in his, a tracing span for instance, ends before.
+        self._task = self.loop.create_task(self._hold_open(open_resource), context=Context())
         _holding.add(self._task)
         self._task.add_done_callback(_holding.discard)
 

@@ -15,6 +15,7 @@ from temporalio.converter import (
 )
 
 from temporal_payloads._offload import run_off_loop
+from temporal_payloads._serialized import SerializedPayload
 from temporal_payloads._storage_errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -72,17 +73,14 @@ class ContentAddressedDriver(StorageDriver):
         Raises:
             PayloadTooLargeError: A payload is over `max_payload_size`; nothing was stored.
         """
-        for payload in payloads:
-            size = payload.ByteSize()
+        pieces = [SerializedPayload.of(payload) for payload in payloads]
+        for size in map(len, pieces):
             if size > self._max_payload_size:
                 raise PayloadTooLargeError(
                     f"Payload size {size} bytes exceeds the configured max_payload_size of "
                     f"{self._max_payload_size} bytes of storage driver {self._driver_name!r}"
                 )
-        serialized = await run_off_loop(
-            lambda: [_serialize(payload) for payload in payloads],
-            sum(payload.ByteSize() for payload in payloads),
-        )
+        serialized = await run_off_loop(lambda: [_join(piece) for piece in pieces], sum(map(len, pieces)))
         items: dict[str, bytes] = {}
         claims = []
         for sha256, data in serialized:
@@ -139,6 +137,6 @@ class ContentAddressedDriver(StorageDriver):
         return Payload.FromString(data)
 
 
-def _serialize(payload: Payload) -> tuple[str, bytes]:
-    data = payload.SerializeToString()
+def _join(piece: SerializedPayload) -> tuple[str, bytes]:
+    data = piece.join()
     return hashlib.sha256(data).hexdigest(), data

@@ -16,7 +16,7 @@ from temporalio.converter import (
 )
 
 SMALL = 100
-LARGE = 100_000
+LARGE = 600_000
 
 
 class Tagging(PerPayloadCodec):
@@ -62,7 +62,7 @@ async def test_large_payloads_are_done_in_other_threads(make_payload):
 
 async def test_many_small_payloads_are_large_work_together(make_payload):
     codec = Tagging()
-    await codec.encode([make_payload(SMALL) for _ in range(1000)])
+    await codec.encode([make_payload(SMALL) for _ in range(6000)])
     assert codec.threads[SMALL] is not threading.current_thread()
 
 

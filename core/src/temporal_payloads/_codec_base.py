@@ -48,16 +48,17 @@ class PerPayloadCodec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode each payload; see `temporalio.converter.PayloadCodec.encode`."""
-        return await _each(self.encode_payload, self.encode_cost, payloads)
+        return await each_payload(self.encode_payload, self.encode_cost, payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode each payload; see `temporalio.converter.PayloadCodec.decode`."""
-        return await _each(self.decode_payload, self.decode_cost, payloads)
+        return await each_payload(self.decode_payload, self.decode_cost, payloads)
 
 
-async def _each(
+async def each_payload(
     work: Callable[[Payload], Payload], cost: Callable[[Payload], int], payloads: Sequence[Payload]
 ) -> list[Payload]:
+    """Do the work on each payload: in place while it costs little altogether, else in threads."""
     costs = []
     for payload in payloads:
         costs.append(cost(payload))

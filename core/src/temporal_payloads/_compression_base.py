@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._codec_base import PerPayloadCodec
+from temporal_payloads._codec_base import PerPayloadCodec, each_payload
+from temporal_payloads._offload import OFFLOAD_SIZE
 from temporal_payloads._serialized import SerializedPayload, data_prefix
 from temporal_payloads._storage_errors import PayloadIntegrityError, PayloadTooLargeError
 
@@ -73,8 +75,8 @@ class CompressionCodec(PerPayloadCodec):
         """Return the compressed data: the same for the same data, whenever and wherever it is asked."""
 
     @abstractmethod
-    def decompress(self, data: bytes) -> bytes:
-        """Return what was compressed, without ever holding much more than `max_decoded_size`.
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        """Return what was compressed, without ever holding much more than `limit` bytes of it.
 
         Raises:
             PayloadIntegrityError: Made by `corrupted`.
@@ -111,9 +113,42 @@ class CompressionCodec(PerPayloadCodec):
 
     def decode_payload(self, payload: Payload) -> Payload:
         """Return the payload that was compressed; see `PerPayloadCodec.decode_payload`."""
-        if not self.decodes(payload):
-            return payload
-        serialized = self.decompress(payload.data)
+        return self._decode(payload, self._max_decoded_size) if self.decodes(payload) else payload
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Decode each payload; see `temporalio.converter.PayloadCodec.decode`."""
+        results = list(payloads)
+        longer = []
+        room = OFFLOAD_SIZE
+        for index, payload in enumerate(payloads):
+            if not self.decodes(payload):
+                continue
+            cost = self.decode_cost(payload)
+            decoded = self._decode_in_place(payload) if cost <= room else None
+            if decoded is None:
+                longer.append(index)
+            else:
+                results[index] = decoded
+                room -= cost
+        decoded_later = await each_payload(
+            self.decode_payload, lambda _: OFFLOAD_SIZE, [payloads[index] for index in longer]
+        )
+        for index, payload in zip(longer, decoded_later, strict=True):
+            results[index] = payload
+        return results
+
+    def _decode_in_place(self, payload: Payload) -> Payload | None:
+        """Decode a payload that seems to be small; None if it is not, whatever it says of itself."""
+        limit = min(OFFLOAD_SIZE, self._max_decoded_size)
+        try:
+            return self._decode(payload, limit)
+        except PayloadTooLargeError:
+            if limit == self._max_decoded_size:
+                raise
+            return None
+
+    def _decode(self, payload: Payload, limit: int) -> Payload:
+        serialized = self.decompress(payload.data, limit)
         try:
             return Payload.FromString(serialized)
         except DecodeError as error:
@@ -124,8 +159,8 @@ class CompressionCodec(PerPayloadCodec):
         return len(payload.data) * self._slowness
 
     def decode_cost(self, payload: Payload) -> int:
-        """See `PerPayloadCodec.decode_cost`."""
-        return len(payload.data) * TYPICAL_EXPANSION if self.decodes(payload) else 0
+        """About how many bytes the payload expands to. It may be what the payload says: it is not trusted."""
+        return len(payload.data) * TYPICAL_EXPANSION
 
     def corrupted(self, reason: str) -> PayloadIntegrityError:
         """Return the error for data that cannot be decompressed."""
@@ -134,7 +169,7 @@ class CompressionCodec(PerPayloadCodec):
         )
 
     def too_large(self) -> PayloadTooLargeError:
-        """Return the error for data that expands beyond `max_decoded_size`."""
+        """Return the error for data that expands beyond the limit."""
         # Retryable: the payload may be sound, and an operator can raise the limit while the workflow waits.
         return PayloadTooLargeError(
             f"Codec {self.codec_name!r}: a payload expands to more than {self._max_decoded_size} bytes. "

@@ -7,7 +7,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from temporal_payloads.plugin import PayloadTooLargeError
+from temporal_payloads.plugin import PayloadIntegrityError, PayloadTooLargeError
 from temporal_payloads_gzip_codec import GzipCodec, ZlibCodec
 from temporalio.api.common.v1 import Payload
 
@@ -110,9 +110,9 @@ async def test_a_large_payload_is_done_off_the_event_loop_and_a_small_one_in_pla
     def recording(name):
         method = getattr(codec_class, name)
 
-        def record(self, data):
+        def record(self, *args):
             threads.append(threading.current_thread())
-            return method(self, data)
+            return method(self, *args)
 
         monkeypatch.setattr(codec_class, name, record)
 
@@ -124,4 +124,25 @@ async def test_a_large_payload_is_done_off_the_event_loop_and_a_small_one_in_pla
         encoded = await codec.encode([payload])
         assert await codec.decode(encoded) == [payload]
     here = threading.current_thread()
-    assert [thread is here for thread in threads] == [False, True, True, True]
+    # zlib does not say what its data expands to: it is tried in place, and given up there.
+    tried = [True] if codec_class is ZlibCodec else []
+    assert [thread is here for thread in threads] == [False, *tried, False, True, True]
+
+
+async def test_a_payload_that_lies_about_its_size_is_not_decoded_in_place(monkeypatch):
+    threads = []
+    decompress = GzipCodec.decompress
+
+    def record(self, data, limit):
+        threads.append((threading.current_thread(), limit))
+        return decompress(self, data, limit)
+
+    monkeypatch.setattr(GzipCodec, "decompress", record)
+    [bomb] = await GzipCodec().encode([Payload(data=bytes(100 * MIB))])
+    bomb.data = bomb.data[:-4] + (1000).to_bytes(4, "little")
+    with pytest.raises(PayloadIntegrityError):
+        await GzipCodec().decode([bomb])
+    [(first, limit), (second, _)] = threads
+    assert first is threading.current_thread()
+    assert limit < MIB
+    assert second is not threading.current_thread()

@@ -59,24 +59,25 @@ class _DeflateCodec(CompressionCodec):
     def _libdeflate(self, data: bytes) -> bytearray:
         """Compress with libdeflate, which has one function for each wrapping."""
 
-    def decompress(self, data: bytes) -> bytes:
+    def decompress(self, data: bytes, limit: int) -> bytes:
         """See `CompressionCodec.decompress`."""
         decompressor = isal_zlib.decompressobj(self._wbits)
         try:
             # One byte more than may come tells what is too large from what just fits.
-            found = decompressor.decompress(data, self._max_decoded_size + 1)
+            found = decompressor.decompress(data, limit + 1)
         except IsalError as error:
             raise self.corrupted(f"the data is corrupted ({error})") from error
-        if len(found) > self._max_decoded_size:
+        if len(found) > limit:
             raise self.too_large()
         if not decompressor.eof:
             raise self.corrupted(f"the data is truncated after {len(data)} bytes")
         if decompressor.unused_data:
-            return self._decompress_longer(data)
+            return self._decompress_longer(data, limit)
         return found
 
-    def _decompress_longer(self, data: bytes) -> bytes:
+    def _decompress_longer(self, data: bytes, limit: int) -> bytes:
         """Decompress data that goes on after the end of what was compressed."""
+        del limit
         raise self.corrupted(f"something follows after the compressed data, within {len(data)} bytes")
 
 
@@ -108,10 +109,15 @@ class GzipCodec(_DeflateCodec):
         """See `CompressionCodec.decodes`."""
         return super().decodes(payload) and "original_encoding" not in payload.metadata
 
-    def _decompress_longer(self, data: bytes) -> bytes:
+    def decode_cost(self, payload: Payload) -> int:
+        """See `CompressionCodec.decode_cost`: the size in gzip's trailer (RFC 1952, section 2.3.1)."""
+        data = payload.data
+        return max(len(data), int.from_bytes(data[-4:], "little"))
+
+    def _decompress_longer(self, data: bytes, limit: int) -> bytes:
         # A gzip file of several members is legal, but nobody is known to write payloads so.
         pieces: list[bytes] = []
-        room = self._max_decoded_size
+        room = limit
         try:
             with IGzipFile(fileobj=BytesIO(data)) as reader:  # type: ignore[no-untyped-call]  # not annotated
                 while piece := reader.read(_READ_SIZE):

@@ -103,7 +103,7 @@ class ZstdCodec(CompressionCodec):
         """See `CompressionCodec.compress`."""
         return zstd.compress(data, options=self._compress_options, zstd_dict=self._dictionary)
 
-    def decompress(self, data: bytes) -> bytes:
+    def decompress(self, data: bytes, limit: int) -> bytes:
         """See `CompressionCodec.decompress`.
 
         Raises:
@@ -111,25 +111,25 @@ class ZstdCodec(CompressionCodec):
         """
         try:
             header = zstd.get_frame_info(data)
-            if (header.decompressed_size or 0) > self._max_decoded_size:
+            if (header.decompressed_size or 0) > limit:
                 raise self.too_large()
-            return self._decompress_frame(data, self._dictionary_for(header.dictionary_id))
+            return self._decompress_frame(data, self._dictionary_for(header.dictionary_id), limit)
         except zstd.ZstdError as error:
             if "requires too much memory" in str(error):
                 raise self._window_too_large() from error
             raise self.corrupted(f"the data is corrupted ({error})") from error
 
-    def _decompress_frame(self, data: bytes, dictionary: zstd.ZstdDict | None) -> bytes:
+    def _decompress_frame(self, data: bytes, dictionary: zstd.ZstdDict | None, limit: int) -> bytes:
         decompressor = zstd.ZstdDecompressor(zstd_dict=dictionary, options=self._decompress_options)
         found = BytesIO()
         found.write(decompressor.decompress(data, _PIECE))
         while not decompressor.eof:
-            if found.tell() > self._max_decoded_size:
+            if found.tell() > limit:
                 raise self.too_large()
             if decompressor.needs_input:
                 raise self.corrupted(f"the data is truncated after {len(data)} bytes")
             found.write(decompressor.decompress(b"", _PIECE))
-        if found.tell() > self._max_decoded_size:
+        if found.tell() > limit:
             raise self.too_large()
         if decompressor.unused_data:
             raise self.corrupted(f"{len(decompressor.unused_data)} bytes follow after the zstd frame")
@@ -153,8 +153,6 @@ class ZstdCodec(CompressionCodec):
 
     def decode_cost(self, payload: Payload) -> int:
         """See `PerPayloadCodec.decode_cost`."""
-        if not self.decodes(payload):
-            return 0
         try:
             size = zstd.get_frame_info(payload.data).decompressed_size
         except zstd.ZstdError:

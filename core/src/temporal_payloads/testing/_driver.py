@@ -34,6 +34,7 @@ from temporal_payloads.testing._samples import (
     claim_of_another,
     forgeries,
     respellings,
+    same,
     sha256_of,
 )
 
@@ -104,8 +105,8 @@ class DriverConformance(PluginConformance):
 
         async def story(driver: ManagedDriver) -> None:
             claims = await driver.store(StorageDriverStoreContext(target=target), payloads)
-            assert await driver.retrieve(RETRIEVE, claims) == payloads
-            assert await driver.retrieve(RETRIEVE, claims[::-1]) == payloads[::-1]
+            assert same(await driver.retrieve(RETRIEVE, claims), payloads)
+            assert same(await driver.retrieve(RETRIEVE, claims[::-1]), payloads[::-1])
 
         run(plugin, settings, story)
 
@@ -130,7 +131,7 @@ class DriverConformance(PluginConformance):
         async def story(driver: ManagedDriver) -> None:
             payloads = assorted_payloads()
             await store(driver, *payloads)
-            assert payloads == assorted_payloads()
+            assert same(payloads, assorted_payloads())
 
         run(plugin, settings, story)
 
@@ -141,7 +142,7 @@ class DriverConformance(PluginConformance):
 
         async def one_call(driver: ManagedDriver, number: int) -> None:
             payloads = [a_payload(number * 100 + index) for index in range(100)]
-            assert await driver.retrieve(RETRIEVE, await store(driver, *payloads)) == payloads
+            assert same(await driver.retrieve(RETRIEVE, await store(driver, *payloads)), payloads)
 
         async def story(driver: ManagedDriver) -> None:
             await asyncio.gather(*(one_call(driver, number) for number in range(10)))

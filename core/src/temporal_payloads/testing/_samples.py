@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from temporalio.api.common.v1 import Payload
@@ -30,6 +30,11 @@ def assorted_payloads() -> list[Payload]:
         Payload(metadata={"encoding": b"binary/plain"}, data=noise.randbytes(300_000)),
         Payload(metadata={"encoding": b"binary/plain"}, data=noise.randbytes(2_000_000)),
     ]
+
+
+def same(found: Sequence[Payload], expected: Sequence[Payload]) -> bool:
+    """Compare payloads. A plain `assert` would make a difference of megabytes to show, for minutes."""
+    return list(found) == list(expected)
 
 
 def sha256_of(payload: Payload) -> str:

@@ -25,7 +25,7 @@ INSTALL := $(UV) pip install --python $(VENV)
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint types requirements check-python
+.PHONY: help demo test test-unit bench lint types requirements check-python
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: $(VENV)/.dev ## run every test
 
 test-unit: $(VENV)/.dev ## run the tests that need no server
 	$(IN_VENV)/python -m pytest -m "not server and not browser" $(ARGS)
+
+bench: $(VENV)/.dev ## measure beside the peers, in under ten minutes (ARGS=--quick: one)
+	$(IN_VENV)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and the direction of imports
 	$(IN_VENV)/ruff check

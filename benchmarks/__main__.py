@@ -1,7 +1,7 @@
 """Run the benchmarks: `python -m benchmarks [--quick] [--only TOPIC ...]`.
 
 Prints the table, and writes the results and figures that the documentation shows. Needs the servers of
-`examples/local_servers`; to write figures also `requirements/bench.txt`.
+`examples/local_servers`.
 """
 
 from __future__ import annotations

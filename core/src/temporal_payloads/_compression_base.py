@@ -75,7 +75,7 @@ class CompressionCodec(PerPayloadCodec):
         """Return the compressed data: the same for the same data, whenever and wherever it is asked."""
 
     @abstractmethod
-    def decompress(self, data: bytes, limit: int) -> bytes:
+    def decompress(self, data: bytes, limit: int) -> bytes | bytearray:
         """Return what was compressed, without ever holding much more than `limit` bytes of it.
 
         Raises:
@@ -150,7 +150,7 @@ class CompressionCodec(PerPayloadCodec):
     def _decode(self, payload: Payload, limit: int) -> Payload:
         serialized = self.decompress(payload.data, limit)
         try:
-            return Payload.FromString(serialized)
+            return Payload.FromString(serialized)  # type: ignore[arg-type]  # it takes any buffer
         except DecodeError as error:
             raise self.corrupted("what was compressed is not a serialized payload") from error
 

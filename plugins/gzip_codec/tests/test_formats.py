@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from temporal_payloads.plugin import PayloadIntegrityError
 from temporal_payloads_gzip_codec import GzipCodec, ZlibCodec
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter, PayloadCodec
@@ -100,3 +101,21 @@ def test_more_metadata_beside_the_encoding_does_not_keep_a_payload_from_being_de
     encoded = codec_class().encode_payload(orders)
     encoded.metadata["__temporal_external_storage_reference"] = b"true"
     assert codec_class().decode_payload(encoded) == orders
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_gzip_of_several_members_is_decoded_whole(size):
+    payload = Payload(metadata={"encoding": b"binary/plain"}, data=bytes(size))
+    serialized = payload.SerializeToString(deterministic=True)
+    middle = len(serialized) // 2
+    members = [serialized[:middle], b"", serialized[middle:]]
+    data = b"".join(gzip.compress(member) for member in members)
+    assert GzipCodec().decode_payload(Payload(metadata={"encoding": b"binary/gzip"}, data=data)) == payload
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_what_follows_after_gzip_data_is_told(size):
+    encoded = GzipCodec().encode_payload(Payload(data=bytes(size)))
+    encoded.data += b"garbage, and then the size: " + size.to_bytes(4, "little")
+    with pytest.raises(PayloadIntegrityError):
+        GzipCodec().decode_payload(encoded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import suppress
 from gzip import BadGzipFile
 from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar
@@ -22,11 +23,15 @@ IsalError: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its 
 _HIGHEST_ISAL_LEVEL = 3
 _LIBDEFLATE_SLOWNESS = 10
 """libdeflate's levels 4 to 9 take 3 to 20 times as long as ISA-L's level 1."""
+_MAGIC = b"\x1f\x8b\x08"
+"""What a gzip member begins with (RFC 1952, section 2.3.1)."""
 _READ_SIZE = 1024 * 1024
+_AT_ONCE_SIZE = 1024 * 1024
+"""Size from which libdeflate, which wants to know the size beforehand, decompresses faster than ISA-L."""
 
 
 class _DeflateCodec(CompressionCodec):
-    """Compresses with ISA-L at the levels 1 to 3, with libdeflate from 4 on; decompresses with ISA-L."""
+    """Compresses with ISA-L at the levels 1 to 3, with libdeflate from 4 on."""
 
     _wbits: ClassVar[int]
     """zlib's number for the wrapping."""
@@ -59,7 +64,7 @@ class _DeflateCodec(CompressionCodec):
     def _libdeflate(self, data: bytes) -> bytearray:
         """Compress with libdeflate, which has one function for each wrapping."""
 
-    def decompress(self, data: bytes, limit: int) -> bytes:
+    def decompress(self, data: bytes, limit: int) -> bytes | bytearray:
         """See `CompressionCodec.decompress`."""
         decompressor = isal_zlib.decompressobj(self._wbits)
         try:
@@ -110,9 +115,21 @@ class GzipCodec(_DeflateCodec):
         return super().decodes(payload) and "original_encoding" not in payload.metadata
 
     def decode_cost(self, payload: Payload) -> int:
-        """See `CompressionCodec.decode_cost`: the size in gzip's trailer (RFC 1952, section 2.3.1)."""
+        """See `CompressionCodec.decode_cost`."""
         data = payload.data
-        return max(len(data), int.from_bytes(data[-4:], "little"))
+        return max(len(data), _stated_size(data))
+
+    def decompress(self, data: bytes, limit: int) -> bytes | bytearray:
+        """See `CompressionCodec.decompress`."""
+        stated = _stated_size(data)
+        # libdeflate stops at the end of the first member and does not tell of what follows. So nothing in
+        # the data may look like another member, and the trailer must be that of what was found.
+        if _AT_ONCE_SIZE <= stated <= limit and data.find(_MAGIC, 1) < 0:
+            with suppress(deflate.DeflateError):  # told in detail below
+                found = deflate.gzip_decompress(data, stated)
+                if len(found) == stated and data[-8:-4] == deflate.crc32(found).to_bytes(4, "little"):
+                    return found
+        return super().decompress(data, limit)
 
     def _decompress_longer(self, data: bytes, limit: int) -> bytes:
         # A gzip file of several members is legal, but nobody is known to write payloads so.
@@ -130,6 +147,11 @@ class GzipCodec(_DeflateCodec):
                 f"the data goes on after the end of a gzip member, but not with a sound one ({error})"
             ) from error
         return b"".join(pieces)
+
+
+def _stated_size(data: bytes) -> int:
+    """Return the size in gzip's trailer (RFC 1952, section 2.3.1), which may be a lie."""
+    return int.from_bytes(data[-4:], "little")
 
 
 class ZlibCodec(_DeflateCodec):

@@ -1,12 +1,10 @@
 """A page of references through the codec server, beside a server in the style of the public sample.
 
-Each server runs in a process of its own, on the same store, and they take turns. By itself:
-`python -m benchmarks.codec_server [--quick]`.
+Each server runs in a process of its own, on the same store, and they take turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import io
@@ -29,7 +27,7 @@ from temporalio.converter import ExternalStorage
 
 from benchmarks.harness import MILLION, Config, Contestant, Line, Report, duration, race
 from benchmarks.peers import SampleGzipCodec, sdk_s3_driver
-from benchmarks.servers import S3Access, Servers, start_servers
+from benchmarks.servers import S3Access, Servers
 
 NAMESPACE = "benchmark"
 STORED_SIZE = 300_000
@@ -148,7 +146,7 @@ def _our_server(access: S3Access) -> Iterator[_Server]:
 
 @contextmanager
 def _sample_server(access: S3Access) -> Iterator[_Server]:
-    command = [sys.executable, "-m", "benchmarks.codec_server", "--sample", json.dumps(asdict(access))]
+    command = [sys.executable, "-m", "benchmarks.codec_server", json.dumps(asdict(access))]
     with _running(command) as server:
         yield server
 
@@ -195,22 +193,8 @@ async def _serve_like_the_sample(access: S3Access) -> None:
 
 
 def main() -> None:
-    """Measure, print the table, and keep the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.codec_server", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="once; nothing is written")
-    parser.add_argument("--sample", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.sample:
-        asyncio.run(_serve_like_the_sample(S3Access(**json.loads(arguments.sample))))
-        return
-    with tempfile.TemporaryDirectory() as directory, start_servers(Path(directory)) as servers:
-        report = asyncio.run(run(Config(quick=arguments.quick), servers))
-    for line in report.lines:
-        print(f"{line.what}: sample {line.peer}, ours {line.ours} ({line.ratio:.2f} times as good)")
-    if not arguments.quick:
-        file = Path(__file__).parent / "results" / "codec_server.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps([asdict(line) for line in report.lines], indent=2) + "\n")
+    """Serve as the peer, in a process of its own."""
+    asyncio.run(_serve_like_the_sample(S3Access(**json.loads(sys.argv[1]))))
 
 
 if __name__ == "__main__":

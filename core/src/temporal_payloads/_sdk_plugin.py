@@ -27,7 +27,7 @@ class PayloadsPlugin(SimplePlugin):
 
     On a client or replayer it builds the data converter, on top of the one they were given. Around a worker
     or a replay it opens the drivers, checks them, and closes them. A worker's storage concurrency is set
-    to `storage.concurrency`, unless the worker sets its own.
+    to `storage.concurrency`, unless the worker sets another than the SDK's default of 3.
 
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -63,11 +64,13 @@ def read_key(prefix: str, key: str) -> ParsedKey | None:
     if match is None:
         return None
     # One spelling only: `%41` for `A`, or bytes that are no text, would be a second key for the same thing.
-    if any(_quote(unquote(part)) != part for part in match.groups() if part is not None):
+    if "%" in key and any(part and _quote(unquote(part)) != part for part in match.groups()):
         return None
     namespace = match["namespace"]
     return ParsedKey(namespace=None if namespace is None else unquote(namespace), sha256=match["sha256"])
 
 
+# The payloads of one call, and of one worker, are mostly of the same few workflows.
+@lru_cache(maxsize=4096)
 def _quote(part: str | None) -> str:
     return quote(part, safe="") if part else "null"

@@ -22,7 +22,7 @@ from temporal_payloads._contract import (
 from temporal_payloads._driver_base import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
 from temporal_payloads._duration import Duration
 from temporal_payloads._gather import gather_bounded
-from temporal_payloads._offload import run_off_loop
+from temporal_payloads._offload import OFFLOAD_SIZE, run_off_loop
 from temporal_payloads._registry import PluginRegistry
 from temporal_payloads._storage_errors import (
     ClaimRejectedError,
@@ -39,6 +39,7 @@ from temporal_payloads._storage_errors import (
 __all__ = [
     "DEFAULT_MAX_DECODED_SIZE",
     "DEFAULT_MAX_PAYLOAD_SIZE",
+    "OFFLOAD_SIZE",
     "ByteSize",
     "ClaimRejectedError",
     "CodecPlugin",

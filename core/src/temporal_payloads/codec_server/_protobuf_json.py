@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 CHUNK_SIZE = 256 * 1024
 """Bytes of payloads that are turned into JSON in one piece."""
+JSON_SLOWNESS = 8
+"""How much slower than most work on bytes the way from JSON to payloads and back is."""
 
 
 async def read_payloads(body: bytes, max_payloads: int) -> list[Payload]:
@@ -29,7 +31,7 @@ async def read_payloads(body: bytes, max_payloads: int) -> list[Payload]:
     Raises:
         RequestError: It is not JSON, not the JSON of payloads, or too many of them.
     """
-    return await run_off_loop(lambda: _read(body, max_payloads), len(body))
+    return await run_off_loop(lambda: _read(body, max_payloads), len(body) * JSON_SLOWNESS)
 
 
 def _read(body: bytes, max_payloads: int) -> list[Payload]:
@@ -81,7 +83,8 @@ async def write_payloads(payloads: Sequence[Payload]) -> AsyncIterator[bytes]:
         def to_json(chunk: list[Payload] = chunk) -> bytes:
             return b",".join(_to_json(payload) for payload in chunk)
 
-        yield separator + await run_off_loop(to_json, sum(payload.ByteSize() for payload in chunk))
+        size = sum(payload.ByteSize() for payload in chunk)
+        yield separator + await run_off_loop(to_json, size * JSON_SLOWNESS)
         separator = b","
     yield b"]}"
 

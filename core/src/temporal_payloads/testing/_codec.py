@@ -15,7 +15,7 @@ from temporalio.converter import PayloadCodec
 from temporal_payloads._contract import CodecPlugin
 from temporal_payloads._storage_errors import PayloadTooLargeError, StorageError
 from temporal_payloads.testing._plugin import PluginConformance
-from temporal_payloads.testing._samples import assorted_payloads, same
+from temporal_payloads.testing._samples import SIZES, a_payload, assorted_payloads, same
 
 LARGE = 8 * 1024 * 1024
 
@@ -37,6 +37,18 @@ class CodecConformance(PluginConformance):
             encoded = await codec.encode(assorted_payloads())
             assert same(await codec.decode(encoded), assorted_payloads())
             assert same(await codec.decode(encoded[::-1]), assorted_payloads()[::-1])
+
+        run(plugin, settings, story)
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_a_payload_of_any_size_is_encoded_by_itself(
+        self, plugin: CodecPlugin[Any], settings: BaseModel, size: int
+    ) -> None:
+        """What is done in place or in a thread is done right at every size."""
+        payload = a_payload(15, size)
+
+        async def story(codec: PayloadCodec) -> None:
+            assert same(await codec.decode(await codec.encode([payload])), [payload])
 
         run(plugin, settings, story)
 

@@ -29,6 +29,7 @@ from temporal_payloads._storage_errors import (
 from temporal_payloads.testing._plugin import PluginConformance
 from temporal_payloads.testing._running import PLACE, WORKFLOW, managed, run, run_cleanly, store, trusting
 from temporal_payloads.testing._samples import (
+    SIZES,
     a_payload,
     assorted_payloads,
     claim_of_another,
@@ -107,6 +108,19 @@ class DriverConformance(PluginConformance):
             claims = await driver.store(StorageDriverStoreContext(target=target), payloads)
             assert same(await driver.retrieve(RETRIEVE, claims), payloads)
             assert same(await driver.retrieve(RETRIEVE, claims[::-1]), payloads[::-1])
+
+        run(plugin, settings, story)
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_a_payload_of_any_size_is_stored_by_itself(
+        self, plugin: DriverPlugin[Any], settings: BaseModel, size: int
+    ) -> None:
+        """What is done in place, in a thread, or in parts, is done right at every size."""
+        payload = a_payload(15, size)
+
+        async def story(driver: ManagedDriver) -> None:
+            claims = await driver.store(StorageDriverStoreContext(target=WORKFLOW), [payload])
+            assert same(await driver.retrieve(RETRIEVE, claims), [payload])
 
         run(plugin, settings, story)
 

@@ -10,6 +10,9 @@ from urllib.parse import unquote
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import StorageDriverClaim
 
+SIZES = (0, 1, 1_000, 60_000, 300_000, 500_000, 600_000, 1_100_000, 3_000_000, 20_000_000)
+"""Around every size from which something may be done in another way."""
+
 
 def a_payload(number: int, size: int = 100) -> Payload:
     """Return a payload that differs from those of other numbers."""

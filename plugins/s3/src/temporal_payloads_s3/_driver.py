@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError
 from temporal_payloads.plugin import (
+    OFFLOAD_SIZE,
     PayloadIntegrityError,
     PayloadTooLargeError,
     StorageMisconfiguredError,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from temporal_payloads_s3._settings import S3Settings
 
 T = TypeVar("T")
-_THREAD_SIZE = 256 * 1024
-"""Bytes that are serialized and hashed in about the 0.2 ms that a loop in a thread costs."""
 
 
 class OffLoopS3StorageDriver(S3StorageDriver):
@@ -136,7 +135,7 @@ class OffLoopS3StorageDriver(S3StorageDriver):
 
 async def _in_thread(work: Callable[[], Coroutine[None, None, T]], size: int) -> T:
     """Run a coroutine that waits for nothing: here if it handles few bytes, else on a loop in a thread."""
-    if size < _THREAD_SIZE:
+    if size < OFFLOAD_SIZE:
         return await work()
     return await run_off_loop(lambda: asyncio.run(work()), size)
 

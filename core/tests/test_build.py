@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import traceback
 import warnings
 
 import pytest
@@ -521,3 +522,12 @@ def test_one_converter_serves_consecutive_loops_and_leaves_nothing_open(registry
         stored = asyncio.run(converter.encode(["hello"]))
         assert asyncio.run(converter.decode(stored)) == ["hello"]
     assert (store.opened, store.open_now) == (2, 0)
+
+
+def test_a_traceback_names_an_error_as_it_is_imported(write_settings):
+    write_settings("codecs = 3")
+    with pytest.raises(ConfigurationError) as raised:
+        build_data_converter()
+    assert traceback.format_exception_only(raised.value)[0].startswith(
+        "temporal_payloads.ConfigurationError: "
+    )

@@ -39,6 +39,16 @@ __all__ = [
     "open_data_converter",
 ]
 
+for _error in (
+    ConfigurationError,
+    PayloadsError,
+    PluginConflictError,
+    PluginLoadError,
+    UnknownPluginError,
+):
+    # A traceback names an error as it is imported, not by the module that happens to hold it.
+    _error.__module__ = __name__
+
 
 def __getattr__(name: str) -> object:
     # It needs the SDK's worker; a starter or a codec server does not.

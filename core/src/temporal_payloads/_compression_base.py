@@ -113,7 +113,9 @@ class CompressionCodec(PerPayloadCodec):
 
     def decode_payload(self, payload: Payload) -> Payload:
         """Return the payload that was compressed; see `PerPayloadCodec.decode_payload`."""
-        return self._decode(payload, self._max_decoded_size) if self.decodes(payload) else payload
+        if not self.decodes(payload):
+            return payload
+        return self._parse(self.decompress(payload.data, self._max_decoded_size))
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode each payload; see `temporalio.converter.PayloadCodec.decode`."""
@@ -123,13 +125,18 @@ class CompressionCodec(PerPayloadCodec):
         for index, payload in enumerate(payloads):
             if not self.decodes(payload):
                 continue
-            cost = self.decode_cost(payload)
-            decoded = self._decode_in_place(payload) if cost <= room else None
-            if decoded is None:
+            if self.decode_cost(payload) > room:
                 longer.append(index)
+                continue
+            try:
+                serialized = self.decompress(payload.data, min(room, self._max_decoded_size))
+            except PayloadTooLargeError:
+                # It seemed to be small, and is not: what may be done in place was spent to find that out.
+                longer.append(index)
+                room = 0
             else:
-                results[index] = decoded
-                room -= cost
+                results[index] = self._parse(serialized)
+                room -= len(serialized)
         decoded_later = await each_payload(
             self.decode_payload, lambda _: OFFLOAD_SIZE, [payloads[index] for index in longer]
         )
@@ -137,18 +144,7 @@ class CompressionCodec(PerPayloadCodec):
             results[index] = payload
         return results
 
-    def _decode_in_place(self, payload: Payload) -> Payload | None:
-        """Decode a payload that seems to be small; None if it is not, whatever it says of itself."""
-        limit = min(OFFLOAD_SIZE, self._max_decoded_size)
-        try:
-            return self._decode(payload, limit)
-        except PayloadTooLargeError:
-            if limit == self._max_decoded_size:
-                raise
-            return None
-
-    def _decode(self, payload: Payload, limit: int) -> Payload:
-        serialized = self.decompress(payload.data, limit)
+    def _parse(self, serialized: bytes | bytearray) -> Payload:
         try:
             return Payload.FromString(serialized)  # type: ignore[arg-type]  # it takes any buffer
         except DecodeError as error:

@@ -146,3 +146,18 @@ async def test_a_payload_that_lies_about_its_size_is_not_decoded_in_place(monkey
     assert first is threading.current_thread()
     assert limit < MIB
     assert second is not threading.current_thread()
+
+
+async def test_many_payloads_that_lie_about_their_size_are_not_all_tried_in_place(monkeypatch):
+    in_place = []
+    decompress = ZlibCodec.decompress
+
+    def record(self, data, limit):
+        if threading.current_thread() is threading.main_thread():
+            in_place.append(limit)
+        return decompress(self, data, limit)
+
+    monkeypatch.setattr(ZlibCodec, "decompress", record)
+    payloads = [Payload(data=bytes(MIB)) for _ in range(20)]
+    assert await ZlibCodec().decode(await ZlibCodec().encode(payloads)) == payloads
+    assert len(in_place) == 1

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 from temporal_payloads import PayloadSettings
-from temporal_payloads._codec_server_settings import CodecServerSettings
-from temporal_payloads._models import CacheSettings, DriverTable, PluginTable, Route, StorageSettings
-from temporal_payloads._problems import variable
+from temporal_payloads._settings.codec_server import CodecServerSettings
+from temporal_payloads._settings.models import CacheSettings, DriverTable, PluginTable, Route, StorageSettings
+from temporal_payloads._settings.problems import variable
 from temporal_payloads.plugin import PluginRegistry
 
 TARGET = Path(__file__).parent / "settings.md"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporal_payloads._build import build_data_converter, open_data_converter
-from temporal_payloads._cache import CacheStatistics, TierStatistics, cache_statistics
+from temporal_payloads._build.assembly import build_data_converter, open_data_converter
 from temporal_payloads._errors import (
     ConfigurationError,
     PayloadsError,
@@ -18,7 +17,8 @@ from temporal_payloads._errors import (
     Problem,
     UnknownPluginError,
 )
-from temporal_payloads._settings import PayloadSettings
+from temporal_payloads._settings.settings import PayloadSettings
+from temporal_payloads._storage.cache.payload_cache import CacheStatistics, TierStatistics, cache_statistics
 
 if TYPE_CHECKING:
     from temporal_payloads._sdk_plugin import PayloadsPlugin

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 
-from temporal_payloads._build import Assembly, assemble
-from temporal_payloads._settings import PayloadSettings
+from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._settings.settings import PayloadSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from temporalio.worker import WorkerConfig
 
-    from temporal_payloads._registry import PluginRegistry
+    from temporal_payloads._plugins.registry import PluginRegistry
 
 SDK_DEFAULT_CONCURRENCY = 3
 """The SDK's default for storage operations at once in a workflow task; it hands us its default as a value."""

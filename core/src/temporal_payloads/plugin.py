@@ -5,13 +5,15 @@ The plugin author's guide is `docs/plugins.md`; the conformance kit is `temporal
 
 from pydantic import ByteSize
 
-from temporal_payloads._codec_base import PerPayloadCodec
-from temporal_payloads._compression_base import (
+from temporal_payloads._codecs.base import PerPayloadCodec
+from temporal_payloads._codecs.compression import (
     DEFAULT_MAX_DECODED_SIZE,
     CompressionCodec,
     CompressionSettings,
 )
-from temporal_payloads._contract import (
+from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._concurrency.offload import OFFLOAD_SIZE, run_off_loop
+from temporal_payloads._plugins.contract import (
     CodecPlugin,
     ConfinedClaim,
     DriverContext,
@@ -19,12 +21,10 @@ from temporal_payloads._contract import (
     StorageEvent,
     hookimpl,
 )
-from temporal_payloads._driver_base import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
-from temporal_payloads._duration import Duration
-from temporal_payloads._gather import gather_bounded
-from temporal_payloads._offload import OFFLOAD_SIZE, run_off_loop
-from temporal_payloads._registry import PluginRegistry
-from temporal_payloads._storage_errors import (
+from temporal_payloads._plugins.registry import PluginRegistry
+from temporal_payloads._settings.duration import Duration
+from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
+from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
     PayloadNotFoundError,

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import BaseModel, ConfigDict
 from temporal_payloads import PayloadSettings
-from temporal_payloads._references import Reference
+from temporal_payloads._storage.references import Reference
 from temporal_payloads.codec_server import create_app
 from temporal_payloads.plugin import (
     ClaimRejectedError,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from temporal_payloads._references import MARKER, MESSAGE_TYPE, is_reference
+from temporal_payloads._storage.references import MARKER, MESSAGE_TYPE, is_reference
 from temporal_payloads.codec_server._protobuf_json import write_payloads
 from temporalio.api.common.v1 import Payload
 

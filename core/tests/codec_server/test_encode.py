@@ -1,7 +1,7 @@
 """`/encode`, which the Web UI and the CLI use for input that a person types."""
 
 import pytest
-from temporal_payloads._references import is_reference, read_reference
+from temporal_payloads._storage.references import is_reference, read_reference
 from temporal_payloads.plugin import PayloadTooLargeError, StorageUnavailableError
 
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 from aiohttp import ClientPayloadError
-from temporal_payloads._codec_server_settings import LimitSettings
+from temporal_payloads._settings.codec_server import LimitSettings
 from temporal_payloads.codec_server._limits import Limits
 from temporal_payloads_gzip_codec import GzipCodec
 from temporalio.api.common.v1 import Payload

@@ -6,8 +6,8 @@ import os
 
 import pytest
 from temporal_payloads import PayloadSettings
-from temporal_payloads._build import assemble
-from temporal_payloads._references import is_reference, read_reference
+from temporal_payloads._build.assembly import assemble
+from temporal_payloads._storage.references import is_reference, read_reference
 from temporal_payloads.codec_server import create_app
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 
 from temporal_payloads._errors import ConfigurationError
-from temporal_payloads._registry import PluginRegistry
-from temporal_payloads._settings import PayloadSettings
+from temporal_payloads._plugins.registry import PluginRegistry
+from temporal_payloads._settings.settings import PayloadSettings
 from temporal_payloads.codec_server._auth import Authenticator, Caller, read_tokens
 from temporal_payloads.codec_server._body import read_body
 from temporal_payloads.codec_server._cors import Cors
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from temporalio.api.common.v1 import Payload
 
-    from temporal_payloads._codec_server_settings import CodecServerSettings, Operation
+    from temporal_payloads._settings.codec_server import CodecServerSettings, Operation
 
 logger = logging.getLogger("temporal_payloads.codec_server")
 

@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads._codec_server_settings import MIN_TOKEN_LENGTH, OPERATIONS
 from temporal_payloads._errors import Problem
+from temporal_payloads._settings.codec_server import MIN_TOKEN_LENGTH, OPERATIONS
 from temporal_payloads.codec_server._errors import Code, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from temporal_payloads._codec_server_settings import (
+    from temporal_payloads._settings.codec_server import (
         AuthSettings,
         ClaimRule,
         Operation,

@@ -11,7 +11,7 @@ from temporal_payloads.codec_server._errors import Code, RequestError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from temporal_payloads._codec_server_settings import CodecServerSettings
+    from temporal_payloads._settings.codec_server import CodecServerSettings
 
 REQUEST_HEADERS = "content-type,x-namespace,authorization,authorization-extras"
 """What the Web UI sends; `Authorization-Extras` only with "pass access token"."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._storage_errors import (
+from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
     PayloadNotFoundError,

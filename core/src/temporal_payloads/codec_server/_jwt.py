@@ -18,7 +18,7 @@ from temporal_payloads.codec_server._errors import Code, RequestError, cause_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from temporal_payloads._codec_server_settings import ClaimRule, JwtSettings
+    from temporal_payloads._settings.codec_server import ClaimRule, JwtSettings
 
 logger = logging.getLogger("temporal_payloads.codec_server")
 

@@ -12,7 +12,7 @@ from temporal_payloads.codec_server._errors import RequestError, limit_exceeded
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from temporal_payloads._codec_server_settings import LimitSettings
+    from temporal_payloads._settings.codec_server import LimitSettings
 
 
 class Limits:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._gather import gather_bounded
-from temporal_payloads._references import is_encoded_reference, is_reference
-from temporal_payloads._storage_errors import PayloadTooLargeError
+from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._storage.errors import PayloadTooLargeError
+from temporal_payloads._storage.references import is_encoded_reference, is_reference
 from temporal_payloads.codec_server._errors import (
     Code,
     RequestError,

@@ -10,7 +10,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from temporal_payloads._codec_server_settings import CodecServerSettings
+    from temporal_payloads._settings.codec_server import CodecServerSettings
     from temporal_payloads.codec_server._profiles import Profile, Profiles
 
 _STYLE = """

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temporal_payloads._build import Assembly, assemble
-from temporal_payloads._compression_base import CompressionSettings
+from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._codecs.compression import CompressionSettings
 from temporal_payloads._errors import ConfigurationError, raise_all
-from temporal_payloads._models import PluginTable
-from temporal_payloads._settings import PayloadSettings
+from temporal_payloads._settings.models import PluginTable
+from temporal_payloads._settings.settings import PayloadSettings
 
 if TYPE_CHECKING:
     import os
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from temporalio.converter import ExternalStorage, PayloadCodec
 
-    from temporal_payloads._managed_driver import ManagedDriver
-    from temporal_payloads._registry import PluginRegistry
+    from temporal_payloads._plugins.registry import PluginRegistry
+    from temporal_payloads._storage.managed_driver import ManagedDriver
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._offload import run_off_loop
+from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads.codec_server._errors import Code, RequestError, limit_exceeded
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from temporal_payloads._codec_server_settings import is_loopback
 from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._settings.codec_server import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from temporal_payloads._codec_server_settings import CodecServerSettings
+    from temporal_payloads._settings.codec_server import CodecServerSettings
 
 logger = logging.getLogger("temporal_payloads.codec_server")
 

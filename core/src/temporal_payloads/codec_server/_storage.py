@@ -12,7 +12,7 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from temporal_payloads._references import Reference, read_reference
+from temporal_payloads._storage.references import Reference, read_reference
 from temporal_payloads.codec_server._errors import Code, RequestError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import StorageDriver, StorageDriverClaim
 
-    from temporal_payloads._codec_server_settings import CodecServerSettings
-    from temporal_payloads._managed_driver import ManagedDriver
+    from temporal_payloads._settings.codec_server import CodecServerSettings
+    from temporal_payloads._storage.managed_driver import ManagedDriver
     from temporal_payloads.codec_server._limits import Allowance
     from temporal_payloads.codec_server._profiles import Profile
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-from temporal_payloads._contract import CodecPlugin
-from temporal_payloads._storage_errors import PayloadTooLargeError, StorageError
+from temporal_payloads._plugins.contract import CodecPlugin
+from temporal_payloads._storage.errors import PayloadTooLargeError, StorageError
 from temporal_payloads.testing._plugin import PluginConformance
 from temporal_payloads.testing._samples import SIZES, a_payload, assorted_payloads, same
 

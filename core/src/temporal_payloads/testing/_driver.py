@@ -18,14 +18,14 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from temporal_payloads._contract import DriverContext, DriverPlugin
-from temporal_payloads._managed_driver import ManagedDriver
-from temporal_payloads._storage_errors import (
+from temporal_payloads._plugins.contract import DriverContext, DriverPlugin
+from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
     PayloadNotFoundError,
     PayloadTooLargeError,
 )
+from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporal_payloads.testing._plugin import PluginConformance
 from temporal_payloads.testing._running import PLACE, WORKFLOW, managed, run, run_cleanly, store, trusting
 from temporal_payloads.testing._samples import (

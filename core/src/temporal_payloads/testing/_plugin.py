@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from temporal_payloads._contract import PLUGIN_API_VERSION, CodecPlugin, DriverPlugin
-from temporal_payloads._models import DriverTable
-from temporal_payloads._registry import PluginRegistry
+from temporal_payloads._plugins.contract import PLUGIN_API_VERSION, CodecPlugin, DriverPlugin
+from temporal_payloads._plugins.registry import PluginRegistry
+from temporal_payloads._settings.models import DriverTable
 
 SOUNDS_SECRET = re.compile(r"(^|_)(password|passphrase|secret|token)($|_)")
 IMPORTED_BY_REGISTRATION = """

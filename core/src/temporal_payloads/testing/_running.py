@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import StorageDriverClaim, StorageDriverStoreContext, StorageDriverWorkflowInfo
 
-from temporal_payloads._contract import ConfinedClaim, DriverContext, DriverPlugin
-from temporal_payloads._managed_driver import DriverIdentity, ManagedDriver
-from temporal_payloads._per_loop import PerLoop
+from temporal_payloads._concurrency.per_loop import PerLoop
+from temporal_payloads._plugins.contract import ConfinedClaim, DriverContext, DriverPlugin
+from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
 
 PLACE = "storage.drivers.conformance"
 TIMEOUT = timedelta(minutes=1)

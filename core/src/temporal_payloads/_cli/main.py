@@ -1,0 +1,61 @@
+"""What the command line says, and which command it calls."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from temporal_payloads._cli import check, codec_server
+from temporal_payloads._cli.output import CONFIGURATION_WRONG, complain
+from temporal_payloads._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_EXAMPLES = """\
+examples:
+  temporal-payloads check                          is everything right, and do the stores answer?
+  temporal-payloads check --profile prod --json    the same of one profile, for a program
+  temporal-payloads codec-server                   decode payloads for the Web UI and the CLI
+
+Settings come from temporal-payloads.toml in the working directory, or the file that --config or
+TEMPORAL_PAYLOADS_CONFIG_FILE names, and from variables that begin with TEMPORAL_PAYLOADS_.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: The arguments; by default those of the process.
+
+    Returns:
+        The exit status: 0 if all is well, 1 if a store cannot be reached or an address is taken, 2 if the
+        command line or the settings are wrong.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except ConfigurationError as error:
+        complain(str(error))
+        return CONFIGURATION_WRONG
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="temporal-payloads",
+        description="Temporal's payload codecs and external storage, from one declarative configuration.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=version("temporal-payloads"))
+    settings = argparse.ArgumentParser(add_help=False)
+    group = settings.add_argument_group("settings")
+    group.add_argument("--config", metavar="FILE", help="the settings file")
+    group.add_argument("--profile", metavar="NAME", help="the [profile.NAME] of the file to use")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (check, codec_server):
+        command.add_to(commands, settings)
+    return parser

@@ -1,0 +1,1 @@
+"""What a plugin is, and how it is found."""

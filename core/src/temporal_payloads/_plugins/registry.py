@@ -1,0 +1,241 @@
+"""Plugins by name: found through entry points, loaded when they are asked for and not before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+import pluggy
+
+from temporal_payloads._errors import (
+    PluginConflictError,
+    PluginLoadError,
+    Problem,
+    UnknownPluginError,
+    did_you_mean,
+)
+from temporal_payloads._plugins.contract import (
+    PLUGIN_API_VERSION,
+    PROJECT,
+    CodecPlugin,
+    DriverPlugin,
+    Hooks,
+    StorageEvent,
+)
+
+Kind = Literal["driver", "codec"]
+ENTRY_POINT_GROUPS: dict[Kind, str] = {
+    "driver": "temporal_payloads.drivers",
+    "codec": "temporal_payloads.codecs",
+}
+KNOWN_DISTRIBUTIONS: dict[Kind, dict[str, str]] = {
+    "driver": {"s3": "temporal-payloads-s3", "redis": "temporal-payloads-redis"},
+    "codec": {
+        "gzip": "temporal-payloads-gzip-codec",
+        "zlib": "temporal-payloads-gzip-codec",
+        "zstd": "temporal-payloads-zstd-codec",
+    },
+}
+"""Plugins of this project, so that an error can say what to install."""
+KNOWN_ENCODINGS = {
+    "binary/gzip": "gzip",
+    "binary/zlib": "zlib",
+    "binary/zstd": "zstd",
+    "binary/encrypted": "encryption",
+}
+"""Encodings that codecs are known to write, so that an error can say which codec is missing."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A plugin that can be had under a name, without its having been imported."""
+
+    kind: Kind
+    name: str
+    provider: str
+    """The distribution and its version, or `the application` for a plugin registered in code."""
+    distribution: str
+    source: EntryPoint | object
+    """What to load: an entry point, or the plugin object itself."""
+
+    def __str__(self) -> str:
+        if isinstance(self.source, EntryPoint):
+            return f"{self.provider} ({self.source.value})"
+        return f"{self.provider} ({self.source!r})"
+
+
+class PluginRegistry:
+    """The plugins that settings can name: those of installed distributions, and those registered in code.
+
+    Making one is cheap: nothing is looked up before the first question, and nothing is imported before a
+    plugin is asked for by name. Registries share nothing with each other.
+    """
+
+    def __init__(self) -> None:
+        self._plugins = pluggy.PluginManager(PROJECT)
+        self._plugins.add_hookspecs(Hooks)
+        self._registered: dict[tuple[Kind, str], Offer] = {}
+        self._loaded: dict[tuple[Kind, str], DriverPlugin[Any] | CodecPlugin[Any]] = {}
+
+    def register_driver(self, name: str, plugin: object) -> None:
+        """Offer a module or object with a `temporal_payloads_driver` hook as the driver type `name`."""
+        self._register("driver", name, plugin)
+
+    def register_codec(self, name: str, plugin: object) -> None:
+        """Offer a module or object with a `temporal_payloads_codec` hook as the codec type `name`."""
+        self._register("codec", name, plugin)
+
+    def _register(self, kind: Kind, name: str, plugin: object) -> None:
+        self._registered[kind, name] = Offer(kind, name, "the application", "", plugin)
+        self._loaded.pop((kind, name), None)
+
+    def register_observer(self, observer: object) -> None:
+        """Call the observer's `temporal_payloads_storage_event` hook after each storage operation.
+
+        Raises:
+            PluginLoadError: It has no such hook, or one with other arguments.
+        """
+        try:
+            self._adopt(observer, "temporal_payloads_storage_event")
+        except (pluggy.PluginValidationError, LookupError) as error:
+            raise PluginLoadError(Problem(f"{observer!r} is no observer: {error}")) from error
+
+    def notify(self, event: StorageEvent) -> None:
+        """Call every observer."""
+        self._plugins.hook.temporal_payloads_storage_event(event=event)
+
+    def offers(self, kind: Kind) -> list[Offer]:
+        """Return everything that can be had, sorted by name. A name stands twice if two offer it."""
+        return sorted(
+            [*self._installed[kind], *(o for o in self._registered.values() if o.kind == kind)],
+            key=lambda offer: (offer.name, offer.provider),
+        )
+
+    def driver(self, name: str) -> DriverPlugin[Any]:
+        """Load the driver plugin of this name.
+
+        Raises:
+            UnknownPluginError: Nobody offers it.
+            PluginConflictError: Two distributions offer it.
+            PluginLoadError: It fails on import or breaks the contract.
+        """
+        plugin = self._load("driver", name)
+        assert isinstance(plugin, DriverPlugin)
+        return plugin
+
+    def codec(self, name: str) -> CodecPlugin[Any]:
+        """Load the codec plugin of this name; raises as `driver` does."""
+        plugin = self._load("codec", name)
+        assert isinstance(plugin, CodecPlugin)
+        return plugin
+
+    @cached_property
+    def _installed(self) -> dict[Kind, list[Offer]]:
+        # All entry points are listed, never looked up by name: pluggy's own loader would take the first of
+        # two that share a name, and say nothing.
+        offers: dict[Kind, list[Offer]] = {"driver": [], "codec": []}
+        for kind, group in ENTRY_POINT_GROUPS.items():
+            for entry_point in entry_points(group=group):
+                dist = entry_point.dist
+                assert dist is not None  # entry_points() goes through distributions
+                provider = f"{dist.name} {dist.version}"
+                offers[kind].append(Offer(kind, entry_point.name, provider, dist.name, entry_point))
+        return offers
+
+    def _load(self, kind: Kind, name: str) -> DriverPlugin[Any] | CodecPlugin[Any]:
+        if (kind, name) not in self._loaded:
+            self._loaded[kind, name] = self._describe(self._find(kind, name))
+        return self._loaded[kind, name]
+
+    def _find(self, kind: Kind, name: str) -> Offer:
+        if (kind, name) in self._registered:
+            return self._registered[kind, name]
+        distribution, _, short_name = name.rpartition(":")
+        found = [
+            offer
+            for offer in self._installed[kind]
+            if offer.name == short_name
+            and (not distribution or _normalized(distribution) == _normalized(offer.distribution))
+        ]
+        if not found:
+            raise UnknownPluginError(Problem(self._unknown(kind, name)))
+        if len(found) > 1:
+            providers = " and ".join(str(offer) for offer in found)
+            choices = " or ".join(repr(f"{offer.distribution}:{name}") for offer in found)
+            raise PluginConflictError(
+                Problem(
+                    f"the {kind} {name!r} is offered by {providers}. "
+                    f"Uninstall one of them, or choose one with type = {choices}"
+                )
+            )
+        return found[0]
+
+    def _unknown(self, kind: Kind, name: str) -> str:
+        names = list(dict.fromkeys(offer.name for offer in self.offers(kind)))
+        installed = f"installed: {', '.join(names)}" if names else f"no {kind} plugin is installed"
+        known = KNOWN_DISTRIBUTIONS[kind]
+        if name in known:
+            return f"the {kind} {name!r} is not installed ({installed}). Run: pip install {known[name]}"
+        hint = did_you_mean(name, {*names, *known})
+        return f"there is no {kind} {name!r} ({installed}).{hint}"
+
+    def _describe(self, offer: Offer) -> DriverPlugin[Any] | CodecPlugin[Any]:
+        try:
+            source = offer.source
+            plugin = source.load() if isinstance(source, EntryPoint) else source
+        except Exception as error:
+            why = (
+                f"cannot be imported: {type(error).__name__}: {error}. Reinstall or update that distribution"
+            )
+            raise _unusable(offer, why) from error
+        hook = f"{PROJECT}_{offer.kind}"
+        try:
+            description = self._adopt(plugin, hook)()
+        except Exception as error:
+            raise _unusable(offer, f"is no valid plugin: {error}") from error
+        expected = DriverPlugin if offer.kind == "driver" else CodecPlugin
+        if not isinstance(description, expected):
+            returned = type(description).__name__
+            raise _unusable(
+                offer, f"is no valid plugin: its hook {hook} returns {returned}, not {expected.__name__}"
+            )
+        version: object = description.api_version
+        if version != PLUGIN_API_VERSION:
+            newer = isinstance(version, int) and version > PLUGIN_API_VERSION
+            raise _unusable(
+                offer,
+                f"is written for plugin API {version!r}, this temporal-payloads speaks {PLUGIN_API_VERSION}. "
+                f"Update {'temporal-payloads' if newer else offer.distribution or 'the plugin'}",
+            )
+        return description
+
+    def _adopt(self, plugin: object, hook: str) -> Callable[[], object]:
+        """Register with pluggy, which validates the plugin's hooks, and return its function for this one."""
+        if not self._plugins.is_registered(plugin):
+            try:
+                # By identity: pluggy's own name for a class would be the same for each class of that name.
+                self._plugins.register(plugin, name=str(id(plugin)))
+                self._plugins.check_pending()
+            except pluggy.PluginValidationError:
+                # A hook that does not exist is a misspelt one; it must not disturb the plugins to come.
+                if self._plugins.is_registered(plugin):
+                    self._plugins.unregister(plugin)
+                raise
+        for implementation in getattr(self._plugins.hook, hook).get_hookimpls():
+            if implementation.plugin is plugin:
+                function: Callable[[], object] = implementation.function
+                return function
+        raise LookupError(f"it has no function {hook} that is marked @hookimpl")
+
+
+def _unusable(offer: Offer, why: str) -> PluginLoadError:
+    return PluginLoadError(Problem(f"the {offer.kind} {offer.name!r} of {offer} {why}"))
+
+
+def _normalized(distribution: str) -> str:
+    # As package indexes do it: https://packaging.python.org/en/latest/specifications/name-normalization/
+    return re.sub(r"[-_.]+", "-", distribution).lower()

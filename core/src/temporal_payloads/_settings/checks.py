@@ -1,0 +1,123 @@
+"""What no single field can tell: settings that contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from temporal_payloads._errors import Problem, did_you_mean
+from temporal_payloads._settings.models import INLINE
+from temporal_payloads._settings.problems import Place, dotted, lies_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from temporal_payloads._settings.models import Route, StorageSettings
+    from temporal_payloads._settings.settings import PayloadSettings
+
+
+def cross_check(settings: PayloadSettings, known: Sequence[Problem] = ()) -> list[Problem]:
+    """Find contradictions between settings.
+
+    Args:
+        settings: Settings of which every single field is valid.
+        known: Problems found before. Values with problems were left out of the settings, so that what
+            only follows from their absence is not reported.
+    """
+    broken = [problem.place for problem in known]
+    if "" in broken:
+        return []  # a file or a profile that could not be read: nothing can be said of what would be in it
+
+    def sound(*places: str) -> bool:
+        return not any(lies_in(part, place) or lies_in(place, part) for part in broken for place in places)
+
+    found: list[tuple[Place, str]] = []
+    if sound("codecs", "codec"):
+        found += _codec_checks(settings)
+    if sound("storage.driver", "storage.drivers", "storage.routes"):
+        found += _driver_checks(settings.storage)
+    if sound("storage.routes", "storage.threshold"):
+        found += _route_checks(settings.storage)
+    return [Problem(message, dotted(place), settings.origins.of(place)) for place, message in found]
+
+
+def _codec_checks(settings: PayloadSettings) -> Iterator[tuple[Place, str]]:
+    for name, count in Counter(settings.codecs).items():
+        if count > 1:
+            yield ("codecs",), f"the codec {name!r} is listed {count} times; list it once"
+    for name in settings.codec:
+        if name not in settings.codecs:
+            hint = did_you_mean(name, settings.codecs) or f" Add {name!r} to codecs, or remove the table"
+            yield ("codec", name), f"no entry of codecs uses this table.{hint}"
+
+
+def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
+    if INLINE in storage.drivers:
+        yield (
+            ("storage", "drivers", INLINE),
+            f"{INLINE!r} means the history itself; name the driver otherwise",
+        )
+    named = dict.fromkeys([*storage.drivers, *(route.driver for route in storage.routes)])
+    writable = [
+        name
+        for name in named
+        if name != INLINE and not (name in storage.drivers and storage.drivers[name].retrieve_only)
+    ]
+    takes_all = any(not _conditions(route) for route in storage.routes)
+    if storage.driver is None and len(writable) > 1 and not takes_all:
+        yield (
+            ("storage", "driver"),
+            f"of several drivers ({', '.join(writable)}) none is the default: name one, or {INLINE!r}",
+        )
+    uses: list[tuple[Place, str | None]] = [(("storage", "driver"), storage.driver)]
+    uses += [(("storage", "routes", i, "driver"), route.driver) for i, route in enumerate(storage.routes)]
+    for place, name in uses:
+        table = storage.drivers.get(name or "")
+        if table is not None and table.retrieve_only:
+            yield place, f"the driver {name!r} is retrieve_only, so nothing new can go to it"
+
+
+def _route_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
+    for index, route in enumerate(storage.routes):
+        place = ("storage", "routes", index)
+        if route.max_size is not None and route.max_size < (route.min_size or 0):
+            yield place, "can never match: its max_size is below its min_size"
+        elif route.max_size is not None and route.max_size < storage.threshold:
+            yield place, "can never match: payloads below storage.threshold stay in the history anyway"
+        elif {"workflow_type", "activity_type"} <= _conditions(route).keys():
+            yield place, "can never match: a payload belongs to a workflow or to an activity, never to both"
+        for earlier_index, earlier in enumerate(storage.routes[:index]):
+            if _takes_all_of(earlier, route):
+                yield (
+                    place,
+                    f"can never match: {dotted(('storage', 'routes', earlier_index))} takes it all",
+                )
+                break
+
+
+def _conditions(route: Route) -> dict[str, object]:
+    """Return the conditions that a route really makes."""
+    conditions: dict[str, object] = {
+        name: set(patterns)
+        for name in ("workflow_type", "activity_type", "namespace")
+        if (patterns := getattr(route, name)) and "*" not in patterns
+    }
+    if route.min_size:
+        conditions["min_size"] = route.min_size
+    if route.max_size is not None:
+        conditions["max_size"] = route.max_size
+    return conditions
+
+
+def _takes_all_of(earlier: Route, later: Route) -> bool:
+    mine, other = _conditions(earlier), _conditions(later)
+    for name, wanted in mine.items():
+        given = other.get(name)
+        if given is None:
+            return False
+        if isinstance(wanted, set) and isinstance(given, set):
+            if not given <= wanted:
+                return False
+        elif (name == "min_size" and given < wanted) or (name == "max_size" and given > wanted):  # type: ignore[operator]  # sizes are numbers
+            return False
+    return True

@@ -1,0 +1,129 @@
+"""The models of the settings' tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+
+from temporal_payloads._settings.duration import Duration
+
+INLINE = "inline"
+"""The driver name, in settings, that keeps a payload in the history."""
+
+
+def _words(value: object) -> object:
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def _one_or_more(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""A list of names; in a variable also `a,b`."""
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
+"""One shell-style pattern or a list of them; `*` matches everything, case counts."""
+Size = Annotated[ByteSize, Field(ge=0)]
+
+
+class Masked:
+    """Stands for a value that may be secret."""
+
+    def __repr__(self) -> str:
+        return "**********"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class PluginTable(_Table):
+    """A table whose further keys are the plugin's own settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str | None = Field(
+        None,
+        description="Which plugin; the table's key unless given. `DISTRIBUTION:NAME` chooses between two.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The plugin's own settings, not yet validated."""
+        return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        # Only the plugin's model knows which of its settings are secret.
+        for name, value in super().__repr_args__():
+            yield name, Masked() if name in self.options else value
+
+
+class DriverTable(PluginTable):
+    """One `[storage.drivers.KEY]` table."""
+
+    driver_name: str | None = Field(
+        None,
+        min_length=1,
+        description="The name that references record. By default the plugin's conventional name where the "
+        "table's key is the type, else the key. It stands in histories: never change it, alias it.",
+    )
+    retrieve_only: bool = Field(
+        False, description="Payloads stored earlier are still read; nothing new is written to this driver."
+    )
+    read_aliases: Words = Field(
+        (), description="Earlier recorded names whose references this driver reads as its own."
+    )
+
+
+class Route(_Table):
+    """One `[[storage.routes]]` entry: all its conditions hold, and no earlier route's do."""
+
+    driver: str = Field(description="The driver table's key, or `inline`.")
+    workflow_type: Patterns = Field((), description="Patterns of workflow types.")
+    activity_type: Patterns = Field(
+        (),
+        description="Patterns of activity types. Only standalone activities store under their own type; the "
+        "payloads of a workflow's activities belong to the workflow.",
+    )
+    namespace: Patterns = Field((), description="Patterns of namespaces.")
+    min_size: Size | None = Field(None, description="Serialized size from which the route matches.")
+    max_size: Size | None = Field(None, description="Serialized size up to which the route matches.")
+
+
+class CacheSettings(_Table):
+    """`[storage.cache]`: retrieved and just-stored payloads, as they are in the store."""
+
+    max_size: Size = Field(ByteSize(64 * 1024 * 1024), description="Bytes kept in memory; 0 for none.")
+    dir: Path | None = Field(
+        None,
+        description="A local directory in which payloads are kept for the next start of the process, and for "
+        "other processes of the same user on the machine. They are kept as they are in the store, compressed "
+        "and encrypted, until room is needed; deleting them in the store does not delete them here.",
+    )
+    dir_max_size: Size = Field(
+        ByteSize(1024 * 1024 * 1024), description="Bytes kept in that directory; 0 for none."
+    )
+
+
+class StorageSettings(_Table):
+    """`[storage]`: which payloads leave the history, and where they go."""
+
+    driver: str | None = Field(
+        None,
+        description="Where payloads go that no route matches: a driver table's key, or `inline`. By default "
+        "the only driver, if there is one.",
+    )
+    threshold: Size = Field(
+        ByteSize(256 * 1024), description="Serialized size, after codecs, from which a payload is offloaded."
+    )
+    concurrency: int = Field(32, ge=1, description="Storage operations at once in a workflow task.")
+    timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(seconds=30), description="Limit of one store or retrieve, retries included."
+    )
+    cache: CacheSettings = CacheSettings()
+    drivers: dict[str, DriverTable] = Field(default_factory=dict)
+    routes: tuple[Route, ...] = Field((), description="Where new payloads go; the first match wins.")

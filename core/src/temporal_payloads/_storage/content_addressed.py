@@ -1,0 +1,142 @@
+"""The base class for drivers that keep each payload under a key made from its content."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    StorageDriver,
+    StorageDriverActivityInfo,
+    StorageDriverClaim,
+    StorageDriverWorkflowInfo,
+)
+
+from temporal_payloads._concurrency.offload import run_off_loop
+from temporal_payloads._storage.errors import (
+    ClaimRejectedError,
+    PayloadIntegrityError,
+    PayloadNotFoundError,
+    PayloadTooLargeError,
+)
+from temporal_payloads._storage.serialized import SerializedPayload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from temporalio.converter import StorageDriverRetrieveContext, StorageDriverStoreContext
+
+Target = StorageDriverWorkflowInfo | StorageDriverActivityInfo | None
+DEFAULT_MAX_PAYLOAD_SIZE = 50 * 1024 * 1024
+
+
+class ContentAddressedDriver(StorageDriver):
+    """A driver over a store of bytes under keys; the subclass says how keys look and how bytes get there.
+
+    Serialization, hashing (off the event loop when large), the size limit, claims, and verification of what
+    comes back are done here. Claims are `key`, `hash_algorithm` (`sha256`) and `hash_value`.
+
+    Args:
+        driver_name: The name recorded in references.
+        max_payload_size: Largest serialized payload in bytes that is stored.
+    """
+
+    def __init__(self, *, driver_name: str, max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE) -> None:
+        if max_payload_size <= 0:
+            raise ValueError("max_payload_size must be greater than zero")
+        self._driver_name = driver_name
+        self._max_payload_size = max_payload_size
+
+    @abstractmethod
+    def key_for(self, target: Target, sha256: str) -> str:
+        """Return the key under which a payload of this hash is kept for this workflow or activity."""
+
+    @abstractmethod
+    async def write(self, items: Mapping[str, bytes]) -> None:
+        """Write each value under its key, unless the key is there already; bound the concurrency."""
+
+    @abstractmethod
+    async def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the value under each key, None where there is none; bound the concurrency."""
+
+    def name(self) -> str:
+        """Return the name recorded in references."""
+        return self._driver_name
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads; see `temporalio.converter.StorageDriver.store`.
+
+        Raises:
+            PayloadTooLargeError: A payload is over `max_payload_size`; nothing was stored.
+        """
+        pieces = [SerializedPayload.of(payload) for payload in payloads]
+        for size in map(len, pieces):
+            if size > self._max_payload_size:
+                raise PayloadTooLargeError(
+                    f"Payload size {size} bytes exceeds the configured max_payload_size of "
+                    f"{self._max_payload_size} bytes of storage driver {self._driver_name!r}"
+                )
+        serialized = await run_off_loop(lambda: [_join(piece) for piece in pieces], sum(map(len, pieces)))
+        items: dict[str, bytes] = {}
+        claims = []
+        for sha256, data in serialized:
+            key = self.key_for(context.target, sha256)
+            items[key] = data
+            claims.append(
+                StorageDriverClaim(claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": sha256})
+            )
+        await self.write(items)
+        return claims
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        """Retrieve payloads; see `temporalio.converter.StorageDriver.retrieve`.
+
+        Raises:
+            ClaimRejectedError: A claim lacks its key or its SHA-256.
+            PayloadNotFoundError: A key is not in the store.
+            PayloadIntegrityError: The bytes under a key are not those that were stored.
+        """
+        del context  # empty in the SDK
+        wanted = [self._read_claim(claim) for claim in claims]
+        keys = list(dict.fromkeys(key for key, _ in wanted))
+        found = dict(zip(keys, await self.read(keys), strict=True))
+
+        def parse() -> list[Payload]:
+            return [self._parse(key, sha256, found[key]) for key, sha256 in wanted]
+
+        return await run_off_loop(parse, sum(len(data or b"") for data in found.values()))
+
+    def _read_claim(self, claim: StorageDriverClaim) -> tuple[str, str]:
+        data = claim.claim_data
+        key, algorithm, sha256 = (data.get(name) for name in ("key", "hash_algorithm", "hash_value"))
+        if not key or algorithm != "sha256" or not sha256:
+            raise ClaimRejectedError(
+                f"A claim of storage driver {self._driver_name!r} needs key, hash_algorithm=sha256 and "
+                f"hash_value; this one has {', '.join(sorted(data)) or 'nothing'}"
+            )
+        return key, sha256
+
+    def _parse(self, key: str, sha256: str, data: bytes | None) -> Payload:
+        if data is None:
+            raise PayloadNotFoundError(
+                f"Storage driver {self._driver_name!r} has no payload under key {key!r}: "
+                "it expired or was deleted"
+            )
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != sha256:
+            raise PayloadIntegrityError(
+                f"Storage driver {self._driver_name!r}: the payload under key {key!r} has SHA-256 {actual}, "
+                f"its claim says {sha256}: the object was changed after it was stored"
+            )
+        return Payload.FromString(data)
+
+
+def _join(piece: SerializedPayload) -> tuple[str, bytes]:
+    data = piece.join()
+    return hashlib.sha256(data).hexdigest(), data

@@ -1,0 +1,330 @@
+"""What core provides around every storage driver: opening, confinement, a deadline, a cache, events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporalio.converter import StorageDriver
+from temporalio.exceptions import ApplicationError
+
+from temporal_payloads._concurrency.offload import run_off_loop
+from temporal_payloads._concurrency.shared_work import shared
+from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
+from temporal_payloads._storage.cache.driver_cache import DriverCache, Retrieved
+from temporal_payloads._storage.errors import StorageError, StorageTimeoutError
+from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
+from temporal_payloads._storage.serialized import SerializedPayload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from datetime import timedelta
+    from typing import Literal
+
+    from temporalio.api.common.v1 import Payload
+    from temporalio.converter import (
+        StorageDriverClaim,
+        StorageDriverRetrieveContext,
+        StorageDriverStoreContext,
+    )
+
+    from temporal_payloads._concurrency.per_loop import PerLoop
+    from temporal_payloads._concurrency.shared_work import Board
+    from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
+
+logger = logging.getLogger("temporal_payloads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverIdentity:
+    """How a configured driver is called, by whom."""
+
+    name: str
+    """The driver name that references record."""
+    type: str
+    """The SDK driver type, the same in every language."""
+    place: str
+    """Where it is configured: `storage.drivers.s3`."""
+    fingerprint: str
+    """Tells stores apart in the cache."""
+
+    def __str__(self) -> str:
+        return f"storage driver {self.name!r} ({self.place})"
+
+
+@dataclass
+class _Tally:
+    """What one call did, for its event."""
+
+    size: int = 0
+    cache_hits: int = 0
+    dedupe_hits: int = 0
+
+
+class ManagedDriver(StorageDriver):
+    """A driver as the SDK gets it from us.
+
+    Args:
+        identity: How the driver is called.
+        inner: The plugin's driver, opened once per event loop.
+        confine: Raises unless a claim lies inside what the driver is configured for.
+        timeout: Limit of one store or retrieve.
+        cache: Where retrieved and stored payloads are kept; None for no cache.
+        dedupe: Whether equal bytes that were just stored need not be stored again.
+        notify: Told of each operation when it has ended.
+    """
+
+    def __init__(
+        self,
+        identity: DriverIdentity,
+        inner: PerLoop[StorageDriver],
+        *,
+        confine: Callable[[StorageDriverClaim], ConfinedClaim],
+        timeout: timedelta,
+        cache: PayloadCache | None,
+        dedupe: bool,
+        notify: Callable[[StorageEvent], None],
+    ) -> None:
+        self._identity = identity
+        self._inner = inner
+        self._confine = confine
+        self._timeout = timeout
+        self._cache = DriverCache(cache, identity.fingerprint)
+        self._stored = RecentlyStored() if dedupe else None
+        self._notify = notify
+        self._stores: Board[StoreKey, StorageDriverClaim] = {}
+        self._fetches: Board[CacheKey, Retrieved] = {}
+
+    def __repr__(self) -> str:
+        return f"<{self._identity}>"
+
+    def name(self) -> str:
+        """Return the name recorded in references."""
+        return self._identity.name
+
+    def type(self) -> str:
+        """Return the SDK driver type."""
+        return self._identity.type
+
+    def confine(self, claim: StorageDriverClaim) -> ConfinedClaim:
+        """Return the claim as the driver may be given it.
+
+        Raises:
+            ClaimRejectedError: It lies outside what the driver is configured for.
+        """
+        return self._confine(claim)
+
+    @asynccontextmanager
+    async def kept_open(self, *, check: bool = False) -> AsyncIterator[None]:
+        """Keep the driver open in this event loop.
+
+        Args:
+            check: Also ask the store whether it is there and lets us in.
+
+        Raises:
+            StorageError: The driver cannot be opened, or its check failed.
+        """
+        async with AsyncExitStack() as stack:
+            with self._explained("open"):
+                async with self._deadline():
+                    await stack.enter_async_context(self._inner.kept_open())
+            if check:
+                await self.check()
+            yield
+
+    async def check(self) -> None:
+        """Ask the store whether it is there and lets us in, if the plugin's driver can tell.
+
+        Raises:
+            StorageError: Why it is of no use.
+        """
+        with self._explained("check"):
+            async with self._deadline(), self._inner.use() as driver:
+                checker = getattr(driver, "check", None)
+                if checker is not None:
+                    await checker()
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads and return their claims, in order. Equal payloads are stored once.
+
+        Raises:
+            StorageError: Why a payload could not be stored.
+        """
+        async with self._operation("store", len(payloads)) as tally:
+            digests = await self._digests(payloads)
+            keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
+            wanted = dict(zip(keys, zip(payloads, digests, strict=True), strict=True))
+            claims = self._stored.among(wanted) if self._stored else {}
+            tally.size = sum(digest.size for digest in digests)
+            tally.dedupe_hits = sum(key in claims for key in keys)
+
+            new = {key: wanted[key] for key in wanted if key not in claims}
+            claims |= await shared(
+                self._stores, new, lambda some: self._put(context, {key: new[key] for key in some})
+            )
+            return [claims[key] for key in keys]
+
+    async def _put(
+        self, context: StorageDriverStoreContext, items: dict[StoreKey, tuple[Payload, _Digest]]
+    ) -> dict[StoreKey, StorageDriverClaim]:
+        async with self._inner.use() as driver:
+            stored = await driver.store(context, [payload for payload, _ in items.values()])
+        claims = dict(zip(items, stored, strict=True))
+        for key, claim in claims.items():
+            # A claim that could not be read back must not get into a history.
+            confined = self._confine(claim)
+            if self._stored:
+                self._stored.add(key, claim)
+            data = items[key][1].data
+            if data is not None:
+                self._cache.keep(confined, data)
+        return claims
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        """Retrieve the payloads of claims, in order. Concurrent readers of one payload share one fetch.
+
+        Raises:
+            ClaimRejectedError: A claim lies outside what the driver is configured for; nothing was fetched.
+            StorageError: Why a payload could not be retrieved.
+        """
+        async with self._operation("retrieve", len(claims)) as tally:
+            confined = [self._confine(claim) for claim in claims]
+            keys = [self._cache.key(one) for one in confined]
+            wanted = dict(zip(keys, confined, strict=True))
+            found = self._cache.get(wanted)
+            tally.cache_hits = sum(key in found for key in keys)
+
+            # A payload can be changed by whoever has it: each reader gets one of its own.
+            found |= await shared(
+                self._fetches,
+                [key for key in wanted if key not in found],
+                lambda some: self._fetch(context, {key: wanted[key].claim for key in some}, tally),
+                copy=Retrieved.copy,
+            )
+            retrieved: list[Retrieved] = []
+            given: set[CacheKey] = set()
+            for key in keys:
+                retrieved.append(found[key].copy() if key in given else found[key])
+                given.add(key)
+            tally.size = sum(one.size for one in retrieved)
+            return [one.payload for one in retrieved]
+
+    async def _fetch(
+        self,
+        context: StorageDriverRetrieveContext,
+        claims: dict[CacheKey, StorageDriverClaim],
+        tally: _Tally,
+    ) -> dict[CacheKey, Retrieved]:
+        found = await self._cache.get_from_disk(claims)
+        tally.cache_hits += len(found)
+        missing = [key for key in claims if key not in found]
+        if missing:
+            async with self._inner.use() as driver:
+                payloads = await driver.retrieve(context, [claims[key] for key in missing])
+            found |= self._cache.keep_fetched(dict(zip(missing, payloads, strict=True)))
+        return found
+
+    async def _digests(self, payloads: Sequence[Payload]) -> list[_Digest]:
+        serialized = deque(SerializedPayload.of(payload) for payload in payloads)
+        # Taken out one by one: what the thread still held when it is done would be one copy more.
+        return await run_off_loop(
+            lambda: [self._digest(serialized.popleft()) for _ in payloads],
+            sum(len(one) for one in serialized),
+        )
+
+    def _digest(self, serialized: SerializedPayload) -> _Digest:
+        size = len(serialized)
+        return _Digest(serialized.sha256(), size, serialized.join() if self._cache.accepts(size) else None)
+
+    @asynccontextmanager
+    async def _operation(
+        self, operation: Literal["store", "retrieve"], payloads: int
+    ) -> AsyncIterator[_Tally]:
+        tally = _Tally()
+        start = time.monotonic()
+        failure: str | None = None
+        try:
+            with self._explained(operation):
+                async with self._deadline():
+                    yield tally
+        except BaseException as error:
+            failure = getattr(error, "type", None) or type(error).__name__
+            raise
+        finally:
+            self._tell(
+                StorageEvent(
+                    operation=operation,
+                    driver=self.name(),
+                    payloads=payloads,
+                    size=tally.size,
+                    duration=time.monotonic() - start,
+                    cache_hits=tally.cache_hits,
+                    dedupe_hits=tally.dedupe_hits,
+                    error=failure,
+                )
+            )
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        seconds = self._timeout.total_seconds()
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                yield
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise StorageTimeoutError(
+                f"{self._identity} gave no answer within storage.timeout = {seconds:g}s: the store is "
+                "slow or cannot be reached; see that it is up, or raise the timeout"
+            ) from error
+
+    @contextmanager
+    def _explained(self, operation: str) -> Iterator[None]:
+        """Raise what went wrong as a failure that Temporal understands and a person can act on."""
+        try:
+            yield
+        except ApplicationError:
+            raise
+        except Exception as error:
+            explained = _storage_error_in(error)
+            if explained is not None:
+                # Its own cause stays: the exception that wrapped it would make a circle of causes.
+                raise explained from explained.__cause__
+            raise StorageError(
+                f"{self._identity} failed to {operation}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _tell(self, event: StorageEvent) -> None:
+        try:
+            self._notify(event)
+        except Exception:
+            # An observer is no part of the payload's way.
+            logger.exception("An observer of storage events failed")
+
+
+def _storage_error_in(error: BaseException) -> ApplicationError | None:
+    """Return the error that a driver raised before an SDK driver wrapped it."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause
+
+
+@dataclass(frozen=True)
+class _Digest:
+    """What is to be known of a payload once it need no longer be there as bytes."""
+
+    sha256: str
+    size: int
+    data: bytes | None
+    """The serialized payload, if the cache would keep it."""

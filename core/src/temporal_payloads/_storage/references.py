@@ -1,0 +1,80 @@
+"""Storage references: the small payloads that stand in a history for large ones.
+
+The form is `temporal.api.sdk.v1.ExternalStorageReference` as JSON protobuf; the older form, with encoding
+`json/external-storage-reference`, is read and never written. See the Temporal API's
+`temporal/api/sdk/v1/external_storage.proto`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from temporalio.api.common.v1 import Payload
+from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
+from temporalio.converter import StorageDriverClaim
+
+from temporal_payloads._storage.errors import ClaimRejectedError
+
+MESSAGE_TYPE = ExternalStorageReference.DESCRIPTOR.full_name.encode()
+LEGACY_ENCODING = b"json/external-storage-reference"
+MARKER = "__temporal_external_storage_reference"
+"""Metadata key, with value `true`, of a reference that has itself been through a codec."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a reference says: which driver has the payload, and how that driver finds it."""
+
+    driver_name: str
+    claim: StorageDriverClaim
+    size: int
+    """Serialized size in bytes of the stored payload; 0 if the reference does not say."""
+
+    def to_payload(self) -> Payload:
+        """Return the reference as it is written into a history."""
+        message = ExternalStorageReference(driver_name=self.driver_name, claim_data=self.claim.claim_data)
+        payload = Payload(
+            metadata={"encoding": b"json/protobuf", "messageType": MESSAGE_TYPE},
+            data=MessageToJson(message, indent=None, sort_keys=True).encode(),
+        )
+        payload.external_payloads.add().size_bytes = self.size
+        return payload
+
+
+def is_reference(payload: Payload) -> bool:
+    """Tell whether the payload is a reference in the clear, in the present or the older form."""
+    metadata = payload.metadata
+    encoding = metadata.get("encoding")
+    return encoding == LEGACY_ENCODING or (
+        encoding == b"json/protobuf" and metadata.get("messageType") == MESSAGE_TYPE
+    )
+
+
+def is_encoded_reference(payload: Payload) -> bool:
+    """Tell whether the payload is a reference that a codec must decode first."""
+    return payload.metadata.get(MARKER) == b"true" and not is_reference(payload)
+
+
+def read_reference(payload: Payload) -> Reference:
+    """Read a payload for which `is_reference` is true.
+
+    Raises:
+        ClaimRejectedError: Its data is not what a reference holds.
+    """
+    size = payload.external_payloads[0].size_bytes if payload.external_payloads else 0
+    try:
+        if payload.metadata.get("encoding") == LEGACY_ENCODING:
+            data = json.loads(payload.data)
+            message = ExternalStorageReference(
+                driver_name=data["driver_name"], claim_data=data["driver_claim"]["claim_data"]
+            )
+        else:
+            message = Parse(payload.data, ExternalStorageReference(), ignore_unknown_fields=True)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
+        raise ClaimRejectedError(
+            f"A storage reference could not be read: {type(error).__name__}. "
+            "Its data must be the JSON of a temporal.api.sdk.v1.ExternalStorageReference"
+        ) from error
+    return Reference(message.driver_name, StorageDriverClaim(claim_data=dict(message.claim_data)), size)

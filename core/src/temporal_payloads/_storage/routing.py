@@ -1,0 +1,52 @@
+"""Which driver a new payload goes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from temporalio.converter import StorageDriverActivityInfo, StorageDriverWorkflowInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.api.common.v1 import Payload
+    from temporalio.converter import StorageDriver, StorageDriverSelectContext
+
+    from temporal_payloads._settings.models import Route
+
+
+@dataclass(frozen=True)
+class Router:
+    """The SDK's driver selector, from the settings' routes; the first match wins."""
+
+    routes: Sequence[tuple[Route, StorageDriver | None]]
+    """Each route and its driver; None keeps the payload in the history."""
+    default: StorageDriver | None
+    """For payloads that no route matches."""
+
+    def __call__(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        """Return the driver to store this payload with, or None to keep it in the history."""
+        for route, driver in self.routes:
+            if _matches(route, context, payload):
+                return driver
+        return self.default
+
+
+def _matches(route: Route, context: StorageDriverSelectContext, payload: Payload) -> bool:
+    target = context.target
+    workflow_type = target.type if isinstance(target, StorageDriverWorkflowInfo) else None
+    activity_type = target.type if isinstance(target, StorageDriverActivityInfo) else None
+    namespace = target.namespace if target is not None else None
+    return (
+        _any_matches(route.workflow_type, workflow_type)
+        and _any_matches(route.activity_type, activity_type)
+        and _any_matches(route.namespace, namespace)
+        and (route.min_size is None or payload.ByteSize() >= route.min_size)
+        and (route.max_size is None or payload.ByteSize() <= route.max_size)
+    )
+
+
+def _any_matches(patterns: Sequence[str], name: str | None) -> bool:
+    return not patterns or any(fnmatchcase(name or "", pattern) for pattern in patterns)

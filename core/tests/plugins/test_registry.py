@@ -1,0 +1,348 @@
+"""Plugins are found by their entry points, loaded by name, and not before."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from temporal_payloads import PluginConflictError, PluginLoadError, UnknownPluginError
+from temporal_payloads.plugin import CodecPlugin, DriverPlugin, PluginRegistry, StorageEvent, hookimpl
+
+DISTRIBUTIONS = Path(__file__).parents[1] / "distributions"
+EVENT = StorageEvent(
+    operation="store", driver="d", payloads=1, size=2, duration=0.1, cache_hits=0, dedupe_hits=0, error=None
+)
+
+
+def in_subprocess(program, *distributions):
+    """Run a program with fake distributions installed; return what it prints as JSON."""
+    path = os.pathsep.join(str(DISTRIBUTIONS / name) for name in distributions)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+# -- finding and loading
+
+
+def test_an_installed_driver_is_loaded_by_the_name_of_its_entry_point(install):
+    install("shelf")
+    plugin = PluginRegistry().driver("shelf")
+    assert isinstance(plugin, DriverPlugin)
+    assert plugin.driver_name == "example.shelf"
+
+
+def test_an_installed_codec_is_loaded_by_the_name_of_its_entry_point(install):
+    install("reverse")
+    plugin = PluginRegistry().codec("reverse")
+    assert isinstance(plugin, CodecPlugin)
+    assert plugin.encodings == ("binary/reversed",)
+
+
+def test_a_plugin_is_described_once_for_each_registry(install):
+    install("shelf")
+    registry = PluginRegistry()
+    assert registry.driver("shelf") is registry.driver("shelf")
+    assert registry.driver("shelf") is not PluginRegistry().driver("shelf")
+
+
+def test_offers_names_everything_that_is_installed_and_registered(install):
+    install("shelf", "rival", "broken")
+    registry = PluginRegistry()
+    registry.register_driver("own", object())
+    offers = [(offer.name, offer.provider) for offer in registry.offers("driver")]
+    assert offers == sorted(offers)
+    assert {
+        ("shelf", "shelf-storage 1.2.0"),
+        ("shelf", "rival-storage 7.0"),
+        ("broken", "broken-plugins 0.1"),
+        ("own", "the application"),
+    } <= set(offers)
+
+
+def test_nothing_is_imported_before_a_plugin_is_asked_for_by_name():
+    seen = in_subprocess(
+        """
+import json, sys
+from temporal_payloads.plugin import PluginRegistry
+registry = PluginRegistry()
+offered = {offer.name for kind in ("driver", "codec") for offer in registry.offers(kind)}
+before = [m for m in sys.modules if m.startswith(("shelf", "reverse", "broken"))]
+registry.driver("shelf")
+after = [m for m in sys.modules if m.startswith(("shelf", "reverse", "broken"))]
+print(json.dumps({"offered": sorted(offered), "before": before, "after": after}))
+""",
+        "shelf",
+        "reverse",
+        "broken",
+    )
+    assert {"shelf", "reverse", "broken"} <= set(seen["offered"])
+    assert seen["before"] == []
+    assert seen["after"] == ["shelf_storage"]
+
+
+def test_building_a_converter_imports_the_plugins_it_names_and_no_client_library():
+    seen = in_subprocess(
+        """
+import json, sys
+from temporal_payloads import PayloadSettings, build_data_converter
+build_data_converter(PayloadSettings(codecs=["reverse"], storage={"drivers": {"shelf": {"room": "attic"}}}))
+print(json.dumps([m for m in sys.modules if m.startswith(("shelf", "reverse", "broken"))]))
+""",
+        "shelf",
+        "reverse",
+        "broken",
+    )
+    assert sorted(seen) == ["reverse_codec", "shelf_storage"]
+
+
+def test_a_broken_plugin_that_nobody_names_is_never_touched(install):
+    install("shelf", "broken", "faulty")
+    assert PluginRegistry().driver("shelf").driver_name == "example.shelf"
+    assert "broken_plugin" not in sys.modules
+    assert "faulty_plugins" not in sys.modules
+
+
+# -- what can be wrong with a name
+
+
+def test_an_unknown_name_is_answered_with_what_is_installed_and_the_near_match(install):
+    install("shelf")
+    with pytest.raises(
+        UnknownPluginError, match=r"there is no driver 'shell'.*shelf.*Did you mean 'shelf'\?"
+    ):
+        PluginRegistry().driver("shell")
+
+
+def test_an_unknown_name_that_is_near_to_nothing_gets_no_guess():
+    with pytest.raises(UnknownPluginError) as caught:
+        PluginRegistry().driver("quantum-foam")
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_a_plugin_of_this_project_that_is_not_installed_is_answered_with_the_pip_line(monkeypatch):
+    monkeypatch.setattr("temporal_payloads._plugins.registry.entry_points", lambda group: [])
+    with pytest.raises(
+        UnknownPluginError,
+        match=r"the driver 's3' is not installed \(no driver plugin is installed\)\. "
+        r"Run: pip install temporal-payloads-s3",
+    ):
+        PluginRegistry().driver("s3")
+    with pytest.raises(UnknownPluginError, match="pip install temporal-payloads-gzip-codec"):
+        PluginRegistry().codec("gzip")
+
+
+def test_a_misspelt_plugin_of_this_project_is_recognised_even_if_it_is_not_installed(monkeypatch):
+    monkeypatch.setattr("temporal_payloads._plugins.registry.entry_points", lambda group: [])
+    with pytest.raises(UnknownPluginError, match=r"Did you mean 'redis'\?"):
+        PluginRegistry().driver("reddis")
+
+
+def test_a_codec_is_no_driver(install):
+    install("reverse")
+    with pytest.raises(UnknownPluginError):
+        PluginRegistry().driver("reverse")
+
+
+def test_two_distributions_that_offer_one_name_are_both_named_with_their_versions(install):
+    install("shelf", "rival")
+    with pytest.raises(PluginConflictError) as caught:
+        PluginRegistry().driver("shelf")
+    message = str(caught.value)
+    assert "shelf-storage 1.2.0 (shelf_storage)" in message
+    assert "rival-storage 7.0 (rival_storage)" in message
+    assert "type = 'rival-storage:shelf' or 'shelf-storage:shelf'" in message
+    assert "rival_storage" not in sys.modules
+
+
+@pytest.mark.parametrize("spelling", ["rival-storage:shelf", "rival_storage:shelf", "Rival.Storage:shelf"])
+def test_one_of_two_is_chosen_by_its_distribution(install, spelling):
+    install("shelf", "rival")
+    assert PluginRegistry().driver(spelling).driver_name == "example.rival"
+
+
+def test_a_distribution_that_does_not_offer_the_name_is_no_choice(install):
+    install("shelf", "rival")
+    with pytest.raises(UnknownPluginError, match="there is no driver 'other-storage:shelf'"):
+        PluginRegistry().driver("other-storage:shelf")
+
+
+def test_pluggys_own_loader_would_have_taken_the_first_of_two(install):
+    """The reason why entry points are enumerated: were this to change, so could we."""
+    install("shelf", "rival")
+    found = entry_points(group="temporal_payloads.drivers", name="shelf")
+    names = [entry.dist.name for entry in found if entry.dist is not None]
+    assert sorted(names) == ["rival-storage", "shelf-storage"]
+
+
+# -- what can be wrong with a plugin
+
+
+def test_a_plugin_that_fails_on_import_is_named_with_its_distribution_and_the_cause(install):
+    install("broken")
+    with pytest.raises(PluginLoadError) as caught:
+        PluginRegistry().driver("broken")
+    message = str(caught.value)
+    assert "broken-plugins 0.1 (broken_plugin)" in message
+    assert "ModuleNotFoundError: No module named 'a_library_that_nobody_has'" in message
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_an_entry_point_that_leads_nowhere_is_a_plugin_that_cannot_be_imported(install):
+    install("broken")
+    with pytest.raises(PluginLoadError, match=r"broken-plugins 0\.1 \(no_such_module\) cannot be imported"):
+        PluginRegistry().codec("nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("misspelt", "unknown hook 'temporal_payloads_drivr'"),
+        ("wrong-arguments", "'settings'"),
+        ("unmarked", "has no function temporal_payloads_driver that is marked @hookimpl"),
+        ("raising", "it is Sunday"),
+        ("wrong-type", "its hook temporal_payloads_driver returns dict, not DriverPlugin"),
+    ],
+)
+def test_a_plugin_that_breaks_the_contract_is_named_and_told_why(install, name, why):
+    install("faulty")
+    with pytest.raises(PluginLoadError) as caught:
+        PluginRegistry().driver(name)
+    assert "faulty-plugins 0.2" in str(caught.value)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("of-tomorrow", "plugin API 2, this temporal-payloads speaks 1. Update temporal-payloads"),
+        ("of-yesterday", "plugin API 0, this temporal-payloads speaks 1. Update faulty-plugins"),
+        ("of-no-number", "plugin API '1', this temporal-payloads speaks 1. Update faulty-plugins"),
+    ],
+)
+def test_a_plugin_for_another_plugin_api_says_which_side_to_update(install, name, advice):
+    install("faulty")
+    with pytest.raises(PluginLoadError) as caught:
+        PluginRegistry().codec(name)
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize("faulty", ["misspelt", "wrong-arguments", "unmarked", "raising", "wrong-type"])
+def test_a_faulty_plugin_does_not_disturb_those_loaded_after_it(install, faulty):
+    install("shelf", "faulty")
+    registry = PluginRegistry()
+    for _ in range(2):
+        with pytest.raises(PluginLoadError):
+            registry.driver(faulty)
+    assert registry.driver("shelf").driver_name == "example.shelf"
+
+
+# -- registering in code
+
+
+def test_a_plugin_registered_in_code_needs_no_distribution(registry):
+    assert registry.driver("memory").driver_name == "example.memory"
+
+
+def test_a_plugin_registered_in_code_stands_before_an_installed_one(install, memory):
+    install("shelf", "rival")
+    registry = PluginRegistry()
+    registry.register_driver("shelf", memory)
+    assert registry.driver("shelf").driver_name == "example.memory"
+
+
+def test_registering_again_replaces_even_a_plugin_that_was_loaded(install, registry):
+    install("shelf")
+    assert registry.driver("memory").driver_name == "example.memory"
+    registry.register_driver("memory", __import__("shelf_storage"))
+    assert registry.driver("memory").driver_name == "example.shelf"
+
+
+def test_a_codec_can_be_registered_in_code(install):
+    install("reverse")
+    registry = PluginRegistry()
+    registry.register_codec("backwards", __import__("reverse_codec"))
+    assert registry.codec("backwards").encodings == ("binary/reversed",)
+
+
+def test_classes_of_one_name_are_different_plugins(install):
+    install("shelf")
+    shelf = PluginRegistry().driver("shelf")
+
+    def make(name):
+        class Plugin:
+            @staticmethod
+            @hookimpl
+            def temporal_payloads_driver():
+                return DriverPlugin(**{**vars(shelf), "driver_name": name})
+
+        return Plugin
+
+    registry = PluginRegistry()
+    registry.register_driver("a", make("a"))
+    registry.register_driver("b", make("b"))
+    assert [registry.driver(name).driver_name for name in "ab"] == ["a", "b"]
+
+
+def test_registries_share_nothing(memory):
+    one, other = PluginRegistry(), PluginRegistry()
+    heard = []
+
+    class Observer:
+        @hookimpl
+        def temporal_payloads_storage_event(self, event):
+            heard.append(event)
+
+    one.register_driver("memory", memory)
+    one.register_observer(Observer())
+    other.notify(EVENT)
+    assert heard == []
+    with pytest.raises(UnknownPluginError):
+        other.driver("memory")
+
+
+# -- observers
+
+
+def test_every_observer_hears_of_an_event():
+    heard = []
+
+    class Observer:
+        @hookimpl
+        def temporal_payloads_storage_event(self, event):
+            heard.append((self, event))
+
+    registry = PluginRegistry()
+    observers = [Observer(), Observer()]
+    for observer in observers:
+        registry.register_observer(observer)
+    registry.notify(EVENT)
+    assert {observer for observer, _ in heard} == set(observers)
+    assert [event for _, event in heard] == [EVENT, EVENT]
+
+
+def test_an_observer_with_a_misspelt_hook_is_refused_and_disturbs_nobody(install):
+    install("shelf")
+
+    class Observer:
+        @hookimpl
+        def temporal_payloads_storage_evnt(self, event):
+            """Never called."""
+
+    registry = PluginRegistry()
+    with pytest.raises(PluginLoadError, match="temporal_payloads_storage_evnt"):
+        registry.register_observer(Observer())
+    assert registry.driver("shelf").driver_name == "example.shelf"
+
+
+def test_an_object_without_the_hook_is_no_observer():
+    with pytest.raises(PluginLoadError, match="no function temporal_payloads_storage_event"):
+        PluginRegistry().register_observer(object())

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from temporal_payloads._settings.models import Route, StorageSettings
-    from temporal_payloads._settings.settings import PayloadSettings
+    from temporal_payloads._settings.root import RootTable
 
 
-def cross_check(settings: PayloadSettings, known: Sequence[Problem] = ()) -> list[Problem]:
+def cross_check(settings: RootTable, known: Sequence[Problem] = ()) -> list[Problem]:
     """Find contradictions between settings.
 
     Args:
@@ -41,7 +41,7 @@ def cross_check(settings: PayloadSettings, known: Sequence[Problem] = ()) -> lis
     return [Problem(message, dotted(place), settings.origins.of(place)) for place, message in found]
 
 
-def _codec_checks(settings: PayloadSettings) -> Iterator[tuple[Place, str]]:
+def _codec_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
     for name, count in Counter(settings.codecs).items():
         if count > 1:
             yield ("codecs",), f"the codec {name!r} is listed {count} times; list it once"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._errors import Problem
 from temporal_payloads._settings.codec_server import MIN_TOKEN_LENGTH, OPERATIONS
-from temporal_payloads.codec_server._errors import Code, RequestError
+from temporal_payloads.codec_server._errors import unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
         TokenSettings,
     )
     from temporal_payloads.codec_server._jwt import JwtVerifier
-
-CHALLENGE = {"WWW-Authenticate": 'Bearer realm="temporal-payloads codec server"'}
 
 
 @dataclass(frozen=True)
@@ -112,11 +110,8 @@ class Authenticator:
             return ANYONE
         credential = _credential(authorization)
         if not credential:
-            raise RequestError(
-                401,
-                Code.UNAUTHENTICATED,
-                "the request has no Authorization header; send 'Authorization: Bearer TOKEN'",
-                CHALLENGE,
+            raise unauthenticated(
+                "the request has no Authorization header; send 'Authorization: Bearer TOKEN'"
             )
         return self._by_token(credential) or await self._by_jwt(credential)
 
@@ -131,7 +126,7 @@ class Authenticator:
 
     async def _by_jwt(self, credential: str) -> Caller:
         if self._jwt is None:
-            raise RequestError(401, Code.UNAUTHENTICATED, "the token is not one of this server's", CHALLENGE)
+            raise unauthenticated("the token is not one of this server's")
         claims = await self._jwt.verify(credential)
         name = str(claims.get("email") or claims.get("sub") or "unnamed")
         return Caller(name, [ClaimGrant(rule, claims) for rule in self._jwt.rules])

@@ -83,6 +83,12 @@ def limit_exceeded(setting: str, message: str, status: int = 413) -> RequestErro
     return RequestError(status, code, f"{message} (codec_server.limits.{setting})")
 
 
+def unauthenticated(message: str) -> RequestError:
+    """Return the error of a request whose caller is not known."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="temporal-payloads codec server"'}
+    return RequestError(401, Code.UNAUTHENTICATED, message, challenge)
+
+
 def error_response(
     status: int, code: Code, message: str, headers: dict[str, str] | None = None
 ) -> web.Response:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import jwt
 
-from temporal_payloads.codec_server._auth import CHALLENGE
-from temporal_payloads.codec_server._errors import Code, RequestError, cause_of
+from temporal_payloads.codec_server._errors import Code, RequestError, cause_of, unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,9 +139,7 @@ class JwtVerifier:
             )
         except jwt.PyJWTError as error:
             logger.info("A token was refused: %s", cause_of(error))
-            raise RequestError(
-                401, Code.UNAUTHENTICATED, f"the token is not accepted: {_reason(error)}", CHALLENGE
-            ) from error
+            raise unauthenticated(f"the token is not accepted: {_reason(error)}") from error
 
 
 _REASONS: dict[type[jwt.PyJWTError], str] = {

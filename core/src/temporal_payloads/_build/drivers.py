@@ -1,0 +1,164 @@
+"""The drivers that the settings name, each as core's driver around the plugin's own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib
+import json
+import sys
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+from temporal_payloads._storage.cache.payload_cache import shared_cache
+from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
+from temporal_payloads._plugins.contract import DriverContext
+from temporal_payloads._settings.models import INLINE, DriverTable
+from temporal_payloads._settings.problems import Place, dotted
+from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._concurrency.per_loop import PerLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from temporalio.converter import StorageDriver
+
+    from temporal_payloads._build.findings import Findings
+    from temporal_payloads._plugins.contract import DriverPlugin, StorageEvent
+    from temporal_payloads._plugins.registry import PluginRegistry
+    from temporal_payloads._settings.models import StorageSettings
+
+
+def managed_drivers(
+    storage: StorageSettings, registry: PluginRegistry, findings: Findings
+) -> dict[str, ManagedDriver]:
+    """Return the drivers by the keys of their tables, without those that have problems. None is opened."""
+    drivers: dict[str, ManagedDriver] = {}
+    recorded: dict[str, str] = {}
+    for key, table, named_at in _tables(storage, registry, findings):
+        place: Place = ("storage", "drivers", key)
+        try:
+            plugin = registry.driver(table.type or key)
+        except ConfigurationError as error:
+            findings.add_error(error, named_at)
+            continue
+        plain_type = (table.type or key).rpartition(":")[2]
+        conventional = plugin.driver_name if plain_type == key else key
+        name = table.driver_name or conventional
+        for each in (name, *table.read_aliases):
+            if each in recorded:
+                findings.add(
+                    place,
+                    f"the recorded driver name {each!r} is that of {recorded[each]} already; references "
+                    "could not tell the two apart; give one of them another driver_name or read_aliases",
+                )
+            recorded[each] = dotted(place)
+        options = findings.validated(place, table, plugin.settings)
+        if options is None:
+            continue
+        try:
+            drivers[key] = make_driver(
+                plugin, options, name=name, place=dotted(place), storage=storage, notify=registry.notify
+            )
+        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+            findings.add(place, f"the driver cannot be made: {type(error).__name__}: {error}")
+    return drivers
+
+
+def _tables(
+    storage: StorageSettings, registry: PluginRegistry, findings: Findings
+) -> list[tuple[str, DriverTable, Place]]:
+    """Return each driver, its table, and where it is named; a name without a table gets one."""
+    tables: list[tuple[str, DriverTable, Place]] = []
+    for key, table in storage.drivers.items():
+        if findings.left_out("storage", "drivers", key, "type"):
+            continue
+        place: Place = ("storage", "drivers", key)
+        tables.append((key, table, (*place, "type") if table.type else place))
+    uses: dict[str, Place] = {storage.driver: ("storage", "driver")} if storage.driver else {}
+    for index, route in enumerate(storage.routes):
+        uses.setdefault(route.driver, ("storage", "routes", index, "driver"))
+    installed = {offer.name for offer in registry.offers("driver")} if uses else set()
+    for name, place in uses.items():
+        if name == INLINE or name in storage.drivers or findings.left_out("storage", "drivers", name):
+            continue
+        if storage.drivers and name not in installed:
+            configured = ", ".join(storage.drivers)
+            hint = did_you_mean(name, {*storage.drivers, *installed, INLINE})
+            problem = Problem(
+                f"there is no driver {name!r}: no table [storage.drivers.{name}] (but: {configured}) "
+                f"and no installed plugin (but: {', '.join(sorted(installed)) or 'none'}).{hint}"
+            )
+            findings.add_error(UnknownPluginError(problem), place)
+        else:
+            tables.append((name, DriverTable(), place))
+    return tables
+
+
+def make_driver(
+    plugin: DriverPlugin[Any],
+    options: BaseModel,
+    *,
+    name: str,
+    place: str,
+    storage: StorageSettings,
+    notify: Callable[[StorageEvent], None],
+) -> ManagedDriver:
+    """Make a driver; nothing is opened.
+
+    Args:
+        plugin: Whose driver it is.
+        options: The plugin's own settings.
+        name: The driver name that references record.
+        place: Where it is configured.
+        storage: The settings of all drivers.
+        notify: Told of each operation when it has ended.
+    """
+    context = DriverContext(name=name, place=place, concurrency=storage.concurrency)
+    return ManagedDriver(
+        DriverIdentity(
+            name=name,
+            type=plugin.driver_type,
+            place=place,
+            fingerprint=_fingerprint(name, plugin, options),
+        ),
+        PerLoop(partial(_open, plugin, options, context)),
+        confine=partial(plugin.confine, options),
+        timeout=storage.timeout,
+        cache=shared_cache(storage.cache),
+        # Where payloads expire, storing again is what keeps them.
+        dedupe=plugin.expiry(options) is None,
+        notify=notify,
+    )
+
+
+@asynccontextmanager
+async def _open(
+    plugin: DriverPlugin[Any], options: BaseModel, context: DriverContext
+) -> AsyncIterator[StorageDriver]:
+    if any(module not in sys.modules for module in plugin.imports):
+        await asyncio.to_thread(lambda: [importlib.import_module(module) for module in plugin.imports])
+    async with plugin.open(options, context) as driver:
+        yield driver
+
+
+def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:
+    """Tell stores apart by their settings. Passwords do not count: a hash would let them be guessed."""
+    identity = [name, plugin.driver_type, options.model_dump()]
+    text = json.dumps(identity, sort_keys=True, default=_without_password)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_password(value: object) -> str:
+    if not isinstance(value, SecretStr):
+        return str(value)
+    # A URL is secret for the password in it; where it leads to is what tells stores apart.
+    with suppress(ValueError):
+        url = urlsplit(value.get_secret_value())
+        user, at, server = url.netloc.rpartition("@")
+        return f"{url.scheme}://{user.partition(':')[0]}{at}{server}{url.path}" if server else "secret"
+    return "secret"

@@ -1,0 +1,38 @@
+"""The converter's external storage: the drivers, and which of them a new payload goes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.converter import ExternalStorage, StorageDriver
+
+from temporal_payloads._settings.models import INLINE, DriverTable
+from temporal_payloads._storage.alias import DriverAlias
+from temporal_payloads._storage.routing import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from temporal_payloads._settings.models import StorageSettings
+    from temporal_payloads._storage.managed_driver import ManagedDriver
+
+
+def external_storage(storage: StorageSettings, drivers: Mapping[str, ManagedDriver]) -> ExternalStorage:
+    """Return the SDK's external storage with these drivers, by the keys of their tables."""
+
+    def table(key: str) -> DriverTable:
+        return storage.drivers.get(key) or DriverTable()
+
+    writable = [key for key in drivers if not table(key).retrieve_only]
+    default = storage.driver or (writable[0] if len(writable) == 1 else INLINE)
+    known: list[StorageDriver] = list(drivers.values())
+    for key, driver in drivers.items():
+        known += [DriverAlias(driver, name) for name in table(key).read_aliases]
+    return ExternalStorage(
+        drivers=known,
+        driver_selector=Router(
+            routes=[(route, drivers.get(route.driver)) for route in storage.routes],
+            default=drivers.get(default),
+        ),
+        payload_size_threshold=int(storage.threshold),
+    )

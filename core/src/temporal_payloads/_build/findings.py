@@ -1,0 +1,57 @@
+"""What is found to be wrong while a converter is built; collected, so that all of it is told at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from temporal_payloads._errors import ConfigurationError, Problem, raise_all
+from temporal_payloads._settings.checks import cross_check
+from temporal_payloads._settings.problems import Place, dotted, explain, lies_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporal_payloads._settings.models import PluginTable
+    from temporal_payloads._settings.root import RootTable
+
+
+class Findings:
+    """The problems of one build.
+
+    Args:
+        settings: What is built from; its origins say where a value was set.
+        known: Problems found when the settings were read. The values that have them were left out.
+    """
+
+    def __init__(self, settings: RootTable, known: Sequence[Problem]) -> None:
+        self._origins = settings.origins
+        self._broken = [problem.place for problem in known]
+        self._errors = [ConfigurationError(problem) for problem in (*known, *cross_check(settings, known))]
+
+    def add(self, place: Place, message: str) -> None:
+        """Report what is wrong with the value at a place."""
+        self.add_error(ConfigurationError(Problem(message)), place)
+
+    def add_error(self, error: ConfigurationError, place: Place) -> None:
+        """Report an error of the registry, which does not know the place at which a plugin was named."""
+        self._errors.append(error.at(dotted(place), self._origins.of(place)))
+
+    def left_out(self, *place: str) -> bool:
+        """Tell whether the value that would stand here was left out of the settings, for it was wrong."""
+        return any(lies_in(dotted(place), broken) for broken in self._broken)
+
+    def validated(self, place: Place, table: PluginTable, model: type[BaseModel]) -> BaseModel | None:
+        """Return a plugin's own settings, or None if there are problems with them."""
+        try:
+            return model.model_validate(table.options)
+        except ValidationError as error:
+            beside = tuple(type(table).model_fields)
+            problems = explain(error, model, self._origins, prefix=place, also_known=beside)
+            self._errors += [ConfigurationError(problem) for problem in problems]
+            return None
+
+    def raise_all(self) -> None:
+        """Raise everything that was found, if anything was."""
+        raise_all(self._errors)

@@ -1,0 +1,63 @@
+"""The model of the whole settings file, and the sources that fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from pydantic import Field, PrivateAttr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from temporal_payloads._settings.codec_server import CodecServerSettings
+from temporal_payloads._settings.models import PluginTable, StorageSettings, Words
+from temporal_payloads._settings.problems import Origins
+
+_sources: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar("_sources", default=())
+
+
+class RootTable(BaseSettings):
+    """What stands at the root of the settings; filled by its constructor, and inside `reading` by sources."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    codecs: Words = Field((), description="Codecs in the order in which they encode; they decode in reverse.")
+    payload_converter: str | None = Field(
+        None, description="Import path, `module:name`, of a PayloadConverter class or a DataConverter."
+    )
+    encode_failures: bool = Field(
+        False, description="Failure messages and stack traces go through the codecs and the storage too."
+    )
+    codec: dict[str, PluginTable] = Field(default_factory=dict)
+    storage: StorageSettings = StorageSettings()
+    codec_server: CodecServerSettings = CodecServerSettings()
+
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the sources that `load` chose; none for the plain constructor."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings, *_sources.get())
+
+    @property
+    def origins(self) -> Origins:
+        """Where each value was set: a file, a variable, or nowhere for values given in code."""
+        return self._origins
+
+
+@contextmanager
+def reading(sources: tuple[PydanticBaseSettingsSource, ...]) -> Iterator[None]:
+    """Let models that are made in the block be filled from these sources, the strongest first."""
+    token = _sources.set(sources)
+    try:
+        yield
+    finally:
+        _sources.reset(token)

@@ -129,3 +129,12 @@ async def test_another_redis_prefix_is_refused_unseen(
         bench, proxy_of_redis, task_queue, await genuine_reference(bench), driver={"key_prefix": "tenant-7"}
     )
     assert "'tenant-7:'" in message
+
+
+async def test_another_namespaces_payload_is_refused_unseen_where_namespaces_are_listed(
+    bench: Bench, proxy: TcpProxy, task_queue: str
+) -> None:
+    message = await refuse(
+        bench, proxy, task_queue, await genuine_reference(bench), namespaces=["another-tenant"]
+    )
+    assert "storage.namespaces" in message

@@ -20,6 +20,7 @@ from temporal_payloads._plugins.contract import DriverContext
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
 from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._concurrency.per_loop import PerLoop
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def make_driver(
         ),
         PerLoop(partial(_open, plugin, options, context)),
         confine=partial(plugin.confine, options),
+        namespaces=AllowedNamespaces(storage.namespaces),
         timeout=storage.timeout,
         cache=shared_cache(storage.cache),
         # Where payloads expire, storing again is what keeps them.

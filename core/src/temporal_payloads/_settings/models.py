@@ -124,6 +124,11 @@ class StorageSettings(_Table):
     timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
         timedelta(seconds=30), description="Limit of one store or retrieve, retries included."
     )
+    namespaces: Annotated[Words, Field(min_length=1)] | None = Field(
+        None,
+        description="Temporal namespaces whose payloads are stored and read; a payload's key says whose it "
+        "is. By default those of all namespaces that share the store.",
+    )
     cache: CacheSettings = CacheSettings()
     drivers: dict[str, DriverTable] = Field(default_factory=dict)
     routes: tuple[Route, ...] = Field((), description="Where new payloads go; the first match wins.")

@@ -18,6 +18,7 @@ from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
 from temporal_payloads._storage.cache.driver_cache import DriverCache, Retrieved
 from temporal_payloads._storage.errors import StorageError, StorageTimeoutError
+from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
 from temporal_payloads._storage.serialized import SerializedPayload
 
@@ -73,6 +74,7 @@ class ManagedDriver(StorageDriver):
         identity: How the driver is called.
         inner: The plugin's driver, opened once per event loop.
         confine: Raises unless a claim lies inside what the driver is configured for.
+        namespaces: Whose payloads may be stored and read.
         timeout: Limit of one store or retrieve.
         cache: Where retrieved and stored payloads are kept; None for no cache.
         dedupe: Whether equal bytes that were just stored need not be stored again.
@@ -85,6 +87,7 @@ class ManagedDriver(StorageDriver):
         inner: PerLoop[StorageDriver],
         *,
         confine: Callable[[StorageDriverClaim], ConfinedClaim],
+        namespaces: AllowedNamespaces,
         timeout: timedelta,
         cache: PayloadCache | None,
         dedupe: bool,
@@ -93,6 +96,7 @@ class ManagedDriver(StorageDriver):
         self._identity = identity
         self._inner = inner
         self._confine = confine
+        self._namespaces = namespaces
         self._timeout = timeout
         self._cache = DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
@@ -117,7 +121,9 @@ class ManagedDriver(StorageDriver):
         Raises:
             ClaimRejectedError: It lies outside what the driver is configured for.
         """
-        return self._confine(claim)
+        confined = self._confine(claim)
+        self._namespaces.require_readable(confined)
+        return confined
 
     @asynccontextmanager
     async def kept_open(self, *, check: bool = False) -> AsyncIterator[None]:
@@ -158,6 +164,7 @@ class ManagedDriver(StorageDriver):
             StorageError: Why a payload could not be stored.
         """
         async with self._operation("store", len(payloads)) as tally:
+            self._namespaces.require_storable(context.target)
             digests = await self._digests(payloads)
             keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
             wanted = dict(zip(keys, zip(payloads, digests, strict=True), strict=True))
@@ -179,7 +186,7 @@ class ManagedDriver(StorageDriver):
         claims = dict(zip(items, stored, strict=True))
         for key, claim in claims.items():
             # A claim that could not be read back must not get into a history.
-            confined = self._confine(claim)
+            confined = self.confine(claim)
             if self._stored:
                 self._stored.add(key, claim)
             data = items[key][1].data
@@ -197,7 +204,7 @@ class ManagedDriver(StorageDriver):
             StorageError: Why a payload could not be retrieved.
         """
         async with self._operation("retrieve", len(claims)) as tally:
-            confined = [self._confine(claim) for claim in claims]
+            confined = [self.confine(claim) for claim in claims]
             keys = [self._cache.key(one) for one in confined]
             wanted = dict(zip(keys, confined, strict=True))
             found = self._cache.get(wanted)

@@ -17,6 +17,7 @@ from temporalio.converter import StorageDriverClaim, StorageDriverStoreContext, 
 from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._plugins.contract import ConfinedClaim, DriverContext, DriverPlugin
 from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._storage.namespaces import AllowedNamespaces
 
 PLACE = "storage.drivers.conformance"
 TIMEOUT = timedelta(minutes=1)
@@ -35,6 +36,7 @@ def managed(
         DriverIdentity(name=context.name, type=plugin.driver_type, place=PLACE, fingerprint=PLACE),
         PerLoop(partial(plugin.open, settings, context)),
         confine=confine or partial(plugin.confine, settings),
+        namespaces=AllowedNamespaces(None),
         timeout=TIMEOUT,
         cache=None,
         dedupe=False,

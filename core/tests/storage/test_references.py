@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+from temporal_payloads._storage.claim_bounds import MAX_CLAIM_SIZE, bounded
 from temporal_payloads._storage.references import (
+    MAX_REFERENCE_SIZE,
     Reference,
     is_encoded_reference,
     is_reference,
@@ -106,3 +108,19 @@ def test_a_reference_that_cannot_be_read_is_rejected(name, data):
     payload.data = data
     with pytest.raises(ClaimRejectedError, match="could not be read"):
         read_reference(payload)
+
+
+@pytest.mark.parametrize("name", ["canonical", "legacy"])
+def test_a_reference_larger_than_any_is_rejected_before_it_is_parsed(name, monkeypatch):
+    payload = vector(name)
+    payload.data += b" " * MAX_REFERENCE_SIZE
+    monkeypatch.delattr("temporal_payloads._storage.references.Parse")
+    monkeypatch.delattr("temporal_payloads._storage.references.json")
+    with pytest.raises(ClaimRejectedError, match=rf"has {len(payload.data)} bytes, and none is larger than"):
+        read_reference(payload)
+
+
+def test_the_largest_claim_makes_a_reference_that_is_read_again():
+    largest = StorageDriverClaim(claim_data={"key": "\N{SPEAKER}" * (MAX_CLAIM_SIZE - 3)})
+    reference = Reference("d", bounded(largest), 77)
+    assert read_reference(reference.to_payload()) == reference

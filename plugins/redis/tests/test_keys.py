@@ -1,12 +1,13 @@
 import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporal_payloads.plugin import ClaimRejectedError
-from temporal_payloads_redis._keys import full_prefix, read_key, write_key
+from temporal_payloads_redis._keys import _quote_often, full_prefix, read_key, write_key
 from temporal_payloads_redis._plugin import temporal_payloads_driver
 from temporal_payloads_redis._settings import RedisSettings
 from temporalio.converter import StorageDriverActivityInfo, StorageDriverClaim, StorageDriverWorkflowInfo
@@ -39,6 +40,13 @@ targets = (
 )
 
 
+# As long as Temporal's server takes them: 1,000 bytes, each of which may be quoted.
+long_names = st.sampled_from(["a" * 1000, "/" * 1000, "ü" * 500, "\N{SPEAKER}" * 250])
+long_targets = st.builds(
+    StorageDriverWorkflowInfo, namespace=long_names, id=long_names, run_id=long_names, type=long_names
+)
+
+
 def target_of(described):
     if described is None:
         return None
@@ -66,7 +74,10 @@ def test_claims_of_the_sample_are_inside_the_default_settings(case):
     assert confined.namespace == ((case["target"] or {}).get("namespace") or None)
 
 
-@given(target=targets, key_prefix=st.sampled_from(["temporalio:payloads", "p", "p:::", "", "a b:{c}"]))
+@given(
+    target=targets | long_targets,
+    key_prefix=st.sampled_from(["temporalio:payloads", "p", "p:::", "", "a b:{c}", "p" * 1024]),
+)
 def test_every_key_that_is_written_is_inside_and_names_its_namespace(target, key_prefix):
     settings = RedisSettings(host="127.0.0.1", key_prefix=key_prefix)
     key = write_key(full_prefix(key_prefix), target, SHA256)
@@ -109,6 +120,7 @@ def _only(namespace):
         f"{PREFIX}v0:d:md5:{SHA256}",
         f"{PREFIX}v0:ns:n:d:sha256:{SHA256}",
         f"{PREFIX}v0:ns::wt:T:wi:w:ri:r:d:sha256:{SHA256}",
+        f"{PREFIX}v0:ns:n:w:T:twi:w:ri:r:d:sha256:{SHA256}",
         f"{PREFIX}v0:ns:n:wt:T:ai:w:ri:r:d:sha256:{SHA256}",
         f"{PREFIX}v0:ns:n:wt:T:wi:w:d:sha256:{SHA256}",
         f"{PREFIX}v0:ns:n:wt:T:wi:a/b:ri:r:d:sha256:{SHA256}",
@@ -148,3 +160,72 @@ def test_a_claim_of_another_prefix_is_outside():
     settings = RedisSettings(host="127.0.0.1", key_prefix="temporalio:other")
     with pytest.raises(ClaimRejectedError, match="temporalio:other:"):
         CONFINE(settings, claim())
+
+
+FILLINGS = {
+    "letters": lambda length: "a" * length,
+    "quoted": lambda length: "%C3%BC" * (length // 6),
+    "quoted though it need not be": lambda length: "%41" * (length // 3),
+    "separators": lambda length: ":" * length,
+    "zeros": lambda length: "\0" * length,
+}
+PLACES = {
+    "in the prefix": "{}:v0:d:sha256:" + SHA256,
+    "as the namespace": f"{PREFIX}v0:ns:{{}}:wt:T:wi:w:ri:r:d:sha256:{SHA256}",
+    "as the run id": f"{PREFIX}v0:wt:T:wi:w:ri:{{}}:d:sha256:{SHA256}",
+    "as the hash": f"{PREFIX}v0:d:sha256:{{}}",
+    "at the end": f"{PREFIX}v0:d:sha256:{SHA256}{{}}",
+}
+
+
+def memory_to_refuse(forged):
+    """Return the bytes at the peak of rejecting a claim, and how many of them are kept."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ClaimRejectedError) as caught:
+            CONFINE(SETTINGS, forged)
+        assert len(str(caught.value)) < 2_000
+        del caught
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak, left
+
+
+@pytest.mark.parametrize("filling", FILLINGS.values(), ids=FILLINGS)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_key_of_megabytes_is_rejected_and_costs_no_memory(filling, place):
+    peak, left = memory_to_refuse(claim(place.format(filling(12_000_000))))
+    assert peak < 100_000
+    assert left < 100_000
+
+
+def test_a_hash_of_megabytes_is_rejected_and_costs_no_memory():
+    peak, _ = memory_to_refuse(claim(hash_value="a" * 12_000_000))
+    assert peak < 100_000
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    length=st.integers(0, 13_000),
+    filling=st.sampled_from(list(FILLINGS.values())),
+    place=st.sampled_from(list(PLACES.values())),
+)
+def test_the_longest_keys_that_are_looked_at_take_little_memory(length, filling, place):
+    peak, _ = memory_to_refuse(claim(place.format(filling(length)), hash_value="0" * 64))
+    assert peak < 1_500_000
+
+
+def test_a_key_with_a_longer_name_than_the_server_takes_is_rejected():
+    names = {"namespace": "/" * 1000, "id": "/" * 1000, "run_id": "/" * 1000, "type": "/" * 1001}
+    key = write_key(PREFIX, StorageDriverWorkflowInfo(**names), SHA256)
+    with pytest.raises(ClaimRejectedError, match="none that this driver writes"):
+        CONFINE(SETTINGS, claim(key))
+
+
+def test_no_name_of_a_claim_and_no_long_one_is_kept_in_memory():
+    remembered = _quote_often.cache_info().currsize
+    for name in ("read%20only", "r" * 500):
+        CONFINE(SETTINGS, claim(f"{PREFIX}v0:wt:T:wi:{name}:ri:r:d:sha256:{SHA256}"))
+    write_key(PREFIX, StorageDriverWorkflowInfo(namespace="w" * 500, id="w" * 500), SHA256)
+    assert _quote_often.cache_info().currsize == remembered

@@ -4,12 +4,13 @@ import asyncio
 import base64
 import json
 import posixpath
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporal_payloads.plugin import ClaimRejectedError
 from temporal_payloads_s3._claims import bucket_for, confine
@@ -140,6 +141,7 @@ def test_a_key_that_was_tampered_with_is_rejected_or_is_one_that_the_sdk_makes(k
         f"v0/ns/a/../b/d/sha256/{HASH}",
         f"v0/ns/a/ns/b/d/sha256/{HASH}",
         f"v0/ns/a/wt/T/wi/i/d/sha256/{HASH}",
+        f"v0/ns/a/w/T/twi/w/ri/r/d/sha256/{HASH}",
         f"v0/ns/a/wt/T/ai/i/ri/r/d/sha256/{HASH}",
         f"v0/ns/a/wt/T/wi/i/ri/r/x/d/sha256/{HASH}",
         f"v0/wt/T/wi/i/ri/r/d/sha256/{HASH}",
@@ -154,6 +156,74 @@ def test_a_key_that_was_tampered_with_is_rejected_or_is_one_that_the_sdk_makes(k
 def test_any_other_key_is_rejected(key: str) -> None:
     with pytest.raises(ClaimRejectedError):
         confine(SETTINGS, claim(key))
+
+
+FILLINGS: dict[str, Callable[[int], str]] = {
+    "letters": lambda length: "a" * length,
+    "quoted": lambda length: "%C3%BC" * (length // 6),
+    "quoted though it need not be": lambda length: "%41" * (length // 3),
+    "separators": lambda length: "/" * length,
+    "zeros": lambda length: "\0" * length,
+}
+PLACES = {
+    "first": "{}/d/sha256/" + HASH,
+    "as the namespace": f"v0/ns/{{}}/d/sha256/{HASH}",
+    "as the run id": f"v0/ns/n/wt/T/wi/i/ri/{{}}/d/sha256/{HASH}",
+    "as the hash": "v0/d/sha256/{}",
+    "at the end": f"v0/d/sha256/{HASH}{{}}",
+}
+
+
+def memory_to_refuse(forged: StorageDriverClaim) -> int:
+    """Return the bytes at the peak of rejecting a claim, beyond the claim itself."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ClaimRejectedError) as caught:
+            confine(SETTINGS, forged)
+        assert len(str(caught.value)) < 1_000
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("filling", FILLINGS.values(), ids=FILLINGS)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_key_of_megabytes_is_rejected_and_costs_no_memory(
+    filling: Callable[[int], str], place: str
+) -> None:
+    assert memory_to_refuse(claim(place.format(filling(12_000_000)))) < 100_000
+
+
+def test_a_hash_or_bucket_of_megabytes_is_rejected_and_costs_no_memory() -> None:
+    long = "a" * 12_000_000
+    key = f"v0/d/sha256/{HASH}"
+    for forged in (claim(key, sha256=long), claim(key, bucket=long), claim(key, hashValue=long)):
+        assert memory_to_refuse(forged) < 100_000
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(0, 1_100),
+    st.sampled_from(list(FILLINGS.values())),
+    st.sampled_from(list(PLACES.values())),
+)
+def test_the_longest_keys_that_are_looked_at_take_little_memory(
+    length: int, filling: Callable[[int], str], place: str
+) -> None:
+    forged = claim(place.format(filling(length)), sha256="0" * 64)
+    assert memory_to_refuse(forged) < 200_000
+
+
+def test_a_key_that_s3_would_not_take_is_rejected_in_either_form() -> None:
+    for target in (
+        StorageDriverWorkflowInfo(namespace="n" * 944),
+        StorageDriverWorkflowInfo(namespace="n", type="T", id="i" * 929, run_id="r"),
+    ):
+        made = sdk_claim(target)
+        assert len(made.claim_data["key"]) == 1024
+        assert confine(SETTINGS, made).claim == made
+    with pytest.raises(ClaimRejectedError, match="S3 takes no more than 1024"):
+        confine(SETTINGS, sdk_claim(StorageDriverWorkflowInfo(namespace="n" * 945)))
 
 
 def test_ids_that_look_like_paths_lead_nowhere_else_even_if_a_server_resolves_them() -> None:

@@ -15,6 +15,7 @@ from temporalio.converter import (
 )
 
 from temporal_payloads._concurrency.offload import run_off_loop
+from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -98,7 +99,7 @@ class ContentAddressedDriver(StorageDriver):
         """Retrieve payloads; see `temporalio.converter.StorageDriver.retrieve`.
 
         Raises:
-            ClaimRejectedError: A claim lacks its key or its SHA-256.
+            ClaimRejectedError: A claim lacks its key or its SHA-256, or is larger than claims are.
             PayloadNotFoundError: A key is not in the store.
             PayloadIntegrityError: The bytes under a key are not those that were stored.
         """
@@ -113,7 +114,7 @@ class ContentAddressedDriver(StorageDriver):
         return await run_off_loop(parse, sum(len(data or b"") for data in found.values()))
 
     def _read_claim(self, claim: StorageDriverClaim) -> tuple[str, str]:
-        data = claim.claim_data
+        data = bounded(claim).claim_data
         key, algorithm, sha256 = (data.get(name) for name in ("key", "hash_algorithm", "hash_value"))
         if not key or algorithm != "sha256" or not sha256:
             raise ClaimRejectedError(

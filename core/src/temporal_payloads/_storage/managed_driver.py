@@ -17,6 +17,7 @@ from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
 from temporal_payloads._storage.cache.driver_cache import DriverCache, Retrieved
+from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.errors import StorageError, StorageTimeoutError
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
@@ -119,9 +120,9 @@ class ManagedDriver(StorageDriver):
         """Return the claim as the driver may be given it.
 
         Raises:
-            ClaimRejectedError: It lies outside what the driver is configured for.
+            ClaimRejectedError: It lies outside what the driver is configured for, or is too large for one.
         """
-        confined = self._confine(claim)
+        confined = self._confine(bounded(claim))
         self._namespaces.require_readable(confined)
         return confined
 

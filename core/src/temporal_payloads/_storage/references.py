@@ -15,12 +15,16 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
 from temporalio.converter import StorageDriverClaim
 
+from temporal_payloads._storage.claim_bounds import MAX_CLAIM_SIZE
 from temporal_payloads._storage.errors import ClaimRejectedError
 
 MESSAGE_TYPE = ExternalStorageReference.DESCRIPTOR.full_name.encode()
 LEGACY_ENCODING = b"json/external-storage-reference"
 MARKER = "__temporal_external_storage_reference"
 """Metadata key, with value `true`, of a reference that has itself been through a codec."""
+
+MAX_REFERENCE_SIZE = 16 * MAX_CLAIM_SIZE
+"""Bytes of JSON: the largest claim, with each character an escape of up to 12 bytes, and a driver's name."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,12 @@ def read_reference(payload: Payload) -> Reference:
     """Read a payload for which `is_reference` is true.
 
     Raises:
-        ClaimRejectedError: Its data is not what a reference holds.
+        ClaimRejectedError: Its data is not what a reference holds, or is larger than references are.
     """
+    if len(payload.data) > MAX_REFERENCE_SIZE:
+        raise ClaimRejectedError(
+            f"A storage reference has {len(payload.data)} bytes, and none is larger than {MAX_REFERENCE_SIZE}"
+        )
     size = payload.external_payloads[0].size_bytes if payload.external_payloads else 0
     try:
         if payload.metadata.get("encoding") == LEGACY_ENCODING:

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 DEFAULT_KEY_PREFIX = "temporalio:payloads"
 
-_PART = r"(?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})+"
-_LAYOUT = re.compile(
-    r"v0(?:"
-    rf"(?::ns:(?P<namespace>{_PART}))?"
-    rf":(?:wt:(?P<workflow_type>{_PART}):wi|at:(?P<activity_type>{_PART}):ai):(?P<id>{_PART})"
-    rf":ri:(?P<run_id>{_PART})"
-    r")?:d:sha256:(?P<sha256>[0-9a-f]{64})"
-)
+_MAX_NAME_LENGTH = 3 * 1000
+"""Characters of a name in a key. Temporal's server takes namespaces, types and ids of up to 1,000 bytes
+(`limit.maxIDLength`), and a byte is at most three characters (`%C3`)."""
+_MAX_LAYOUT_LENGTH = 4 * _MAX_NAME_LENGTH + len("v0:ns::wt::wi::ri::d:sha256:") + 64
+"""Characters of a key after its prefix: namespace, type, id and run id, what stands between, and the hash."""
+_REMEMBERED_LENGTH = 256
+"""Characters of a name whose quoted form is kept for the next payload."""
+_UNQUOTED = re.compile(r"[A-Za-z0-9_.~-]+")
+"""A name that is written as it is. Such a pattern takes no memory for what it matches."""
+_KINDS = {("wt", "wi"), ("at", "ai")}
+"""What stands before the type and the id of a workflow, or of an activity."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +63,44 @@ def write_key(
 
 
 def read_key(prefix: str, key: str) -> ParsedKey | None:
-    """Return what a key says, or None if `write_key` with this prefix can't have written it."""
-    match = _LAYOUT.fullmatch(key[len(prefix) :]) if key.startswith(prefix) else None
-    if match is None:
+    """Return what a key says, or None if `write_key` with this prefix can't have written it.
+
+    A key longer than any with names that Temporal's server takes is none either.
+    """
+    if len(key) > len(prefix) + _MAX_LAYOUT_LENGTH or not key.startswith(prefix):
         return None
+    ns: str | None = None
+    match key[len(prefix) :].split(":"):
+        case ["v0", "d", "sha256", sha256]:
+            names = []
+        case ["v0", t, type_, i, id_, "ri", run, "d", "sha256", sha256] if (t, i) in _KINDS:
+            names = [type_, id_, run]
+        case ["v0", "ns", ns, t, type_, i, id_, "ri", run, "d", "sha256", sha256] if (t, i) in _KINDS:
+            names = [ns, type_, id_, run]
+        case _:
+            return None
+    if not _SHA256.fullmatch(sha256) or not all(map(_is_quoted, names)):
+        return None
+    return ParsedKey(namespace=None if ns is None else unquote(ns), sha256=sha256)
+
+
+def _quote(name: str | None) -> str:
+    """Return a name as it stands in a key."""
+    if not name:
+        return "null"
+    return _quote_often(name) if len(name) <= _REMEMBERED_LENGTH else quote(name, safe="")
+
+
+# The payloads of one call, and of one worker, are mostly of the same few workflows. Only short names that are
+# written are remembered: those of forged claims could fill the memory.
+@lru_cache(maxsize=1024)
+def _quote_often(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _is_quoted(part: str) -> bool:
+    """Tell whether `_quote` writes some name like this."""
+    if _UNQUOTED.fullmatch(part):
+        return True
     # One spelling only: `%41` for `A`, or bytes that are no text, would be a second key for the same thing.
-    if "%" in key and any(part and _quote(unquote(part)) != part for part in match.groups()):
-        return None
-    namespace = match["namespace"]
-    return ParsedKey(namespace=None if namespace is None else unquote(namespace), sha256=match["sha256"])
-
-
-# The payloads of one call, and of one worker, are mostly of the same few workflows.
-@lru_cache(maxsize=4096)
-def _quote(part: str | None) -> str:
-    return quote(part, safe="") if part else "null"
+    return "%" in part and quote(unquote(part), safe="") == part

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from temporal_payloads.plugin import DriverContext
 
+_QUOTED = 200
+"""Characters of a claim that an error quotes."""
+
 
 @hookimpl
 def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
@@ -57,15 +60,16 @@ async def _open(settings: RedisSettings, context: DriverContext) -> AsyncIterato
 def _confine(settings: RedisSettings, claim: StorageDriverClaim) -> ConfinedClaim:
     data = claim.claim_data
     key, sha256 = data.get("key", ""), data.get("hash_value", "")
-    found = read_key(full_prefix(settings.key_prefix), key)
+    prefix = full_prefix(settings.key_prefix)
+    found = read_key(prefix, key)
     if found is None:
         raise ClaimRejectedError(
-            f"The claim's key {key[:200]!r} is none that this driver writes: it keeps payloads under "
-            f"{full_prefix(settings.key_prefix)!r}, followed by v0 and the rest of its key layout"
+            f"The claim's key {key[:_QUOTED]!r} is none that this driver writes: it keeps payloads under "
+            f"{prefix!r}, followed by v0 and the rest of its key layout"
         )
     if data.get("hash_algorithm") != "sha256" or sha256 != found.sha256:
         raise ClaimRejectedError(
-            f"The claim for key {key[:200]!r} must carry hash_algorithm=sha256 and, as hash_value, the "
+            f"The claim for key {key[:_QUOTED]!r} must carry hash_algorithm=sha256 and, as hash_value, the "
             "SHA-256 that stands in the key"
         )
     return ConfinedClaim(

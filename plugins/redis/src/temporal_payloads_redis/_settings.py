@@ -127,6 +127,7 @@ class RedisSettings(_Table):
     )
     key_prefix: str = Field(
         DEFAULT_KEY_PREFIX,
+        max_length=1024,
         description="What all keys begin with. Only keys below it are ever read.",
     )
     ttl: PositiveDuration | None = Field(

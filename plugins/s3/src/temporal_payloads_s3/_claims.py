@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
     from temporal_payloads_s3._settings import S3Settings
 
-_SEGMENT = r"(?:[A-Za-z0-9!\-_.*'()]|%[0-9A-F]{2})+"
-_KEY = re.compile(
-    rf"v0(?:/ns/(?P<namespace>{_SEGMENT})"
-    rf"(?P<identity>/(?:wt/{_SEGMENT}/wi|at/{_SEGMENT}/ai)/{_SEGMENT}/ri/{_SEGMENT})?)?"
-    r"/d/sha256/(?P<sha256>[0-9a-f]{64})"
-)
-"""The layout of `temporalio.contrib.aws.s3driver`, which is that of the other SDKs."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_KEY_LENGTH = 1024
-"""Where a key with workflow or activity would be longer, the SDK leaves them out. S3 has the same limit."""
+"""S3's own limit. Where a key with workflow or activity would be longer, the SDK leaves them out."""
+_KINDS = {("wt", "wi"), ("at", "ai")}
+"""What stands before the type and the id of a workflow, or of an activity."""
+_QUOTED = 200
+"""Characters of a claim that an error quotes."""
 
 
 def bucket_for(settings: S3Settings, namespace: str | None) -> str:
@@ -69,21 +67,38 @@ def _confine(settings: S3Settings, data: Mapping[str, str]) -> ConfinedClaim:
     sha256 = _one_of(data, "hash_value", "hashValue")
     if algorithm != "sha256":
         raise ValueError("its hash_algorithm is not sha256")
-    layout = _KEY.fullmatch(key)
-    if not layout or (layout["identity"] and len(key) > _MAX_KEY_LENGTH):
-        raise ValueError(f"key {key[:200]!r} is not laid out as payload keys are")
-    if layout["sha256"] != sha256:
+    namespace, key_sha256 = _read_key(key)
+    if sha256 != key_sha256:
         raise ValueError("its hash_value is not the hash in its key")
-    namespace = None if layout["namespace"] is None else _decode(layout["namespace"])
-    for segment in (layout["identity"] or "").split("/"):
-        # A workflow id of `..` is as good as any: whoever resolves it stays below the namespace, where the
-        # same hash stands for the same payload.
-        _decode(segment)
     expected = bucket_for(settings, namespace)
     if bucket != expected:
-        raise ValueError(f"it points into bucket {bucket[:100]!r}, and this driver is for {expected!r}")
+        raise ValueError(f"it points into bucket {bucket[:_QUOTED]!r}, and this driver is for {expected!r}")
     canonical = {"bucket": bucket, "key": key, "hash_algorithm": "sha256", "hash_value": sha256}
     return ConfinedClaim(claim=StorageDriverClaim(claim_data=canonical), sha256=sha256, namespace=namespace)
+
+
+def _read_key(key: str) -> tuple[str | None, str]:
+    """Return the namespace and the hash that a key names; raise ValueError if it is not the SDK's.
+
+    The layout is that of `temporalio.contrib.aws.s3driver`, which is that of the other SDKs.
+    """
+    if len(key) > _MAX_KEY_LENGTH:
+        raise ValueError(f"its key has {len(key)} characters, and S3 takes no more than {_MAX_KEY_LENGTH}")
+    match key.split("/"):
+        case ["v0", "d", "sha256", sha256]:
+            names = []
+        case ["v0", "ns", ns, "d", "sha256", sha256]:
+            names = [ns]
+        case ["v0", "ns", ns, t, type_, i, id_, "ri", run, "d", "sha256", sha256] if (t, i) in _KINDS:
+            names = [ns, type_, id_, run]
+        case _:
+            names, sha256 = [], ""
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"key {key[:_QUOTED]!r} is not laid out as payload keys are")
+    # A workflow id of `..` is as good as any: whoever resolves it stays below the namespace, where the same
+    # hash stands for the same payload.
+    decoded = [_decode(name) for name in names]
+    return (decoded[0] if decoded else None), sha256
 
 
 def _one_of(data: Mapping[str, str], *spellings: str) -> str:
@@ -96,6 +111,6 @@ def _one_of(data: Mapping[str, str], *spellings: str) -> str:
 def _decode(segment: str) -> str:
     """Undo the SDK's percent-encoding; raise ValueError if the SDK encodes this text otherwise."""
     text = unquote(segment, errors="strict")
-    if quote(text, safe="!*'()").replace("~", "%7E") != segment:
-        raise ValueError(f"segment {segment[:100]!r} of its key is not percent-encoded as the SDK does it")
+    if not text or quote(text, safe="!*'()").replace("~", "%7E") != segment:
+        raise ValueError(f"segment {segment[:_QUOTED]!r} of its key is not percent-encoded as by the SDK")
     return text

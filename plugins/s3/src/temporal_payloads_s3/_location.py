@@ -12,4 +12,5 @@ class Location(NamedTuple):
     key: str
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        # For messages: what came in a claim may be of any length. This is as long as S3's own get.
+        return f"s3://{self.bucket[:255]}/{self.key[:1024]}"

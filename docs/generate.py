@@ -47,17 +47,18 @@ def reference() -> str:
     registry = PluginRegistry()
     for offer in registry.offers("driver"):
         model = registry.driver(offer.name).settings
-        place = ("storage", "drivers", offer.name)
-        sections.append(_section(f"Driver `{offer.name}` ({offer.distribution})", model, place))
+        title = f"Driver `{offer.name}` ({offer.distribution})"
+        sections += _nested(title, model, ("storage", "drivers", offer.name))
     for offer in registry.offers("codec"):
         model = registry.codec(offer.name).settings
         title = f"Codec `{offer.name}` ({offer.distribution})"
-        sections.append(_section(title, model, ("codec", offer.name)))
+        sections += _nested(title, model, ("codec", offer.name))
     sections += _nested("`[codec_server]`", CodecServerSettings, ("codec_server",))
     return "\n".join(sections)
 
 
 def _nested(title: str, model: type[BaseModel], place: tuple[str, ...]) -> Iterator[str]:
+    """Return the section of a table, and one for each table in it."""
     yield _section(title, model, place)
     for name, field in model.model_fields.items():
         for table in _tables_in(field.annotation):

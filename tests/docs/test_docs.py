@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from temporal_payloads import PayloadSettings, build_data_converter
+from temporal_payloads_redis._settings import SentinelSettings
 from temporalio.converter import DataConverter
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,13 @@ def test_the_settings_reference_is_generated_from_the_models():
         [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
     )
     assert check.returncode == 0, check.stderr
+
+
+def test_the_settings_reference_has_the_tables_within_a_plugins_settings():
+    reference = (ROOT / "docs/settings.md").read_text()
+    _, _, sentinel = reference.partition("## `[storage.drivers.redis.sentinel]`")
+    table = sentinel.partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(SentinelSettings.model_fields)
 
 
 def test_links_between_pages_lead_somewhere():

@@ -1,13 +1,23 @@
-"""What is told when a real server is down, full, not ours, or does not let us in."""
+"""What is told when a real server is down, full, not ours, or refuses access."""
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MaxConnectionsError,
+    RedisClusterException,
+    ResponseError,
+)
 from temporal_payloads.plugin import (
+    StorageError,
     StorageMisconfiguredError,
     StoragePermissionError,
     StorageUnavailableError,
 )
 from temporal_payloads_redis import new_redis_asyncio_client
+from temporal_payloads_redis._error_table import RULES
+from temporal_payloads_redis._errors import Origin, explain
 
 
 async def test_a_server_that_is_down_is_told_with_the_setting(
@@ -176,3 +186,54 @@ async def test_a_password_where_none_is_asked_for_is_a_refused_login(server, ope
     async with open_driver(host="127.0.0.1", port=server.port, password="s3cr3t") as driver:
         with pytest.raises(StoragePermissionError, match="without any password configured"):
             await driver.check()
+
+
+@pytest.mark.parametrize(
+    ("raised", "error_type", "told"),
+    [
+        (
+            ResponseError("BUSY Redis is busy running a script."),
+            StorageUnavailableError,
+            "busy with a script",
+        ),
+        (ResponseError("MISCONF Errors writing to disk"), StorageUnavailableError, "save its data to disk"),
+        (ResponseError("NOREPLICAS Not enough good replicas"), StorageUnavailableError, "too few replicas"),
+        (
+            ResponseError("ERR syntax error"),
+            StorageMisconfiguredError,
+            "Redis 7 or Valkey is needed for {}refresh_ttl",
+        ),
+        (BusyLoadingError("loading"), StorageUnavailableError, "is loading its data"),
+        (MaxConnectionsError(), StorageUnavailableError, "raise {}pool_size"),
+        (ClusterDownError("CLUSTERDOWN"), StorageUnavailableError, "failing over or resharding"),
+        (RedisClusterException("no node"), StorageUnavailableError, "can't be used: no node. Check {}url"),
+        (
+            ResponseError("ERR of another kind"),
+            StorageMisconfiguredError,
+            "refused a command: ERR of another kind",
+        ),
+        (
+            ResponseError("ERR unknown command 'GETS', with args beginning with: 's3cr3t'"),
+            StorageMisconfiguredError,
+            "refused a command: ERR unknown command 'GETS'",
+        ),
+    ],
+    ids=str,
+)
+def test_what_no_server_here_can_be_brought_to_say_is_told_with_the_setting(raised, error_type, told):
+    place = "storage.drivers.redis"
+    error = explain(raised, Origin(server="redis://here:6379/0", address_setting="url", place=place))
+    assert type(error) is error_type
+    assert told.format(f"{place}.") in str(error)
+    assert "here" in str(error)
+    assert "s3cr3t" not in str(error)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.raised[0].__name__)
+def test_nothing_that_a_server_says_ends_a_workflow(rule):
+    assert issubclass(rule.error, StorageError)
+    assert not rule.error.permanent
+
+
+def test_a_server_is_not_quoted_at_any_length():
+    assert len(str(explain(ResponseError("x" * 12_000_000), Origin(server="here")))) < 1_000

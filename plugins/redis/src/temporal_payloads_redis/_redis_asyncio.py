@@ -133,7 +133,7 @@ class RedisAsyncioClient(RedisStorageDriverClient):
         await gather_bounded(write, list(_batches(items)), self._connections)
 
     async def check(self, *, key: str) -> None:
-        """Raise a storage error if the server can't be reached, does not let us in, or is a replica."""
+        """Raise a storage error if the server can't be reached, refuses access, or is a replica."""
         async with self._turns:
             with redis_errors_explained(self._origin):
                 if isinstance(self._redis, RedisCluster):

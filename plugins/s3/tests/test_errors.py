@@ -21,6 +21,7 @@ from temporal_payloads.plugin import (
     StoragePermissionError,
     StorageUnavailableError,
 )
+from temporal_payloads_s3._error_table import BY_CODE, BY_FAILURE, BY_STATUS, OTHER_ANSWER, Rule
 from temporalio.converter import StorageDriverClaim, StorageDriverRetrieveContext
 
 README = Path(__file__).parents[1] / "README.md"
@@ -62,6 +63,9 @@ def fails(open_driver: Any, store_context: Any, payload: Any) -> Any:
     ("status", "code", "operation", "error_type", "advice"),
     [
         (404, "NoSuchKey", "retrieve", PayloadNotFoundError, "expired, was deleted"),
+        (404, "NoSuchKey", "retrieve", PayloadNotFoundError, "storage.drivers.s3.bucket"),
+        (404, "NoSuchKey", "retrieve", PayloadNotFoundError, "storage.drivers.s3.endpoint_url"),
+        (400, "InvalidRegionName", "check", StorageMisconfiguredError, "storage.drivers.s3.region"),
         (404, "NoSuchBucket", "store", StorageMisconfiguredError, "create bucket payloads"),
         (404, "NoSuchBucket", "retrieve", StorageMisconfiguredError, "storage.drivers.s3.bucket"),
         (404, "NoSuchBucket", "check", StorageMisconfiguredError, "storage.drivers.s3.bucket"),
@@ -141,6 +145,51 @@ async def test_a_redirect_to_another_region_names_the_region_when_storing(stub: 
     error = await fails(stub.server, "store")
     assert type(error) is StorageMisconfiguredError
     assert "correct storage.drivers.s3.region" in str(error)
+
+
+@pytest.mark.parametrize("operation", ["store", "retrieve", "check"])
+async def test_a_region_that_does_not_exist_names_the_region(fails: Any, operation: str) -> None:
+    error = await fails(S3Server(""), operation, endpoint_url=None, region="eu-centrol-1")
+    assert type(error) is StorageUnavailableError
+    assert (
+        "look at storage.drivers.s3.region ('eu-centrol-1' is no AWS region that botocore knows; did you "
+        "mean 'eu-central-1'"
+    ) in str(error)
+
+
+async def test_a_region_that_does_not_exist_is_doubted_if_a_store_does_not_accept_it(
+    stub: Any, fails: Any
+) -> None:
+    stub.always(lambda: stub.error(400, "AuthorizationHeaderMalformed"))
+    error = await fails(stub.server, "check", region="eu-centrol-1")
+    assert "correct storage.drivers.s3.region ('eu-centrol-1' is no AWS region" in str(error)
+
+
+async def test_a_region_of_aws_is_not_doubted(stub: Any, fails: Any) -> None:
+    stub.always(lambda: stub.error(400, "AuthorizationHeaderMalformed"))
+    for region in ("us-east-1", "cn-north-1", "us-gov-west-1"):
+        assert "botocore knows" not in str(await fails(stub.server, "check", region=region))
+
+
+async def test_a_region_that_can_be_none_names_the_region(stub: Any, open_driver: Any) -> None:
+    with pytest.raises(
+        StorageMisconfiguredError, match=r"'eu central'.*Correct storage\.drivers\.s3\.region"
+    ):
+        async with open_driver(stub.server, "payloads", region="eu central"):
+            pass
+
+
+async def test_a_store_is_not_quoted_at_any_length(stub: Any, fails: Any) -> None:
+    stub.always(lambda: stub.error(400, "Whatever", "x" * 1_000_000))
+    assert len(str(await fails(stub.server, "store"))) < 2_000
+
+
+@pytest.mark.parametrize(
+    "rule", [*BY_CODE.values(), *BY_STATUS.values(), *(rule for _, rule in BY_FAILURE), OTHER_ANSWER]
+)
+def test_nothing_that_a_store_says_ends_a_workflow_but_that_an_object_is_missing(rule: Rule) -> None:
+    assert issubclass(rule.error, StorageError)
+    assert rule is BY_CODE["NoSuchKey"] or not rule.error.permanent
 
 
 @pytest.mark.parametrize("operation", ["store", "retrieve", "check"])

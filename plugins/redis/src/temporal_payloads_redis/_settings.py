@@ -128,7 +128,7 @@ class RedisSettings(_Table):
     key_prefix: str = Field(
         DEFAULT_KEY_PREFIX,
         max_length=1024,
-        description="What all keys begin with. Only keys below it are ever read.",
+        description="What all keys begin with, at most 1,024 characters. Only keys below it are ever read.",
     )
     ttl: PositiveDuration | None = Field(
         None,

@@ -1,150 +1,36 @@
-"""What S3 and the way to it can answer, in words that name the setting to look at."""
+"""Turns what S3 answers, or what fails on the way to it, into words that name the setting to look at."""
 
 from __future__ import annotations
 
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import aiohttp
-from botocore import exceptions as boto
-from botocore.exceptions import ClientError
-from temporal_payloads.plugin import (
-    PayloadNotFoundError,
-    StorageError,
-    StorageMisconfiguredError,
-    StoragePermissionError,
-    StorageUnavailableError,
+from botocore.exceptions import BotoCoreError, ClientError
+
+from temporal_payloads_s3._error_table import (
+    BY_CODE,
+    BY_FAILURE,
+    BY_STATUS,
+    NOT_S3,
+    OTHER_ANSWER,
+    OTHER_FAILURE,
+    OTHER_REGION,
+    Rule,
 )
+from temporal_payloads_s3._regions import doubt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from temporal_payloads.plugin import StorageError
+
     from temporal_payloads_s3._location import Location
 
-_Rule = tuple[type[StorageError], str]
-"""An error and its explanation, in which `{place}` and the like stand for where it happened."""
-
-_CREDENTIALS = (
-    "look at {place}.access_key_id, {place}.secret_access_key, {place}.session_token or {place}.profile; "
-    "without them the usual chain applies: environment, shared files, instance role"
-)
-_REFUSED_CREDENTIALS: _Rule = (StoragePermissionError, "the credentials are not accepted; " + _CREDENTIALS)
-_REFUSED_ACCESS: _Rule = (
-    StoragePermissionError,
-    "grant {permission} to the credentials in use, or look at {place}.region",
-)
-_OTHER_REGION: _Rule = (
-    StorageMisconfiguredError,
-    "the bucket is in another region; correct {place}.region{right_region}",
-)
-_TRY_LATER: _Rule = (
-    StorageUnavailableError,
-    "the store asks to try again later; if that goes on, lower storage.concurrency",
-)
-_NOT_S3: _Rule = (
-    StorageUnavailableError,
-    "that is not an answer of an S3 server; look at {place}.endpoint_url and at what stands in between",
-)
-
-_BY_CODE: dict[str, _Rule] = {
-    "NoSuchKey": (
-        PayloadNotFoundError,
-        "there is no such object: it expired, was deleted, or is in another store ({place}.endpoint_url)",
-    ),
-    "NoSuchBucket": (
-        StorageMisconfiguredError,
-        "create bucket {bucket}, or correct {place}.bucket, {place}.region or {place}.endpoint_url",
-    ),
-    "InvalidBucketName": (StorageMisconfiguredError, "correct {place}.bucket"),
-    "InvalidObjectState": (
-        StorageUnavailableError,
-        "the object was archived: restore it, and keep payloads out of the lifecycle rule that archives",
-    ),
-    "PreconditionFailed": (
-        StorageUnavailableError,
-        "the object was replaced while it was read; read it again",
-    ),
-    "RequestTimeTooSkewed": (StoragePermissionError, "set the clock of this machine"),
-    "AccessDenied": _REFUSED_ACCESS,
-    **dict.fromkeys(
-        (
-            "AuthFailure",
-            "ExpiredToken",
-            "InvalidAccessKeyId",
-            "InvalidSecurity",
-            "InvalidToken",
-            "SignatureDoesNotMatch",
-            "TokenRefreshRequired",
-        ),
-        _REFUSED_CREDENTIALS,
-    ),
-    **dict.fromkeys(
-        (
-            "AuthorizationHeaderMalformed",
-            "IllegalLocationConstraintException",
-            "PermanentRedirect",
-            "TemporaryRedirect",
-        ),
-        _OTHER_REGION,
-    ),
-    **dict.fromkeys(
-        ("BandwidthLimitExceeded", "RequestLimitExceeded", "RequestTimeout", "SlowDown", "Throttling"),
-        _TRY_LATER,
-    ),
-}
-_BY_STATUS: dict[int, _Rule] = {
-    HTTPStatus.FORBIDDEN: _REFUSED_ACCESS,
-    HTTPStatus.TOO_MANY_REQUESTS: _TRY_LATER,
-    HTTPStatus.SERVICE_UNAVAILABLE: _TRY_LATER,
-    **dict.fromkeys(
-        (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT),
-        (StorageUnavailableError, "look at the store's own log"),
-    ),
-}
-_OTHER_ANSWER: _Rule = (StorageMisconfiguredError, "the store does not accept the request; look at {place}")
-
-_BY_FAILURE: tuple[tuple[tuple[type[Exception], ...], _Rule], ...] = (
-    (
-        (
-            boto.NoCredentialsError,
-            boto.PartialCredentialsError,
-            boto.CredentialRetrievalError,
-            boto.TokenRetrievalError,
-            boto.SSOError,
-        ),
-        (StoragePermissionError, _CREDENTIALS),
-    ),
-    ((boto.NoRegionError,), (StorageMisconfiguredError, "set {place}.region")),
-    ((boto.ParamValidationError,), (StorageMisconfiguredError, "look at {place}")),
-    ((boto.FlexibleChecksumError,), (StorageUnavailableError, "the bytes arrived damaged; read them again")),
-    (
-        (boto.ReadTimeoutError,),
-        (StorageUnavailableError, "the store was silent for longer than {place}.read_timeout"),
-    ),
-    (
-        (boto.ConnectTimeoutError,),
-        (StorageUnavailableError, "look at {place}.endpoint_url, {place}.connect_timeout and the firewalls"),
-    ),
-    (
-        (boto.SSLError,),
-        (
-            StorageUnavailableError,
-            "look at {place}.endpoint_url (http or https, host name) and {place}.ca_bundle",
-        ),
-    ),
-    (
-        (boto.ProxyConnectionError,),
-        (StorageUnavailableError, "look at the HTTP proxy: HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
-    ),
-)
-_OTHER_FAILURE: _Rule = (
-    StorageUnavailableError,
-    "look at {place}.endpoint_url, and whether the store runs and can be reached from here",
-)
-
+_QUOTED = 500
+"""Characters of a store's own words that an error quotes."""
 _PERMISSION = re.compile(r"\b(?:s3|kms):[A-Z][A-Za-z]+")
 
 
@@ -179,29 +65,35 @@ class S3Errors:
             yield
         except ClientError as error:
             answer = ": ".join(filter(None, (_code_of(error), _message_of(error))))
-            raise self._error(
-                _rule_for_answer(error),
-                operation,
-                location,
-                answer,
-                permission=self._permission(error),
-                right_region=_right_region(error),
-            ) from error
-        except (boto.BotoCoreError, aiohttp.ClientError, OSError) as error:
-            rule = _rule_for_failure(error)
-            raise self._error(rule, operation, location, _reason(error), right_region="") from error
+            details = {"permission": self._permission(error), "right_region": _right_region(error)}
+            raise self._error(_rule_for_answer(error), operation, location, answer, **details) from error
+        except (BotoCoreError, aiohttp.ClientError, OSError) as error:
+            raise self._error(_rule_for_failure(error), operation, location, _reason(error)) from error
 
     def not_s3(self, operation: str, location: Location) -> StorageError:
         """Return the error for a success that no S3 server reports like that."""
-        return self._error(_NOT_S3, operation, location, "no ETag")
+        return self._error(NOT_S3, operation, location, "no ETag")
+
+    @property
+    def host(self) -> str:
+        """The settings that make the store's host name; on AWS, the region does."""
+        endpoint = f"{self.place}.endpoint_url"
+        return (
+            f"{self.place}.region{self.doubt}, {endpoint}" if self.region in self.endpoint_url else endpoint
+        )
+
+    @property
+    def doubt(self) -> str:
+        """Whether there is such a region, in parentheses; nothing if there is."""
+        return doubt(self.region)
 
     def _error(
-        self, rule: _Rule, operation: str, location: Location, reason: str, **details: str
+        self, rule: Rule, operation: str, location: Location, reason: str, **details: str
     ) -> StorageError:
-        error_type, explanation = rule
-        advice = explanation.format(place=self.place, bucket=location.bucket, **details)
+        details = {"right_region": "", **details}
+        advice = rule.advice.format(store=self, place=self.place, bucket=location.bucket, **details)
         where = f"at {self.endpoint_url} (region {self.region})"
-        return error_type(f"{operation} of {location} {where} failed: {reason}; {advice}")
+        return rule.error(f"{operation} of {location} {where} failed: {reason[:_QUOTED]}; {advice}")
 
     def _permission(self, error: ClientError) -> str:
         named: list[str] = _PERMISSION.findall(_message_of(error))
@@ -216,18 +108,21 @@ class S3Errors:
         return " and ".join(["s3:PutObject", *(extra[name] for name in extra if name in self.put_arguments)])
 
 
-def _rule_for_answer(error: ClientError) -> _Rule:
+def _rule_for_answer(error: ClientError) -> Rule:
     code, status = error.response["Error"]["Code"], status_of(error)
     # Where the body holds no S3 error, botocore leaves the code empty or makes one of the status.
     no_s3 = code in {"", str(status)} and error.operation_name != "HeadObject"
-    return _BY_CODE.get(code) or _BY_STATUS.get(status) or (_NOT_S3 if no_s3 else _OTHER_ANSWER)
+    return BY_CODE.get(code) or BY_STATUS.get(status) or (NOT_S3 if no_s3 else OTHER_ANSWER)
 
 
-def _rule_for_failure(error: Exception) -> _Rule:
+def _rule_for_failure(error: Exception) -> Rule:
     if "redirect" in _reason(error):
         # S3 redirects to the bucket's region; aiohttp follows by itself, but can't send a body twice.
-        return _OTHER_REGION
-    return next((rule for types, rule in _BY_FAILURE if isinstance(error, types)), _OTHER_FAILURE)
+        return OTHER_REGION
+    links = (error, getattr(error, "kwargs", {}).get("error"))
+    return next(
+        (rule for kind, rule in BY_FAILURE for link in links if isinstance(link, kind)), OTHER_FAILURE
+    )
 
 
 def _code_of(error: ClientError) -> str:

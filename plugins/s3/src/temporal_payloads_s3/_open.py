@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, InvalidRegionError, ProfileNotFound
 from temporal_payloads.plugin import StorageMisconfiguredError
 
 from temporal_payloads_s3._client import ConditionalS3Client
@@ -43,6 +43,11 @@ async def open_driver(settings: S3Settings, context: DriverContext) -> AsyncIter
             raise StorageMisconfiguredError(
                 f"{error}; correct {context.place}.profile or the variable AWS_PROFILE, or add the "
                 "profile to the shared AWS configuration files of this machine"
+            ) from error
+        except InvalidRegionError as error:
+            raise StorageMisconfiguredError(
+                f"{error} Correct {context.place}.region; if that is not set, the region comes from the "
+                "profile or from AWS_DEFAULT_REGION"
             ) from error
         except (BotoCoreError, ValueError) as error:
             raise StorageMisconfiguredError(f"No S3 client from {context.place}: {error}") from error

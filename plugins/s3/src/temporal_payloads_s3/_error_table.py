@@ -45,6 +45,7 @@ _TRY_LATER = Rule(
     StorageUnavailableError,
     "the store asks to try again later; if that goes on, lower storage.concurrency",
 )
+_FULL = Rule(StorageUnavailableError, "the store is full: free space, add some, or raise the quota")
 NOT_S3 = Rule(
     StorageUnavailableError,
     "that is not an answer of an S3 server; look at {place}.endpoint_url and at what stands in between",
@@ -82,6 +83,7 @@ BY_CODE = {
     "InvalidRegionName": OTHER_REGION,
     "PermanentRedirect": OTHER_REGION,
     "TemporaryRedirect": OTHER_REGION,
+    "QuotaExceeded": _FULL,
     "BandwidthLimitExceeded": _TRY_LATER,
     "RequestLimitExceeded": _TRY_LATER,
     "RequestTimeout": _TRY_LATER,
@@ -92,12 +94,14 @@ BY_CODE = {
 
 _SEE_ITS_LOG = Rule(StorageUnavailableError, "look at the store's own log")
 BY_STATUS: dict[int, Rule] = {
+    HTTPStatus.UNAUTHORIZED: _REFUSED_CREDENTIALS,
     HTTPStatus.FORBIDDEN: _REFUSED_ACCESS,
     HTTPStatus.TOO_MANY_REQUESTS: _TRY_LATER,
     HTTPStatus.INTERNAL_SERVER_ERROR: _SEE_ITS_LOG,
     HTTPStatus.BAD_GATEWAY: _SEE_ITS_LOG,
     HTTPStatus.SERVICE_UNAVAILABLE: _TRY_LATER,
     HTTPStatus.GATEWAY_TIMEOUT: _SEE_ITS_LOG,
+    HTTPStatus.INSUFFICIENT_STORAGE: _FULL,
 }
 """By the HTTP status, where the code is none of those above."""
 OTHER_ANSWER = Rule(StorageMisconfiguredError, "the store does not accept the request; look at {place}")

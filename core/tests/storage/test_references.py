@@ -116,7 +116,7 @@ def test_a_reference_larger_than_any_is_rejected_before_it_is_parsed(name, monke
     payload.data += b" " * MAX_REFERENCE_SIZE
     monkeypatch.delattr("temporal_payloads._storage.references.Parse")
     monkeypatch.delattr("temporal_payloads._storage.references.json")
-    with pytest.raises(ClaimRejectedError, match=rf"has {len(payload.data)} bytes, and none is larger than"):
+    with pytest.raises(ClaimRejectedError, match=rf"has {len(payload.data)} bytes; at most \d+ are accepted"):
         read_reference(payload)
 
 

@@ -26,11 +26,11 @@ def bounded(claim: StorageDriverClaim) -> StorageDriverClaim:
     data = claim.claim_data
     if len(data) > MAX_CLAIM_ENTRIES:
         raise ClaimRejectedError(
-            f"A storage claim has {len(data)} entries, and no driver writes more than {MAX_CLAIM_ENTRIES}"
+            f"A storage claim has {len(data)} entries; at most {MAX_CLAIM_ENTRIES} are accepted"
         )
     size = sum(len(name) + len(value) for name, value in data.items())
     if size > MAX_CLAIM_SIZE:
         raise ClaimRejectedError(
-            f"A storage claim has {size} characters, and no driver writes more than {MAX_CLAIM_SIZE}"
+            f"A storage claim has {size} characters; at most {MAX_CLAIM_SIZE} are accepted"
         )
     return claim

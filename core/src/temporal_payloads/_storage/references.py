@@ -69,7 +69,7 @@ def read_reference(payload: Payload) -> Reference:
     """
     if len(payload.data) > MAX_REFERENCE_SIZE:
         raise ClaimRejectedError(
-            f"A storage reference has {len(payload.data)} bytes, and none is larger than {MAX_REFERENCE_SIZE}"
+            f"A storage reference has {len(payload.data)} bytes; at most {MAX_REFERENCE_SIZE} are accepted"
         )
     size = payload.external_payloads[0].size_bytes if payload.external_payloads else 0
     try:

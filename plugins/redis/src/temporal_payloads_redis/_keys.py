@@ -62,12 +62,17 @@ def write_key(
     )
 
 
+def max_key_length(prefix: str) -> int:
+    """Return how many characters a key with this prefix can have."""
+    return len(prefix) + _MAX_LAYOUT_LENGTH
+
+
 def read_key(prefix: str, key: str) -> ParsedKey | None:
     """Return what a key says, or None if `write_key` with this prefix can't have written it.
 
     A key longer than any with names that Temporal's server takes is none either.
     """
-    if len(key) > len(prefix) + _MAX_LAYOUT_LENGTH or not key.startswith(prefix):
+    if len(key) > max_key_length(prefix) or not key.startswith(prefix):
         return None
     ns: str | None = None
     match key[len(prefix) :].split(":"):

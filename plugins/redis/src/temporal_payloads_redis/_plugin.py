@@ -14,7 +14,7 @@ from temporal_payloads.plugin import (
 from temporalio.converter import StorageDriverClaim
 
 from temporal_payloads_redis._driver import DRIVER_TYPE, RedisStorageDriver
-from temporal_payloads_redis._keys import full_prefix, read_key
+from temporal_payloads_redis._keys import full_prefix, max_key_length, read_key
 from temporal_payloads_redis._settings import RedisSettings
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _confine(settings: RedisSettings, claim: StorageDriverClaim) -> ConfinedClai
     if found is None:
         raise ClaimRejectedError(
             f"The claim's key {key[:_QUOTED]!r} is none that this driver writes: it keeps payloads under "
-            f"{prefix!r}, followed by v0 and the rest of its key layout"
+            f"{prefix!r}, followed by v0 and the rest of its key layout, {max_key_length(prefix)} characters "
+            f"at most; this key has {len(key)}"
         )
     if data.get("hash_algorithm") != "sha256" or sha256 != found.sha256:
         raise ClaimRejectedError(

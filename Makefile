@@ -20,6 +20,8 @@ DEMO_MEMBERS := core plugins/gzip_codec plugins/redis plugins/s3 examples/local_
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
 # Never fetch a Python: the one that was asked for is used, or it is an error.
 export UV_PYTHON_DOWNLOADS := never
+# Trust the certificates that the machine trusts, as pip does; some networks have one of their own.
+export UV_SYSTEM_CERTS := true
 INSTALL := $(UV) pip install --python $(VENV)
 # Builds use the pinned hatchling in the environment, so they need no network.
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation

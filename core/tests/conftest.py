@@ -33,9 +33,10 @@ DISTRIBUTIONS = Path(__file__).parent / "distributions"
 def clean_environment(monkeypatch, tmp_path):
     """No settings of the machine get into a test, and none of a test get out of it."""
     for name in os.environ:
-        if name.upper().startswith("TEMPORAL_"):
+        if name.upper().startswith(("TEMPORAL", "AWS_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("temporal_payloads._settings.provenance._announced", set())
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ class Store:
     def __init__(self):
         self.items = {}
         self.opened = self.open_now = self.writes = self.reads = 0
+        self.on_opening = lambda: None
         self.fail_opening = None
         self.fail_writing = None
         self.fail_reading = None
@@ -165,6 +167,7 @@ class MemoryPlugin:
     @asynccontextmanager
     async def open(self, settings, context):
         self.store.opened += 1
+        self.store.on_opening()
         if self.store.fail_opening:
             raise self.store.fail_opening
         self.store.open_now += 1

@@ -34,16 +34,21 @@ class PayloadsPlugin(SimplePlugin):
     Args:
         settings: By default `PayloadSettings.load()`, read when the plugin is made.
         registry: Where plugins are found; for plugins and observers that are registered in code.
+        required: As of `build_data_converter`.
 
     Raises:
         ConfigurationError: As `build_data_converter` does.
     """
 
     def __init__(
-        self, settings: PayloadSettings | None = None, *, registry: PluginRegistry | None = None
+        self,
+        settings: PayloadSettings | None = None,
+        *,
+        registry: PluginRegistry | None = None,
+        required: bool | None = None,
     ) -> None:
         # A wrong configuration shows where the plugin is made, not at some connection later.
-        self._first = assemble(settings, registry=registry)
+        self._first = assemble(settings, registry=registry, required=required)
         self._settings = self._first.settings
         self._registry = registry
         self._assemblies: list[Assembly] = []

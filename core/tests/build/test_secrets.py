@@ -112,7 +112,7 @@ def test_a_secret_that_looks_like_json_but_is_none_is_taken_as_it_is(set_variabl
     build_data_converter(registry=registry)
 
 
-def test_building_logs_nothing(settings, registry, caplog):
+def test_building_logs_no_secret(settings, registry, caplog):
     with caplog.at_level(logging.DEBUG):
         build_data_converter(settings, registry=registry)
     assert SECRET not in caplog.text

@@ -233,6 +233,21 @@ def test_an_unknown_profile_says_who_chose_it_and_which_there_are(
     assert problem.origin == "temporal-payloads.toml"
 
 
+@pytest.mark.parametrize("name", ["TEMPORAL_PROFILE", "TEMPORAL_PAYLOADS_PROFILE"])
+def test_temporals_name_for_no_profile_in_particular_needs_no_table(with_profiles, monkeypatch, name):
+    monkeypatch.setenv(name, "default")
+    if name == "TEMPORAL_PROFILE":
+        assert PayloadSettings.load().storage.concurrency == 1
+    else:
+        assert "there is no profile 'default'" in the_problem().message
+
+
+def test_a_profile_called_default_is_taken_where_there_is_one(write_settings, monkeypatch):
+    write_settings("[profile.default.storage]\nconcurrency = 7")
+    monkeypatch.setenv("TEMPORAL_PROFILE", "default")
+    assert PayloadSettings.load().storage.concurrency == 7
+
+
 def test_temporals_own_profile_variable_may_be_about_something_else(write_settings, monkeypatch):
     monkeypatch.setenv("TEMPORAL_PROFILE", "prod")
     assert PayloadSettings.load().codecs == ()
@@ -293,6 +308,25 @@ def test_invalid_toml_is_told_with_line_and_column(write_settings):
     assert problem.origin == "temporal-payloads.toml"
     assert "is not valid TOML" in problem.message
     assert "line 2, column 11" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("\ufeffcodecs = []", "begins with a byte order mark (BOM); save it as UTF-8 without one"),
+        ("encode_failures = True", "TOML writes true and false in small letters"),
+        ("x = [1, False]", "TOML writes true and false in small letters"),
+        ("storage.driver = None", "TOML has no such value; leave the setting out"),
+        ("storage.driver = null", "TOML has no such value; leave the setting out"),
+        ("[storage]\ndriver = 's3'\n[storage.driver.s3]", "a driver's table is [storage.drivers.NAME]"),
+        ("codecs = ['gzip']\n[codecs.gzip]\nlevel = 1", "a codec's table is [codec.NAME]"),
+    ],
+)
+def test_toml_that_is_nearly_right_gets_a_hint(write_settings, text, hint):
+    write_settings(text)
+    message = the_problem().message
+    assert "is not valid TOML" in message
+    assert hint in message
 
 
 def test_a_file_that_is_not_utf8_is_told(tmp_path):
@@ -495,6 +529,8 @@ def test_a_key_that_is_near_to_nothing_gets_no_guess(write_settings):
         ("STORAGE_DRIVERS__S3__BUCKET", "STORAGE__DRIVERS"),
         ("CONFIG_FIL", "CONFIG_FILE"),
         ("PROFIL", "PROFILE"),
+        ("REQUIRE", "REQUIRED"),
+        ("_STORAGE__DRIVER", "STORAGE"),
     ],
 )
 def test_a_misspelt_variable_is_an_error_with_the_near_match(set_variables, variable, near):
@@ -512,6 +548,79 @@ def test_a_variable_that_is_near_to_nothing_gets_no_guess(set_variables):
 def test_a_variable_of_ours_in_small_letters_is_not_silently_ignored(monkeypatch):
     monkeypatch.setenv("temporal_payloads_config_file", "x.toml")
     assert "Did you mean 'TEMPORAL_PAYLOADS_CONFIG_FILE'?" in the_problem().message
+
+
+# -- tables under a name that is close to theirs
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "meant"),
+    [
+        ("[storage.driver.s3]\nbucket = 'b'", "storage.driver.s3", "[storage.drivers.s3]"),
+        ("storage.driver.s3 = {}", "storage.driver.s3", "[storage.drivers.s3]"),
+        ("[storage.driver]\nbucket = 'b'", "storage.driver.bucket", "[storage.drivers.bucket]"),
+        ("[codecs.gzip]\nlevel = 1", "codecs.gzip", "[codec.gzip]"),
+    ],
+)
+def test_a_table_in_the_file_is_told_where_it_belongs(write_settings, text, place, meant):
+    write_settings(text)
+    problem = the_problem()
+    assert (problem.place, problem.origin) == (place, "temporal-payloads.toml")
+    assert problem.message.startswith("must be ")
+    assert problem.message.endswith(f" Did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "meant"),
+    [
+        ("STORAGE__DRIVER__S3__BUCKET", "b", "STORAGE__DRIVERS__S3__BUCKET"),
+        ("STORAGE__DRIVER", '{"s3": {"bucket": "b"}}', "STORAGE__DRIVERS"),
+        ("CODECS__GZIP__LEVEL", "1", "CODEC__GZIP__LEVEL"),
+    ],
+)
+@pytest.mark.parametrize(
+    "file", ["", "storage.driver = 's3'\ncodecs = ['gzip']\nstorage.drivers.s3.bucket = 'payloads'"]
+)
+def test_a_table_in_a_variable_is_told_where_it_belongs(
+    write_settings, set_variables, variable, value, meant, file
+):
+    write_settings(file)
+    set_variables(**{variable: value})
+    problem = the_problem(build_data_converter)
+    assert problem.origin == f"TEMPORAL_PAYLOADS_{variable}"
+    assert problem.place == variable.lower().replace("__", ".")
+    assert problem.message.endswith(f" Did you mean 'TEMPORAL_PAYLOADS_{meant}'?")
+
+
+def test_the_name_of_the_default_driver_beside_is_no_other_mistake(set_variables):
+    set_variables(
+        STORAGE__DRIVER="s3", STORAGE__DRIVER__S3__BUCKET="b", CODECS="gzip", CODECS__GZIP__LEVEL="1"
+    )
+    codec, driver = problems_of(build_data_converter)
+    assert driver.origin == "TEMPORAL_PAYLOADS_STORAGE__DRIVER__S3__BUCKET"
+    assert "storage.driver is set as a value by TEMPORAL_PAYLOADS_STORAGE__DRIVER, so it" in driver.message
+    assert driver.message.endswith("Did you mean 'TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__BUCKET'?")
+    assert codec.origin == "TEMPORAL_PAYLOADS_CODECS__GZIP__LEVEL"
+    assert "codecs is set as a value by TEMPORAL_PAYLOADS_CODECS, so it" in codec.message
+    assert codec.message.endswith("Did you mean 'TEMPORAL_PAYLOADS_CODEC__GZIP__LEVEL'?")
+
+
+def test_a_variable_does_not_hide_a_mistaken_table_of_the_file(write_settings, set_variables):
+    write_settings("[storage.driver.s3]\nbucket = 'b'")
+    set_variables(STORAGE__DRIVER="s3")
+    assert the_problem(build_data_converter).place == "storage.driver.s3"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("codec = ['gzip']", "must be a table; the list of codecs is `codecs`"),
+        ("storage.drivers = 's3'", "must be a table; the name of the default driver is `storage.driver`"),
+    ],
+)
+def test_a_value_where_tables_belong_is_told_what_was_meant(write_settings, text, message):
+    write_settings(text)
+    assert the_problem().message == message
 
 
 # -- settings that contradict each other
@@ -650,6 +759,19 @@ def test_the_message_counts_the_problems_and_gives_each_its_line(write_settings)
         "  - a (temporal-payloads.toml): there is no such setting.",
         "  - b (temporal-payloads.toml): there is no such setting.",
     ]
+
+
+def test_a_wrong_value_in_one_route_does_not_hide_what_is_wrong_with_another(write_settings):
+    write_settings("""
+        [[storage.routes]]
+        driver = "s3"
+        min_size = "256 parsecs"
+        [[storage.routes]]
+        driver = "nobody"
+        namspace = "x"
+    """)
+    found = {problem.place for problem in problems_of(build_data_converter)}
+    assert found >= {"storage.routes[0].min_size", "storage.routes[1].driver", "storage.routes[1].namspace"}
 
 
 def test_what_only_follows_from_a_wrong_value_is_not_told(write_settings):

@@ -14,14 +14,15 @@ from temporal_payloads._build.external_storage import external_storage
 from temporal_payloads._build.failure_converter import encoding_failure_converter
 from temporal_payloads._build.findings import Findings
 from temporal_payloads._build.payload_converter import payload_converter
-from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._plugins.registry import PluginRegistry
-from temporal_payloads._settings.reading import read
+from temporal_payloads._settings.provenance import announce
+from temporal_payloads._settings.reading import read_settings
 from temporal_payloads._settings.settings import PayloadSettings
 from temporal_payloads._storage.failures import with_payload_failures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
 
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -49,17 +50,21 @@ def build_data_converter(
     *,
     base: DataConverter | None = None,
     registry: PluginRegistry | None = None,
+    required: bool | None = None,
 ) -> DataConverter:
     """Build the SDK's data converter that the settings describe.
 
     Everything is validated, and only the plugins that the settings name are loaded. Nothing is opened: a
     driver's client is opened at its first use, once per event loop, and closed when that loop shuts down.
+    What the settings were read from is logged, once in a process.
 
     Args:
         settings: By default `PayloadSettings.load()`: the file and the environment.
         base: The converter to start from, for instance `temporalio.contrib.pydantic.pydantic_data_converter`.
             By default the SDK's own.
         registry: Where plugins are found; for plugins and observers that are registered in code.
+        required: Where no settings are given: whether it is an error to find neither a file nor a variable.
+            By default what `TEMPORAL_PAYLOADS_REQUIRED` says, else it is none.
 
     Raises:
         ConfigurationError: With every problem that was found.
@@ -67,7 +72,7 @@ def build_data_converter(
         PluginConflictError: The one problem is a plugin that two distributions offer.
         PluginLoadError: The one problem is a plugin that cannot be loaded.
     """
-    return assemble(settings, base=base, registry=registry).converter
+    return assemble(settings, base=base, registry=registry, required=required).converter
 
 
 @asynccontextmanager
@@ -76,6 +81,7 @@ async def open_data_converter(
     *,
     base: DataConverter | None = None,
     registry: PluginRegistry | None = None,
+    required: bool | None = None,
 ) -> AsyncIterator[DataConverter]:
     """Build the data converter with every driver open, and close them at the end.
 
@@ -86,7 +92,7 @@ async def open_data_converter(
         ConfigurationError: As `build_data_converter` does.
         StorageError: A driver cannot be opened, or its store is of no use.
     """
-    assembly = assemble(settings, base=base, registry=registry)
+    assembly = assemble(settings, base=base, registry=registry, required=required)
     async with assembly.drivers_open(check=True):
         yield assembly.converter
 
@@ -96,22 +102,32 @@ def assemble(
     *,
     base: DataConverter | None = None,
     registry: PluginRegistry | None = None,
-    profile: str | None = None,
+    required: bool | None = None,
 ) -> Assembly:
-    """Build the converter and keep its parts; `profile` counts where no settings are given."""
-    known: list[Problem] = []
+    """Build the converter and keep its parts.
+
+    Every problem is in one error: those that were found when the settings were read, which `read_settings` leaves to
+    whoever builds from them, and those that only plugins can tell. Arguments as of `build_data_converter`.
+    """
     if settings is None:
-        found = read(None, profile, PayloadSettings)
-        settings, known = found.settings, found.problems
-    if any(not problem.place for problem in known):
-        raise ConfigurationError(known)  # a file that could not be read: nothing can be built of its settings
-    return _build(settings, base or DataConverter.default, registry or PluginRegistry(), known)
+        settings = read_settings(PayloadSettings, required=required)
+    announce(settings.sources)
+    return build(settings, base=base, registry=registry)
 
 
-def _build(
-    settings: PayloadSettings, base: DataConverter, registry: PluginRegistry, known: Sequence[Problem]
+def build(
+    settings: PayloadSettings,
+    *,
+    base: DataConverter | None = None,
+    registry: PluginRegistry | None = None,
 ) -> Assembly:
-    findings = Findings(settings, known)
+    """Build from settings that were read before; the rest as of `assemble`."""
+    base = base or DataConverter.default
+    registry = registry or PluginRegistry()
+    if any(not problem.place for problem in settings.problems):
+        # A file that could not be read: nothing can be built of its settings.
+        raise ConfigurationError(settings.problems)
+    findings = Findings(settings)
     changes: dict[str, Any] = {}
     if settings.payload_converter is not None:
         changes["payload_converter_class"] = payload_converter(settings.payload_converter, base, findings)

@@ -8,11 +8,10 @@ from pydantic import BaseModel, ValidationError
 
 from temporal_payloads._errors import ConfigurationError, Problem, raise_all
 from temporal_payloads._settings.checks import cross_check
+from temporal_payloads._settings.mistaken_tables import table_meant
 from temporal_payloads._settings.problems import Place, dotted, explain, lies_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from temporal_payloads._settings.models import PluginTable
     from temporal_payloads._settings.root import RootTable
 
@@ -21,14 +20,15 @@ class Findings:
     """The problems of one build.
 
     Args:
-        settings: What is built from; its origins say where a value was set.
-        known: Problems found when the settings were read. The values that have them were left out.
+        settings: What is built from; its origins say where a value was set. Values that were wrong were
+            left out when it was read.
     """
 
-    def __init__(self, settings: RootTable, known: Sequence[Problem]) -> None:
+    def __init__(self, settings: RootTable) -> None:
         self._origins = settings.origins
-        self._broken = [problem.place for problem in known]
-        self._errors = [ConfigurationError(problem) for problem in (*known, *cross_check(settings, known))]
+        self._broken = [table_meant(problem.place) for problem in settings.problems]
+        problems = (*settings.problems, *cross_check(settings))
+        self._errors = [ConfigurationError(problem) for problem in problems]
 
     def add(self, place: Place, message: str) -> None:
         """Report what is wrong with the value at a place."""
@@ -37,6 +37,10 @@ class Findings:
     def add_error(self, error: ConfigurationError, place: Place) -> None:
         """Report an error of the registry, which does not know the place at which a plugin was named."""
         self._errors.append(error.at(dotted(place), self._origins.of(place)))
+
+    def origin_of(self, place: Place) -> str | None:
+        """Return where the value at a place was set."""
+        return self._origins.of(place)
 
     def left_out(self, *place: str) -> bool:
         """Tell whether the value that would stand here was left out of the settings, for it was wrong."""

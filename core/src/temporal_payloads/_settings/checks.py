@@ -10,21 +10,15 @@ from temporal_payloads._settings.models import INLINE
 from temporal_payloads._settings.problems import Place, dotted, lies_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from temporal_payloads._settings.models import Route, StorageSettings
     from temporal_payloads._settings.root import RootTable
 
 
-def cross_check(settings: RootTable, known: Sequence[Problem] = ()) -> list[Problem]:
-    """Find contradictions between settings.
-
-    Args:
-        settings: Settings of which every single field is valid.
-        known: Problems found before. Values with problems were left out of the settings, so that what
-            only follows from their absence is not reported.
-    """
-    broken = [problem.place for problem in known]
+def cross_check(settings: RootTable) -> list[Problem]:
+    """Find contradictions between settings, but not what only follows from a value that was left out."""
+    broken = [problem.place for problem in settings.problems]
     if "" in broken:
         return []  # a file or a profile that could not be read: nothing can be said of what would be in it
 

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 PREFIX = "TEMPORAL_PAYLOADS_"
 FILE_VARIABLE = PREFIX + "CONFIG_FILE"
 PROFILE_VARIABLE = PREFIX + "PROFILE"
-OWN_VARIABLES = (FILE_VARIABLE, PROFILE_VARIABLE)
-"""Variables under our prefix that are no settings but say where to find them."""
+REQUIRED_VARIABLE = PREFIX + "REQUIRED"
+OWN_VARIABLES = (FILE_VARIABLE, PROFILE_VARIABLE, REQUIRED_VARIABLE)
+"""Variables under our prefix that are no settings but say where to find them, and whether they must be."""
+TEMPORAL_PROFILE_VARIABLE = "TEMPORAL_PROFILE"
+"""Temporal's own variable for a profile of its client configuration."""
 Place = tuple[str | int, ...]
 """Where a value stands, as keys and list positions from the root of the settings."""
 
@@ -63,6 +66,16 @@ def variable(place: Place) -> str:
     return PREFIX + "__".join(str(part).upper().replace("-", "_") for part in place)
 
 
+def is_variable(origin: str) -> bool:
+    """Tell whether this is the name of a variable of ours, and not a file."""
+    return origin.upper().startswith(PREFIX)
+
+
+def place_of(name: str) -> Place:
+    """Return the place that a variable's name stands for."""
+    return tuple(name[len(PREFIX) :].lower().split("__"))
+
+
 def explain(
     error: ValidationError,
     model: type[BaseModel],
@@ -93,6 +106,11 @@ _MESSAGES = {
     "string_unicode": "is not UTF-8 text",
 }
 """Our words where pydantic's are about Python, or say too little."""
+_NO_TABLES: dict[Place, str] = {
+    ("codec",): "; the list of codecs is `codecs`",
+    ("storage", "drivers"): "; the name of the default driver is `storage.driver`",
+}
+"""What was meant by a value where tables belong."""
 
 
 def _problem(
@@ -100,7 +118,7 @@ def _problem(
 ) -> Problem:
     place = (*prefix, *error["loc"])
     origin = origins.of(place)
-    from_variable = bool(origin and origin.upper().startswith(PREFIX))
+    from_variable = bool(origin and is_variable(origin))
     if error["type"] == "missing":
         in_list = any(isinstance(part, int) for part in place)
         by_variable = "" if in_list else f", or as the variable {variable(place)}"
@@ -123,7 +141,9 @@ def _problem(
         message = _MESSAGES.get(error["type"]) or error["msg"]
         message = message.removeprefix("Value error, ").removeprefix("Input ")
         message = message.replace("datetime.timedelta(0)", "0 seconds")
-        if message == _MESSAGES["dict_type"] and from_variable:
+        if message == _MESSAGES["dict_type"] and place in _NO_TABLES:
+            message += _NO_TABLES[place]
+        elif message == _MESSAGES["dict_type"] and from_variable:
             message += "; in a variable's name, each two underscores go one table deeper"
     return Problem(message, dotted(place), origin)
 

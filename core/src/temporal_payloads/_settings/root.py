@@ -9,11 +9,13 @@ from contextvars import ContextVar
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from temporal_payloads._errors import Problem
 from temporal_payloads._settings.codec_server import CodecServerSettings
 from temporal_payloads._settings.models import PluginTable, StorageSettings, Words
 from temporal_payloads._settings.problems import Origins
+from temporal_payloads._settings.provenance import Sources
 
-_sources: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar("_sources", default=())
+_filled_from: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar("_filled_from", default=())
 
 
 class RootTable(BaseSettings):
@@ -33,6 +35,8 @@ class RootTable(BaseSettings):
     codec_server: CodecServerSettings = CodecServerSettings()
 
     _origins: Origins = PrivateAttr(default_factory=Origins)
+    _sources: Sources = PrivateAttr(default_factory=Sources)
+    _problems: tuple[Problem, ...] = PrivateAttr(default=())
 
     @classmethod
     def settings_customise_sources(
@@ -45,19 +49,29 @@ class RootTable(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the sources that `load` chose; none for the plain constructor."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings, *_sources.get())
+        return (init_settings, *_filled_from.get())
 
     @property
     def origins(self) -> Origins:
         """Where each value was set: a file, a variable, or nowhere for values given in code."""
         return self._origins
 
+    @property
+    def sources(self) -> Sources:
+        """What was read to fill the settings."""
+        return self._sources
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with values that were left out. Settings that `load` returns have none."""
+        return self._problems
+
 
 @contextmanager
 def reading(sources: tuple[PydanticBaseSettingsSource, ...]) -> Iterator[None]:
     """Let models that are made in the block be filled from these sources, the strongest first."""
-    token = _sources.set(sources)
+    token = _filled_from.set(sources)
     try:
         yield
     finally:
-        _sources.reset(token)
+        _filled_from.reset(token)

@@ -4,59 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-
 from temporal_payloads._errors import Problem, did_you_mean
-from temporal_payloads._settings.problems import FILE_VARIABLE, OWN_VARIABLES, PREFIX, PROFILE_VARIABLE, Place
+from temporal_payloads._settings.choices import choose_file, choose_profile
+from temporal_payloads._settings.mistaken_tables import meant_instead
+from temporal_payloads._settings.problems import (
+    FILE_VARIABLE,
+    OWN_VARIABLES,
+    PREFIX,
+    TEMPORAL_PROFILE_VARIABLE,
+    Place,
+    is_variable,
+    place_of,
+)
+from temporal_payloads._settings.provenance import DEFAULT_FILE
+from temporal_payloads._settings.source import Source
+from temporal_payloads._settings.toml_file import MAX_DEPTH, UnreadableError, depth, read_toml
+from temporal_payloads._settings.trust import why_not_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
 
-DEFAULT_FILE = "temporal-payloads.toml"
-TEMPORAL_PROFILE_VARIABLE = "TEMPORAL_PROFILE"
-MAX_DEPTH = 32
-"""Far more tables inside each other than any settings have, far fewer than Python can recurse through."""
+    from temporal_payloads._settings.choices import Caller, Choice
 
 
-class _Source(PydanticBaseSettingsSource):
-    """A source that remembers where each of its values came from, and what it could not read."""
-
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls)
-        self.values: dict[str, Any] = {}
-        self.origins: dict[Place, str] = {}
-        self.table_origins: dict[Place, str] = {}
-        self.problems: list[Problem] = []
-
-    def __call__(self) -> dict[str, Any]:
-        return self.values
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Part of the base class's interface; the values are given as a whole by `__call__`."""
-        del field
-        return self.values.get(field_name), field_name, False
-
-    def _merge(self, into: dict[str, Any], values: Mapping[str, Any], origin: str, at: Place = ()) -> None:
-        for key, value in values.items():
-            path = (*at, key)
-            if isinstance(value, dict):
-                table = into.get(key)
-                if not isinstance(table, dict):
-                    table = into[key] = {}
-                self.table_origins.setdefault(path, origin)
-                self._merge(table, value, origin, path)
-            else:
-                into[key] = value
-                self.origins[path] = origin
-
-
-class FileSource(_Source):
+class FileSource(Source):
     """The TOML file, with the chosen profile merged over it.
 
     Args:
@@ -64,79 +41,71 @@ class FileSource(_Source):
         file: The file; else the variable `TEMPORAL_PAYLOADS_CONFIG_FILE` names it; else
             `temporal-payloads.toml` in the working directory, if there is one.
         profile: The profile; else `TEMPORAL_PAYLOADS_PROFILE`, else `TEMPORAL_PROFILE` names it.
+        caller: Whose arguments those are.
     """
 
     def __init__(
-        self, settings_cls: type[BaseSettings], file: str | os.PathLike[str] | None, profile: str | None
+        self,
+        settings_cls: type[BaseSettings],
+        file: str | os.PathLike[str] | None,
+        profile: str | None,
+        caller: Caller,
     ) -> None:
         super().__init__(settings_cls)
-        path, named_by = _choose_file(file)
-        document = self._read(path, named_by) if path else {}
+        self.file = choose_file(file, caller)
+        origin = str(Path(self.file.value)) if self.file else ""
+        document = self._read(self.file) if self.file else {}
         profiles = document.pop("profile", {})
         if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):
-            self.problems.append(Problem("must be a table of tables, [profile.NAME]", "profile", str(path)))
+            self.problems.append(Problem("must be a table of tables, [profile.NAME]", "profile", origin))
             profiles = {}
-        self.profiles = sorted(profiles)
-        self._merge(self.values, document, str(path))
-        chosen = self._choose_profile(profile, path)
-        if chosen is not None:
-            self._merge(self.values, profiles[chosen], f"{path}, profile {chosen!r}")
+        self.merge(self.values, document, origin)
+        self.profile = choose_profile(profile, caller)
+        if self.profile and self.profile.value not in profiles:
+            self._miss_profile(self.profile, sorted(profiles))
+            self.profile = None
+        if self.profile:
+            name = self.profile.value
+            self.merge(self.values, profiles[name], f"{origin}, profile {name!r}")
 
-    def _read(self, path: Path, named_by: str | None) -> dict[str, Any]:
-        named = f" ({named_by} names it)" if named_by else ""
+    def _read(self, file: Choice) -> dict[str, Any]:
+        path = Path(file.value)
+        named = f" ({file.named_by} names it)" if file.named_by else ""
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-            if _depth(document) <= MAX_DEPTH:
-                return document
-            what = f"has tables more than {MAX_DEPTH} deep"
+            if file.named_by is None and (why := why_not_trusted(path)):
+                what = (
+                    f"is not read, because {why}, and it was only found in the working directory. Put that "
+                    f"right (chown, chmod go-w), or name the file: {FILE_VARIABLE}={path.absolute()}"
+                )
+            else:
+                return read_toml(path)
         except FileNotFoundError:
             what = f"there is no such file{named}; the working directory is {Path.cwd()}"
-        except IsADirectoryError:
-            what = f"is a directory, not a TOML file{named}"
         except OSError as error:
             what = f"cannot be read: {error.strerror}{named}"
-        except UnicodeDecodeError as error:
-            what = f"is not UTF-8 text (byte {error.start}), so it is no TOML file{named}"
-        except tomllib.TOMLDecodeError as error:
-            what = f"is not valid TOML: {error}"
-        except (ValueError, RecursionError) as error:
-            # A name with a null byte, a number with thousands of digits, brackets nested by the hundred.
-            what = f"cannot be read: {error}{named}"
+        except UnreadableError as error:
+            what = f"{error}{named}"
         self.problems.append(Problem(what, origin=str(path)))
         return {}
 
-    def _choose_profile(self, argument: str | None, path: Path | None) -> str | None:
-        own = argument or os.environ.get(PROFILE_VARIABLE)
-        name = own or os.environ.get(TEMPORAL_PROFILE_VARIABLE)
-        if not name or name in self.profiles:
-            return name or None
-        # TEMPORAL_PROFILE is Temporal's own: it may well be set for a file that has nothing to do with us.
-        if (own or self.profiles) and not self.problems:
-            variable = PROFILE_VARIABLE if own else TEMPORAL_PROFILE_VARIABLE
-            chosen_by = "the profile argument" if argument else variable
-            known = (
-                f"the file has: {', '.join(self.profiles)}" if self.profiles else "the file has no profiles"
-            )
-            hint = did_you_mean(name, self.profiles)
-            message = (
-                f"there is no profile {name!r} ({chosen_by} asks for it); {known}.{hint}"
-                if path
-                else f"there is no profile {name!r} ({chosen_by} asks for it), for there is no {DEFAULT_FILE}"
-            )
-            self.problems.append(Problem(message, origin=str(path) if path else None))
-        return None
+    def _miss_profile(self, profile: Choice, known: list[str]) -> None:
+        if profile.named_by == TEMPORAL_PROFILE_VARIABLE and (not known or profile.value == "default"):
+            # Temporal's own: it may well be set for a file that has nothing to do with us, and "default" is
+            # what Temporal calls the profile of those who chose none.
+            return
+        if self.problems:
+            return  # the file could not be read, so what it has is unknown
+        message = f"there is no profile {profile.value!r} ({profile.named_by} asks for it)"
+        if self.file is None:
+            message += f", for there is no {DEFAULT_FILE}"
+        elif known:
+            message += f"; the file has: {', '.join(known)}.{did_you_mean(profile.value, known)}"
+        else:
+            message += "; the file has no profiles."
+        self.problems.append(Problem(message, origin=str(Path(self.file.value)) if self.file else None))
 
 
-def _choose_file(argument: str | os.PathLike[str] | None) -> tuple[Path | None, str | None]:
-    if argument is not None:
-        return Path(argument), "the file argument"
-    if named := os.environ.get(FILE_VARIABLE):
-        return Path(named), FILE_VARIABLE
-    default = Path(DEFAULT_FILE)
-    return (default, None) if default.exists() else (None, None)
-
-
-class EnvironmentSource(_Source):
+class EnvironmentSource(Source):
     """Variables with our prefix; `__` goes one table deeper. An empty variable counts as unset.
 
     Names are matched without regard to case, and `_` stands for `-` where the file spells a key so.
@@ -147,8 +116,9 @@ class EnvironmentSource(_Source):
         variables = {
             name: value
             for name, value in os.environ.items()
-            if value and name.upper().startswith(PREFIX) and name not in OWN_VARIABLES
+            if value and is_variable(name) and name not in OWN_VARIABLES
         }
+        self.variables = tuple(ascii(name)[1:-1] for name in sorted(variables))
         # Shallow ones first: a whole table given as JSON is what the deeper variables then refine.
         for name in sorted(variables, key=lambda name: (name.count("__"), name)):
             if _is_text(name) and _is_text(variables[name]):
@@ -170,18 +140,27 @@ class EnvironmentSource(_Source):
             path = (*path, key)
             known = tuple(table.get(key) for table in known if isinstance(table, dict))
             if path in self.origins and not isinstance(_at(self.values, path), dict):
-                self.problems.append(
-                    Problem(
-                        f"is set as a value by {self.origins[path]}, so it cannot be a table as well",
-                        ".".join(map(str, path)),
-                        name,
-                    )
-                )
+                what = f"{'.'.join(map(str, path))} is set as a value by {self.origins[path]}"
+                hint = meant_instead(place_of(name), name)
+                message = f"{what}, so it cannot be a table as well.{hint}"
+                self.problems.append(Problem(message, ".".join(map(str, place_of(name))), name))
                 return
             inner[key] = {}
             inner = inner[key]
         inner[_spell(leaf, known)] = _parse(text)
-        self._merge(self.values, nested, name)
+        self.merge(self.values, nested, name)
+
+
+def similar_variables() -> tuple[tuple[str, str], ...]:
+    """Return the set variables that almost have our prefix, each with the name that may have been meant."""
+    found = []
+    for name in sorted(name for name, value in os.environ.items() if value and not is_variable(name)):
+        heads = [name.upper()[:length] for length in range(len(PREFIX) - 2, len(PREFIX) + 3)]
+        # Near enough for two wrong letters; Temporal's own variables, and words like PAYMENTS, are not.
+        if near := get_close_matches(PREFIX, heads, n=1, cutoff=0.88):
+            printable = ascii(name)[1:-1]
+            found.append((printable, PREFIX + printable[len(near[0]) :].upper().lstrip("-._")))
+    return tuple(found)
 
 
 def _is_text(text: str) -> bool:
@@ -214,19 +193,5 @@ def _parse(text: str) -> Any:
             value = json.loads(text)
         except (ValueError, RecursionError):
             return text
-        return value if _depth(value) <= MAX_DEPTH else text
+        return value if depth(value) <= MAX_DEPTH else text
     return text
-
-
-def _depth(value: object) -> int:
-    """Return how many tables and lists lie inside each other; without recursion, for it may be many."""
-    depth = 0
-    level = [value]
-    while level := [
-        inner
-        for outer in level
-        if isinstance(outer, dict | list)
-        for inner in (outer.values() if isinstance(outer, dict) else outer)
-    ]:
-        depth += 1
-    return depth

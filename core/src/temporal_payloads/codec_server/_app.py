@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 
 from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._plugins.registry import PluginRegistry
+from temporal_payloads._settings.reading import read_settings
 from temporal_payloads._settings.settings import PayloadSettings
 from temporal_payloads.codec_server._auth import Authenticator, Caller, read_tokens
 from temporal_payloads.codec_server._body import read_body
@@ -66,7 +67,7 @@ def create_app(
     Raises:
         ConfigurationError: With every problem of every profile.
     """
-    settings = settings or PayloadSettings.load(file, profile)
+    settings = settings or read_settings(PayloadSettings, file, profile)
     server = settings.codec_server
     tokens, problems = read_tokens(server.auth)
     try:

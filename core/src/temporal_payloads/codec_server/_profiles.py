@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from temporal_payloads._build.assembly import Assembly, assemble
 from temporal_payloads._codecs.compression import CompressionSettings
 from temporal_payloads._errors import ConfigurationError, raise_all
+from temporal_payloads._settings.choices import Caller
 from temporal_payloads._settings.models import PluginTable
+from temporal_payloads._settings.reading import read_settings
 from temporal_payloads._settings.settings import PayloadSettings
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._storage.managed_driver import ManagedDriver
+
+_CALLER = Caller(profile="codec_server.namespaces")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +121,9 @@ def build_profiles(
     # The server's own settings are built even if all namespaces have profiles: their faults are faults too.
     for name in dict.fromkeys(["", *server.namespaces.values()]):
         try:
-            chosen = settings if not name else given.get(name) or PayloadSettings.load(file, name)
+            chosen = given.get(name) if name else settings
+            if chosen is None:
+                chosen = read_settings(PayloadSettings, file, name, caller=_CALLER)
             built[name] = _build(name, chosen, int(server.limits.decompressed_size), registry)
         except ConfigurationError as error:
             # What is wrong in the file is wrong in each of its profiles; once is enough.

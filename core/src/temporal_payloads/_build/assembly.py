@@ -135,7 +135,7 @@ def build(
         changes["failure_converter_class"] = encoding_failure_converter(base, findings)
     if settings.codecs:
         changes["payload_codec"] = codec_chain(settings, base, registry, findings)
-    drivers = managed_drivers(settings.storage, registry, findings)
+    drivers = managed_drivers(settings.storage, settings.sources, registry, findings)
     if drivers and base.external_storage is not None:
         findings.add(("storage",), "the base converter has external storage of its own; give one")
     findings.raise_all()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
+from temporal_payloads._build.credentials import check_destination
 from temporal_payloads._storage.cache.payload_cache import shared_cache
 from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
 from temporal_payloads._plugins.contract import DriverContext
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from temporal_payloads._plugins.contract import DriverPlugin, StorageEvent
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._settings.models import StorageSettings
+    from temporal_payloads._settings.provenance import Sources
 
 
 def managed_drivers(
-    storage: StorageSettings, registry: PluginRegistry, findings: Findings
+    storage: StorageSettings, sources: Sources, registry: PluginRegistry, findings: Findings
 ) -> dict[str, ManagedDriver]:
     """Return the drivers by the keys of their tables, without those that have problems. None is opened."""
     drivers: dict[str, ManagedDriver] = {}
@@ -58,6 +60,7 @@ def managed_drivers(
                     "could not tell the two apart; give one of them another driver_name or read_aliases",
                 )
             recorded[each] = dotted(place)
+        check_destination(place, table, plugin, sources, findings)
         options = findings.validated(place, table, plugin.settings)
         if options is None:
             continue

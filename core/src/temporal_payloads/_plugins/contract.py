@@ -75,6 +75,14 @@ class DriverPlugin(Generic[SettingsT]):
     """
     expiry: Callable[[SettingsT], timedelta | None] = lambda _settings: None
     """How long the store keeps a payload after it was first written; None if it does not expire."""
+    destination: Sequence[str] = ()
+    """The settings that decide where credentials are sent (`endpoint_url`, `sentinel.hosts`).
+
+    While credentials come from the environment, a settings file that was only found in the working
+    directory must not hold them.
+    """
+    ambient_credentials: Sequence[str] = ()
+    """Variables from which the client library takes credentials by itself (`AWS_ACCESS_KEY_ID`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
         imports=("temporal_payloads_redis._connect",),
         confine=_confine,
         expiry=_expiry,
+        destination=("url", "host", "port", "sentinel.hosts", "cluster"),
     )
 
 

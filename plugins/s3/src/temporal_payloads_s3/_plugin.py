@@ -27,6 +27,16 @@ def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
         # The second one is what aioboto3 would import as late as it makes a client.
         imports=("temporal_payloads_s3._open", "aioboto3.s3.inject"),
         confine=confine,
+        destination=("endpoint_url",),
+        ambient_credentials=(
+            "AWS_ACCESS_KEY_ID",
+            "AWS_PROFILE",
+            "AWS_DEFAULT_PROFILE",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_SHARED_CREDENTIALS_FILE",
+        ),
     )
 
 

@@ -1,0 +1,115 @@
+"""A file that nobody named does not decide where the credentials of the environment are sent."""
+
+import pytest
+from temporal_payloads import ConfigurationError, PayloadSettings, build_data_converter
+
+S3 = """
+[storage.drivers.s3]
+bucket = "payloads"
+endpoint_url = "https://elsewhere.example"
+"""
+S3_WITH_KEY = f"{S3}access_key_id = 'key'\nsecret_access_key = 'secret'\n"
+REDIS = "[storage.drivers.redis]\n"
+
+
+def problems_of(settings=None):
+    with pytest.raises(ConfigurationError) as caught:
+        build_data_converter(settings)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "variable", ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_DEFAULT_PROFILE"]
+)
+def test_credentials_that_aws_tools_find_are_not_sent_where_that_file_says(
+    write_settings, monkeypatch, variable
+):
+    file = write_settings(S3)
+    monkeypatch.setenv(variable, "value-of-it")
+    [problem] = problems_of()
+    assert problem.place == "storage.drivers.s3.endpoint_url"
+    assert problem.origin == "temporal-payloads.toml"
+    assert (
+        f"decides where the credentials of {variable} are sent, but nobody named this file" in problem.message
+    )
+    assert "Set TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__ENDPOINT_URL instead" in problem.message
+    assert f"TEMPORAL_PAYLOADS_CONFIG_FILE={file}" in problem.message
+    assert "value-of-it" not in problem.message
+
+
+def test_credentials_in_our_variables_are_not_sent_there_either(write_settings, set_variables):
+    write_settings(S3)
+    set_variables(
+        STORAGE__DRIVERS__S3__ACCESS_KEY_ID="key", STORAGE__DRIVERS__S3__SECRET_ACCESS_KEY="hunter2"
+    )
+    [problem] = problems_of()
+    assert "TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__SECRET_ACCESS_KEY are sent" in problem.message
+    assert "hunter2" not in problem.message
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ("url = 'redis://elsewhere.example/0'", "url"),
+        ("host = 'elsewhere.example'", "host"),
+        ("cluster = ['elsewhere.example:6379']", "cluster"),
+        ("sentinel = {hosts = ['elsewhere.example'], service_name = 'main'}", "sentinel.hosts"),
+    ],
+)
+def test_nor_to_a_redis_that_the_file_names_in_any_of_its_ways(write_settings, set_variables, table, place):
+    write_settings(REDIS + table)
+    build_data_converter()
+    set_variables(STORAGE__DRIVERS__REDIS__PASSWORD="hunter2")
+    [problem] = problems_of()
+    assert problem.place == f"storage.drivers.redis.{place}"
+    assert "TEMPORAL_PAYLOADS_STORAGE__DRIVERS__REDIS__PASSWORD" in problem.message
+
+
+def test_a_secret_in_an_inner_table_counts_too(write_settings, set_variables):
+    write_settings(f"{REDIS}sentinel = {{hosts = ['elsewhere.example'], service_name = 'main'}}")
+    set_variables(STORAGE__DRIVERS__REDIS__SENTINEL__PASSWORD="hunter2")
+    [problem] = problems_of()
+    assert problem.place == "storage.drivers.redis.sentinel.hosts"
+    assert "SENTINEL__PASSWORD" in problem.message
+
+
+def test_it_stands_in_the_list_of_all_problems(write_settings, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    write_settings(f"codecs = ['nothing']\n{S3}regoin = 'x'")
+    assert {problem.place for problem in problems_of()} == {
+        "codecs[0]",
+        "storage.drivers.s3.endpoint_url",
+        "storage.drivers.s3.regoin",
+    }
+
+
+def test_a_file_that_was_named_is_trusted(write_settings, set_variables, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    file = write_settings(S3)
+    build_data_converter(PayloadSettings.load(file))
+    set_variables(CONFIG_FILE=file.name)
+    build_data_converter()
+
+
+def test_a_variable_may_say_where_credentials_go(write_settings, set_variables, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    write_settings(S3)
+    set_variables(STORAGE__DRIVERS__S3__ENDPOINT_URL="http://127.0.0.1:9000")
+    build_data_converter()
+
+
+def test_a_file_may_say_where_credentials_go_that_it_holds_itself(write_settings, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    write_settings(S3_WITH_KEY)
+    build_data_converter()
+
+
+def test_without_credentials_in_the_environment_there_is_nothing_to_protect(write_settings):
+    write_settings(S3)
+    build_data_converter()
+
+
+def test_settings_made_in_code_are_trusted(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    table = {"bucket": "payloads", "endpoint_url": "https://elsewhere.example"}
+    build_data_converter(PayloadSettings(storage={"drivers": {"s3": table}}))

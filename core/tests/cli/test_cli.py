@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +11,8 @@ import sys
 import urllib.request
 
 import pytest
-from temporal_payloads._cli import main
+from temporal_payloads._cli import check, main
+from temporal_payloads._plugins.registry import PluginRegistry
 
 GZIP = 'codecs = ["gzip"]\n'
 
@@ -25,6 +27,19 @@ def run(capsys):
         return status, written.out, written.err
 
     return call
+
+
+@pytest.fixture
+def registered(monkeypatch, memory):
+    """Offer the driver `memory` to the command, as if a distribution had it."""
+    find = PluginRegistry._find
+
+    def find_memory(self, kind, name):
+        if name == "memory":
+            self.register_driver(name, memory)
+        return find(self, kind, name)
+
+    monkeypatch.setattr(PluginRegistry, "_find", find_memory)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["codec-server", "--help"]])
@@ -94,13 +109,153 @@ def test_check_ends_with_1_when_a_store_cannot_be_reached(run, write_settings, u
 def test_check_ends_with_2_when_the_settings_are_wrong(run, write_settings):
     file = write_settings('codecs = ["gizp"]\n[storage]\ntreshold = 1\n', name="other.toml")
     status, out, err = run("check", "--config", str(file))
-    assert (status, out) == (2, "")
-    assert err.startswith("error: ")
+    assert (status, out.splitlines()[0]) == (2, "Settings")
+    assert "Drivers" not in out
+    assert err.startswith("error: 2 problems ")
     assert "storage.treshold" in err
+    assert "codecs[0]" in err
     status, out, err = run("check", "--config", str(file), "--json")
     assert (status, err) == (2, "")
     places = {problem["place"] for problem in json.loads(out)["problems"]}
-    assert "storage.treshold" in places
+    assert places == {"storage.treshold", "codecs[0]"}
+
+
+def test_check_says_what_it_reads(run, write_settings, set_variables, monkeypatch):
+    file = write_settings(GZIP + "[profile.dev]\ncodecs = []\n")
+    monkeypatch.setenv("TEMPORAL_PROFILE", "dev")
+    monkeypatch.setenv("TEMPORAL_PAYLOAD_CODECS", "gzip")
+    set_variables(STORAGE__CONCURRENCY="3")
+    _, out, err = run("check")
+    lines = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
+    assert ["file", f"{file} (found in the working directory)"] in lines
+    assert ["profile", "dev (TEMPORAL_PROFILE chooses it)"] in lines
+    assert ["variables", "TEMPORAL_PAYLOADS_STORAGE__CONCURRENCY"] in lines
+    assert err.startswith("warning: TEMPORAL_PAYLOAD_CODECS is not read")
+    document = json.loads(run("check", "--json")[1])
+    assert document["settings"] == {
+        "file": str(file),
+        "file_named_by": None,
+        "profile": "dev",
+        "profile_chosen_by": "TEMPORAL_PROFILE",
+        "variables": ["TEMPORAL_PAYLOADS_STORAGE__CONCURRENCY"],
+        "warnings": [err.removeprefix("warning: ").strip()],
+    }
+
+
+def test_check_warns_where_nothing_is_configured(run, set_variables):
+    status, _, err = run("check")
+    assert status == 0
+    assert err.startswith("warning: no settings were found")
+    set_variables(REQUIRED="1")
+    status, _, err = run("check")
+    assert status == 2
+    assert err.startswith("error: settings are required")
+
+
+def test_check_says_what_it_checks_before_it_waits_for_a_store(
+    run, write_settings, registered, store, capsys
+):
+    write_settings(GZIP + "[storage.drivers.memory]\n")
+    store.on_opening = lambda: seen.append(capsys.readouterr().out)
+    seen: list[str] = []
+    run("check")
+    [before] = seen
+    assert "Settings" in before
+    assert "gzip" in before
+    assert "Drivers" in before
+    assert "answers" not in before
+
+
+def test_check_says_on_a_terminal_whom_it_waits_for(run, write_settings, registered, monkeypatch):
+    write_settings("[storage.drivers.memory]\n")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "waiting" not in run("check")[1]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "  waiting for memory ...\r\x1b[K" in run("check")[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ("codecs = ['gzip']", 0),
+        ("codecs = ['gizp']", 2),
+        ("codecs = [", 2),
+        ("[storage.drivers.redis]\nurl = 'redis://127.0.0.1:1/0'\nconnect_timeout = '1s'\nretries = 0", 1),
+    ],
+)
+def test_the_json_of_check_has_the_same_keys_whatever_is_wrong(run, write_settings, settings, status):
+    write_settings(settings)
+    ended, out, _ = run("check", "--json")
+    document = json.loads(out)
+    assert (ended, document["ok"]) == (status, status == 0)
+    assert list(document) == ["ok", "settings", "codecs", "drivers", "routes", "threshold", "problems"]
+    assert [list(problem) for problem in document["problems"]] == [["message", "place", "origin"]] * (
+        status == 2
+    )
+    errors = [driver["error"] for driver in document["drivers"] if driver["error"]]
+    assert [error["type"] for error in errors] == ["StorageUnavailableError"] * (status == 1)
+    assert all(error["message"] for error in errors)
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq: apt-get install jq")
+@pytest.mark.parametrize("settings", ["codecs = ['gzip']", "codecs = ['gizp']", "codecs = ["])
+def test_the_example_of_the_help_works_whatever_is_wrong(run, write_settings, settings):
+    write_settings(settings)
+    program = re.search(r"check --json \| jq '(.*)'", check._EPILOG)
+    assert program is not None
+    found = subprocess.run(["jq", program[1]], input=run("check", "--json")[1], text=True, check=True)
+    assert found.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--profile", "palin"], "there is no profile 'palin' (--profile asks for it)"),
+        (["--config", "none.toml"], "none.toml: there is no such file (--config names it)"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "codec-server"])
+def test_an_error_about_an_option_names_the_option(run, write_settings, command, arguments, message):
+    write_settings(GZIP + "[profile.plain]\ncodecs = []\n")
+    status, _, err = run(command, *arguments)
+    assert status == 2
+    assert message in err
+
+
+def test_the_codec_server_tells_every_problem_at_once(run, write_settings):
+    write_settings("""
+        codecs = ["gizp"]
+        [storage]
+        treshold = 1
+        [storage.drivers.redis]
+        port = "many"
+        [codec_server]
+        prt = 1
+    """)
+    status, _, err = run("codec-server")
+    assert status == 2
+    assert "error: 4 problems in the temporal-payloads settings" in err
+    for place in ("codecs[0]", "storage.treshold", "storage.drivers.redis.port", "codec_server.prt"):
+        assert f"  - {place} (temporal-payloads.toml): " in err
+
+
+@pytest.mark.parametrize("arguments", ["check", "check --json", "--help", "codec-server --port 0"])
+def test_a_command_whose_output_nobody_reads_ends_quietly(write_settings, monkeypatch, arguments):
+    write_settings(GZIP)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it, argparse itself swallows the error
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "temporal_payloads", *arguments.split()]
+    try:
+        ended = subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    finally:
+        os.close(writer)
+    assert ended.returncode == 141
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
 
 
 def test_check_takes_the_profile_that_is_named(run, write_settings):

@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._build.assembly import Assembly, build
+from temporal_payloads._cli.options import settings_asked_for
 from temporal_payloads._cli.output import (
     ALL_WELL,
     CONFIGURATION_WRONG,
@@ -19,13 +21,18 @@ from temporal_payloads._cli.output import (
     heading,
     say,
     table,
+    waiting_for,
+    warn,
 )
 from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._settings.models import INLINE
-from temporal_payloads._settings.settings import PayloadSettings
 
 if TYPE_CHECKING:
-    from temporal_payloads._settings.models import Route
+    from collections.abc import Sequence
+
+    from temporal_payloads._errors import Problem
+    from temporal_payloads._settings.models import Route, StorageSettings
+    from temporal_payloads._settings.settings import PayloadSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 _DESCRIPTION = """\
@@ -51,7 +58,8 @@ class _Driver:
     type: str
     retrieve_only: bool
     seconds: float
-    error: str | None
+    error: dict[str, str] | None
+    """Its `type` and `message`."""
 
 
 def add_to(
@@ -72,19 +80,24 @@ def add_to(
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and print what was found."""
+    settings = settings_asked_for(arguments)
+    if not arguments.json:
+        _print_settings(settings)
     try:
-        assembly = assemble(PayloadSettings.load(arguments.config, arguments.profile))
+        assembly = build(settings)
     except ConfigurationError as error:
         if not arguments.json:
             raise
-        problems = [asdict(problem) for problem in error.problems]
-        say(json.dumps({"ok": False, "problems": problems}, indent=2))
+        say(json.dumps(_as_json(settings, [], error.problems), indent=2))
         return CONFIGURATION_WRONG
-    drivers = asyncio.run(_check(assembly))
     if arguments.json:
-        say(json.dumps(_as_json(assembly, drivers), indent=2))
+        drivers = asyncio.run(_check(assembly))
+        say(json.dumps(_as_json(settings, drivers), indent=2))
     else:
-        _print(assembly, drivers)
+        _print_codecs(settings)
+        with waiting_for(", ".join(assembly.drivers)) if assembly.drivers else nullcontext():
+            drivers = asyncio.run(_check(assembly))
+        _print_drivers(settings, drivers)
     return UNREACHABLE if any(driver.error for driver in drivers) else ALL_WELL
 
 
@@ -95,12 +108,12 @@ async def _check(assembly: Assembly) -> list[_Driver]:
 async def _check_one(assembly: Assembly, key: str, driver: ManagedDriver) -> _Driver:
     table = assembly.settings.storage.drivers.get(key)
     start = time.monotonic()
-    error: str | None = None
+    error: dict[str, str] | None = None
     try:
         async with driver.kept_open(check=True):
             pass
     except Exception as failure:  # noqa: BLE001  # a driver may raise anything
-        error = str(failure)
+        error = {"type": type(failure).__name__, "message": str(failure)}
     return _Driver(
         key=key,
         name=driver.name(),
@@ -111,34 +124,62 @@ async def _check_one(assembly: Assembly, key: str, driver: ManagedDriver) -> _Dr
     )
 
 
-def _as_json(assembly: Assembly, drivers: list[_Driver]) -> dict[str, Any]:
-    storage = assembly.settings.storage
+def _as_json(
+    settings: PayloadSettings, drivers: list[_Driver], problems: Sequence[Problem] = ()
+) -> dict[str, Any]:
+    """Return the document. It has the same keys whatever is wrong, so that programs need not ask first."""
+    sources, storage = settings.sources, settings.storage
     return {
-        "ok": not any(driver.error for driver in drivers),
-        "codecs": list(assembly.settings.codecs),
+        "ok": not problems and not any(driver.error for driver in drivers),
+        "settings": {
+            "file": str(sources.file) if sources.file else None,
+            "file_named_by": sources.file_named_by,
+            "profile": sources.profile,
+            "profile_chosen_by": sources.profile_chosen_by,
+            "variables": list(sources.variables),
+            "warnings": sources.warnings(),
+        },
+        "codecs": list(settings.codecs),
         "drivers": [asdict(driver) for driver in drivers],
         "routes": [route.model_dump(mode="json", exclude_defaults=True) for route in storage.routes],
         "threshold": int(storage.threshold),
-        "problems": [],
+        "problems": [asdict(problem) for problem in problems],
     }
 
 
-def _print(assembly: Assembly, drivers: list[_Driver]) -> None:
-    storage = assembly.settings.storage
+def _print_settings(settings: PayloadSettings) -> None:
+    sources = settings.sources
+    say(heading("Settings"))
+    rows = [
+        ("file", sources.described_file),
+        ("profile", sources.described_profile),
+        ("variables", sources.described_variables),
+    ]
+    say(table(rows))
+    for warning in sources.warnings():
+        warn(warning)
+
+
+def _print_codecs(settings: PayloadSettings) -> None:
     say(heading("Codecs"))
-    say("  " + (" -> ".join(assembly.settings.codecs) or "none: payloads stay as they are"))
+    say("  " + (" -> ".join(settings.codecs) or "none: payloads stay as they are"))
     say(heading("Drivers"))
+
+
+def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
+    storage = settings.storage
     rows = [("KEY", "RECORDED AS", "TYPE", "USE", "STORE")]
     for driver in drivers:
         use = "retrieve only" if driver.retrieve_only else "store and retrieve"
-        state = bad(driver.error) if driver.error else good(f"answers ({driver.seconds * 1000:.0f} ms)")
+        answers = good(f"answers ({driver.seconds * 1000:.0f} ms)")
+        state = bad(driver.error["message"]) if driver.error else answers
         rows.append((driver.key, driver.name, driver.type, use, state))
     say(table(rows) if drivers else "  none: every payload stays in the history")
     if drivers:
         say(heading(f"Routes, of payloads from {int(storage.threshold):,} bytes on"))
         for route in storage.routes:
             say(f"  {_conditions(route)} -> {route.driver}")
-        say(f"  {'everything else' if storage.routes else 'everything'} -> {_default(assembly)}")
+        say(f"  {'everything else' if storage.routes else 'everything'} -> {_default(storage)}")
 
 
 def _conditions(route: Route) -> str:
@@ -150,7 +191,6 @@ def _conditions(route: Route) -> str:
     return " and ".join(parts) or "everything"
 
 
-def _default(assembly: Assembly) -> str:
-    storage = assembly.settings.storage
+def _default(storage: StorageSettings) -> str:
     writable = [key for key, table in storage.drivers.items() if not table.retrieve_only]
     return storage.driver or (writable[0] if len(writable) == 1 else INLINE)

@@ -6,8 +6,8 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from temporal_payloads._cli.options import settings_asked_for
 from temporal_payloads._cli.output import ALL_WELL, CONFIGURATION_WRONG, UNREACHABLE, complain, say
-from temporal_payloads._settings.settings import PayloadSettings
 from temporal_payloads._storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -68,11 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
         complain(str(error))
         return CONFIGURATION_WRONG
     configure_logging(as_json=arguments.json_logs)
-    settings = PayloadSettings.load(arguments.config, arguments.profile)
+    settings = settings_asked_for(arguments)
     app = create_app(settings, file=arguments.config)
     listening = _overridden(settings.codec_server, arguments)
     try:
         asyncio.run(serve(app, listening, when_ready=lambda address: say(f"Codec server at {address}")))
+    except BrokenPipeError:
+        raise  # of our own output, when nobody reads it
     except OSError as error:
         complain(f"cannot listen on {listening.host} port {listening.port}: {error.strerror or error}")
         return UNREACHABLE

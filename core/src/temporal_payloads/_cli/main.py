@@ -7,7 +7,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from temporal_payloads._cli import check, codec_server
-from temporal_payloads._cli.output import CONFIGURATION_WRONG, complain
+from temporal_payloads._cli.options import settings_options
+from temporal_payloads._cli.output import CONFIGURATION_WRONG, complain, while_somebody_reads
 from temporal_payloads._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,15 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 if all is well, 1 if a store cannot be reached or an address is taken, 2 if the
-        command line or the settings are wrong.
+        command line or the settings are wrong, 141 if nobody reads the output any longer.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        status: int = arguments.run(arguments)
-    except ConfigurationError as error:
-        complain(str(error))
-        return CONFIGURATION_WRONG
-    return status
+    with while_somebody_reads():
+        arguments = _parser().parse_args(argv)
+        try:
+            status: int = arguments.run(arguments)
+        except ConfigurationError as error:
+            complain(str(error))
+            return CONFIGURATION_WRONG
+        return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,10 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version("temporal-payloads"))
-    settings = argparse.ArgumentParser(add_help=False)
-    group = settings.add_argument_group("settings")
-    group.add_argument("--config", metavar="FILE", help="the settings file")
-    group.add_argument("--profile", metavar="NAME", help="the [profile.NAME] of the file to use")
+    settings = settings_options()
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (check, codec_server):
         command.add_to(commands, settings)

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
 ALL_WELL = 0
 UNREACHABLE = 1
 CONFIGURATION_WRONG = 2
-_GREEN, _RED, _BOLD = "32", "31", "1"
+NOBODY_READS = 141
+"""What a shell reports of a command that SIGPIPE ended, as it ends most commands in `command | head`."""
+_GREEN, _YELLOW, _RED, _BOLD = "32", "33", "31", "1"
+
+
+@contextmanager
+def while_somebody_reads() -> Iterator[None]:
+    """End the command quietly when the program that reads its output has ended."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, for at the interpreter's exit nobody can catch what it raises
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BrokenPipeError):
+                stream.flush()
+                continue
+            # What it still holds is flushed at exit: let it go nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(NOBODY_READS) from None
 
 
 def say(text: str = "") -> None:
@@ -24,6 +45,24 @@ def say(text: str = "") -> None:
 def complain(text: str) -> None:
     """Print what is wrong."""
     print(f"{_paint('error:', _RED, sys.stderr)} {text}", file=sys.stderr)  # noqa: T201  # likewise
+
+
+def warn(text: str) -> None:
+    """Print what may be wrong."""
+    print(f"{_paint('warning:', _YELLOW, sys.stderr)} {text}", file=sys.stderr)  # noqa: T201  # likewise
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Say, on a terminal, what the command waits for, and take the line back afterwards."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    print(f"  waiting for {what} ...", end="", flush=True)  # noqa: T201  # likewise
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", flush=True)  # noqa: T201  # likewise
 
 
 def good(text: str) -> str:

@@ -1,13 +1,25 @@
 """The documentation tells the truth: its snippets are loaded and run, its reference is up to date."""
 
+import asyncio
+import importlib.metadata
 import re
 import subprocess
 import sys
 import tomllib
+import traceback
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
-from temporal_payloads import PayloadSettings, build_data_converter
+from temporal_payloads import (
+    ConfigurationError,
+    PayloadSettings,
+    PayloadsPlugin,
+    build_data_converter,
+    open_data_converter,
+)
+from temporal_payloads._cli import main
+from temporal_payloads.codec_server import create_app
 from temporal_payloads_redis._settings import SentinelSettings
 from temporalio.converter import DataConverter
 
@@ -47,6 +59,57 @@ def test_every_environment_snippet_is_a_configuration_that_builds(snippet, monke
 @pytest.mark.parametrize("snippet", snippets("python"))
 def test_every_python_snippet_compiles(snippet):
     compile(snippet, "snippet", "exec", flags=0x2000)  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+def indented_blocks(section):
+    """Return what stands indented by four spaces in a section of the README."""
+    text = (ROOT / "README.md").read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", text, re.MULTILINE)
+    return [dedent(block).strip() for block in blocks if block.strip()]
+
+
+@pytest.fixture
+def without_zstd(monkeypatch):
+    """Let only those plugins be installed that the README's example has."""
+
+    def installed(group):
+        found = importlib.metadata.entry_points(group=group)
+        return [entry_point for entry_point in found if entry_point.name in ("s3", "redis", "gzip", "zlib")]
+
+    monkeypatch.setattr("temporal_payloads._plugins.registry.entry_points", installed)
+
+
+async def open_converter():
+    async with open_data_converter():
+        pass
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        build_data_converter,
+        PayloadsPlugin,
+        create_app,
+        lambda: asyncio.run(open_converter()),
+        lambda: main(["check"]),
+        lambda: main(["codec-server"]),
+    ],
+    ids=["converter", "plugin", "codec server in code", "open converter", "check", "codec-server"],
+)
+def test_a_wrong_configuration_is_told_as_the_readme_shows(
+    without_zstd, monkeypatch, tmp_path, capsys, build
+):
+    monkeypatch.chdir(tmp_path)
+    file, message = indented_blocks("When the configuration is wrong")
+    Path("temporal-payloads.toml").write_text(file)
+    monkeypatch.setenv("TEMPORAL_PAYLOADS_STORAGE_DRIVER", "s3")
+    try:
+        build()
+    except ConfigurationError as error:
+        [said] = traceback.format_exception_only(error)
+    else:
+        said = f"temporal_payloads.ConfigurationError:{capsys.readouterr().err.partition('error:')[2]}"
+    assert said.strip() == message
 
 
 def test_the_settings_reference_is_generated_from_the_models():

@@ -51,7 +51,7 @@ from temporalio.worker import Replayer, Worker
 
 assert_type(build_data_converter(), DataConverter)
 assert_type(build_data_converter(PayloadSettings.load(), base=pydantic_data_converter), DataConverter)
-assert_type(build_data_converter(registry=PluginRegistry()), DataConverter)
+assert_type(build_data_converter(registry=PluginRegistry(), required=True), DataConverter)
 build_data_converter("temporal-payloads.toml")  # type: ignore[arg-type]
 build_data_converter(None, pydantic_data_converter)  # type: ignore[call-arg]
 
@@ -74,6 +74,8 @@ async def with_the_sdk_plugin(client: Client) -> None:
 assert_type(PayloadSettings.load(), PayloadSettings)
 assert_type(PayloadSettings.load("payloads.toml", "dev"), PayloadSettings)
 assert_type(PayloadSettings.load(file=Path("payloads.toml"), profile=None), PayloadSettings)
+assert_type(PayloadSettings.load(required=True), PayloadSettings)
+PayloadSettings.load("payloads.toml", "dev", True)  # type: ignore[call-arg]
 PayloadSettings.load(3)  # type: ignore[arg-type]
 
 

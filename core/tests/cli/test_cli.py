@@ -166,13 +166,22 @@ def test_check_says_what_it_checks_before_it_waits_for_a_store(
     assert "answers" not in before
 
 
-def test_check_says_on_a_terminal_whom_it_waits_for(run, write_settings, registered, monkeypatch):
-    write_settings("[storage.drivers.memory]\n")
-    monkeypatch.delenv("NO_COLOR", raising=False)
+def test_check_says_on_a_terminal_whom_it_still_waits_for(run, write_settings, registered, monkeypatch):
+    write_settings("""
+        storage.driver = "memory"
+        storage.drivers.memory = {}
+        storage.drivers.other.type = "memory"
+    """)
+    monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     assert "waiting" not in run("check")[1]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert "  waiting for memory ...\r\x1b[K" in run("check")[1]
+    shown = run("check")[1].split("\r\x1b[K")
+    assert shown[1] == "  waiting for memory, other ..."
+    assert shown[2] in ("  waiting for memory ...", "  waiting for other ...")
+    assert "waiting" not in shown[-1]
+    assert "answers" in shown[-1]
+    assert "\r" not in run("check", "--json")[1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import time
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._settings.models import INLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from temporal_payloads._errors import Problem
     from temporal_payloads._settings.models import Route, StorageSettings
@@ -91,21 +90,25 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps(_as_json(settings, [], error.problems), indent=2))
         return CONFIGURATION_WRONG
     if arguments.json:
-        drivers = asyncio.run(_check(assembly))
+        drivers = asyncio.run(_check(assembly, lambda _: None))
         say(json.dumps(_as_json(settings, drivers), indent=2))
     else:
         _print_codecs(settings)
-        with waiting_for(", ".join(assembly.drivers)) if assembly.drivers else nullcontext():
-            drivers = asyncio.run(_check(assembly))
+        say(heading("Drivers"))
+        with waiting_for(assembly.drivers) as answered:
+            drivers = asyncio.run(_check(assembly, answered))
         _print_drivers(settings, drivers)
     return UNREACHABLE if any(driver.error for driver in drivers) else ALL_WELL
 
 
-async def _check(assembly: Assembly) -> list[_Driver]:
-    return list(await asyncio.gather(*(_check_one(assembly, key, d) for key, d in assembly.drivers.items())))
+async def _check(assembly: Assembly, answered: Callable[[str], None]) -> list[_Driver]:
+    checks = (_check_one(assembly, key, driver, answered) for key, driver in assembly.drivers.items())
+    return list(await asyncio.gather(*checks))
 
 
-async def _check_one(assembly: Assembly, key: str, driver: ManagedDriver) -> _Driver:
+async def _check_one(
+    assembly: Assembly, key: str, driver: ManagedDriver, answered: Callable[[str], None]
+) -> _Driver:
     table = assembly.settings.storage.drivers.get(key)
     start = time.monotonic()
     error: dict[str, str] | None = None
@@ -114,6 +117,7 @@ async def _check_one(assembly: Assembly, key: str, driver: ManagedDriver) -> _Dr
             pass
     except Exception as failure:  # noqa: BLE001  # a driver may raise anything
         error = {"type": type(failure).__name__, "message": str(failure)}
+    answered(key)
     return _Driver(
         key=key,
         name=driver.name(),
@@ -163,7 +167,6 @@ def _print_settings(settings: PayloadSettings) -> None:
 def _print_codecs(settings: PayloadSettings) -> None:
     say(heading("Codecs"))
     say("  " + (" -> ".join(settings.codecs) or "none: payloads stay as they are"))
-    say(heading("Drivers"))
 
 
 def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:

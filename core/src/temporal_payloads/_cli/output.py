@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TextIO
 
 ALL_WELL = 0
@@ -53,16 +53,29 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def waiting_for(what: str) -> Iterator[None]:
-    """Say, on a terminal, what the command waits for, and take the line back afterwards."""
-    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        yield
-        return
-    print(f"  waiting for {what} ...", end="", flush=True)  # noqa: T201  # likewise
+def waiting_for(names: Iterable[str]) -> Iterator[Callable[[str], None]]:
+    """Say, on a terminal, whom the command still waits for, and take the line back at the end.
+
+    What is yielded is to be called with the name of each that has answered.
+    """
+    waiting = dict.fromkeys(names)
+    on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    def show() -> None:
+        if on_terminal:
+            text = f"  waiting for {', '.join(waiting)} ..." if waiting else ""
+            print(f"\r\x1b[K{text}", end="", flush=True)  # noqa: T201  # likewise
+
+    def answered(name: str) -> None:
+        del waiting[name]
+        show()
+
+    show()
     try:
-        yield
+        yield answered
     finally:
-        print("\r\x1b[K", end="", flush=True)  # noqa: T201  # likewise
+        waiting.clear()
+        show()
 
 
 def good(text: str) -> str:

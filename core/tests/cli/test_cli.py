@@ -232,6 +232,13 @@ def test_an_error_about_an_option_names_the_option(run, write_settings, command,
     assert message in err
 
 
+def test_an_error_about_a_namespaces_profile_names_the_setting(run, write_settings):
+    write_settings("[codec_server.namespaces]\norders = 'palin'\n[profile.plain]\n")
+    status, _, err = run("codec-server")
+    assert status == 2
+    assert "there is no profile 'palin' (codec_server.namespaces asks for it)" in err
+
+
 def test_the_codec_server_tells_every_problem_at_once(run, write_settings):
     write_settings("""
         codecs = ["gizp"]

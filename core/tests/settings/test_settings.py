@@ -316,6 +316,7 @@ def test_invalid_toml_is_told_with_line_and_column(write_settings):
         ("\ufeffcodecs = []", "begins with a byte order mark (BOM); save it as UTF-8 without one"),
         ("encode_failures = True", "TOML writes true and false in small letters"),
         ("x = [1, False]", "TOML writes true and false in small letters"),
+        ("codecs = [\n  'gzip',\n  None,\n]", "TOML has no such value; leave the setting out"),
         ("storage.driver = None", "TOML has no such value; leave the setting out"),
         ("storage.driver = null", "TOML has no such value; leave the setting out"),
         ("[storage]\ndriver = 's3'\n[storage.driver.s3]", "a driver's table is [storage.drivers.NAME]"),
@@ -327,6 +328,11 @@ def test_toml_that_is_nearly_right_gets_a_hint(write_settings, text, hint):
     message = the_problem().message
     assert "is not valid TOML" in message
     assert hint in message
+
+
+def test_other_toml_gets_no_hint(write_settings):
+    write_settings("storage.driver = 'None' x")
+    assert the_problem().message.endswith("(at line 1, column 25)")
 
 
 def test_a_file_that_is_not_utf8_is_told(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def while_somebody_reads() -> Iterator[None]:
             sys.stdout.flush()  # here, for at the interpreter's exit nobody can catch what it raises
     except BrokenPipeError:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(BrokenPipeError):
+            try:
                 stream.flush()
-                continue
-            # What it still holds is flushed at exit: let it go nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            except BrokenPipeError:
+                # What it still holds is flushed at exit: let it go nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(NOBODY_READS) from None
 
 

@@ -12,16 +12,21 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """Far more tables inside each other than any settings have, far fewer than Python can recurse through."""
 _BYTE_ORDER_MARK = "\ufeff"
-_HINTS = (
-    (re.compile(r"=.*\b(True|False)\b"), "TOML writes true and false in small letters"),
-    (re.compile(r"=\s*(None|null|nil)\b"), "TOML has no such value; leave the setting out"),
+_VALUES = {
+    "True": "TOML writes true and false in small letters",
+    "False": "TOML writes true and false in small letters",
+    "None": "TOML has no such value; leave the setting out",
+    "null": "TOML has no such value; leave the setting out",
+}
+"""What people write where reading stops, and what to tell them."""
+_HEADERS = (
     (
-        re.compile(r"^\s*\[+(.*\.)?storage\.driver\."),
+        re.compile(r"\s*\[+(.*\.)?storage\.driver\."),
         "storage.driver is the name of the default driver; a driver's table is [storage.drivers.NAME]",
     ),
-    (re.compile(r"^\s*\[+(.*\.)?codecs\."), "codecs is the list of codecs; a codec's table is [codec.NAME]"),
+    (re.compile(r"\s*\[+(.*\.)?codecs\."), "codecs is the list of codecs; a codec's table is [codec.NAME]"),
 )
-"""What people write, in the line in which reading stops, and what to tell them."""
+"""Likewise, of lines."""
 
 
 class UnreadableError(Exception):
@@ -60,10 +65,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _hint(text: str, error: str) -> str:
     if text.startswith(_BYTE_ORDER_MARK):
         return ". The file begins with a byte order mark (BOM); save it as UTF-8 without one"
-    where = re.search(r"at line (\d+)", error)
-    lines = text.splitlines()
-    line = lines[int(where[1]) - 1] if where and int(where[1]) <= len(lines) else ""
-    return next((f". {hint}" for pattern, hint in _HINTS if pattern.search(line)), "")
+    where = re.search(r"at line (\d+), column (\d+)", error)
+    if not where:
+        return ""
+    line = text.split("\n")[int(where[1]) - 1]
+    word = re.match(r"\s*(\w*)", line[int(where[2]) - 1 :])
+    if word and word[1] in _VALUES:
+        return f". {_VALUES[word[1]]}"
+    return next((f". {hint}" for header, hint in _HEADERS if header.match(line)), "")
 
 
 def depth(value: object) -> int:

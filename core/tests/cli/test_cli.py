@@ -130,7 +130,7 @@ def test_check_says_what_it_reads(run, write_settings, set_variables, monkeypatc
     assert ["file", f"{file} (found in the working directory)"] in lines
     assert ["profile", "dev (TEMPORAL_PROFILE chooses it)"] in lines
     assert ["variables", "TEMPORAL_PAYLOADS_STORAGE__CONCURRENCY"] in lines
-    assert err.startswith("warning: TEMPORAL_PAYLOAD_CODECS is not read")
+    assert err.startswith("warning: the variable TEMPORAL_PAYLOAD_CODECS is not read")
     document = json.loads(run("check", "--json")[1])
     assert document["settings"] == {
         "file": str(file),

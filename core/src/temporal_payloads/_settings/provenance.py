@@ -68,7 +68,8 @@ class Sources:
     def warnings(self) -> list[str]:
         """Return what is no error and may yet not be what was meant."""
         found = [
-            f"{name} is not read: variables of temporal-payloads begin with {PREFIX}. Did you mean {meant!r}?"
+            f"the variable {name} is not read: those of temporal-payloads begin with {PREFIX}. "
+            f"Did you mean {meant!r}?"
             for name, meant in self.similar_variables
         ]
         if self.nothing_found and not self.required:

@@ -1,5 +1,7 @@
 """What browsers are told: on every response, errors included."""
 
+import logging
+
 import pytest
 from pydantic import ValidationError
 
@@ -46,7 +48,8 @@ async def test_the_development_servers_ui_is_allowed_by_default(serve, make, ori
     "origin",
     ["http://localhost:8234", "https://localhost:8233", "http://localhost", "null", "http://localhost:8233/"],
 )
-async def test_a_page_of_another_origin_is_refused(serve, make, origin):
+async def test_a_page_of_another_origin_is_refused(serve, make, origin, caplog):
+    caplog.set_level(logging.INFO)
     api = await serve()
     for response in (
         await api.client.options("/decode", headers={"Origin": origin, **PREFLIGHT}),
@@ -56,7 +59,9 @@ async def test_a_page_of_another_origin_is_refused(serve, make, origin):
         assert "Access-Control-Allow-Origin" not in response.headers
         document = await response.json()
         assert document["code"] == "origin_not_allowed"
-        assert "codec_server.allowed_origins" in document["message"]
+        assert "codec_server" not in document["message"]
+    for record in (record for record in caplog.records if record.name.endswith("codec_server.access")):
+        assert "codec_server.allowed_origins" in record.fields["reason"]
 
 
 async def test_a_program_without_an_origin_is_served(serve, make):

@@ -170,11 +170,14 @@ async def test_one_payload_that_cannot_be_decoded_does_not_take_the_others_with_
     assert lost_key in caplog.text
 
 
-async def test_a_payload_of_a_codec_that_is_not_configured_says_so(serve):
+async def test_a_payload_of_a_codec_that_is_not_configured_says_so(serve, caplog):
     api = await serve()
     payload = Payload(metadata={"encoding": b"binary/encrypted"}, data=b"...")
     [got] = await api.payloads("decode", [payload])
-    assert "binary/encrypted" in got.metadata["temporal-payloads-error"].decode()
+    assert got.metadata["encoding"] == b"binary/encrypted"
+    reason = got.metadata["temporal-payloads-error"].decode()
+    assert reason == "payload_not_decoded: none of the server's codecs decodes the payload"
+    assert "Add 'encryption' to codecs" in caplog.text
 
 
 async def test_a_store_that_is_down_leaves_inline_payloads_readable(serve, make, store):

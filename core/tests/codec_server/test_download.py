@@ -36,7 +36,7 @@ async def test_a_missing_object_is_gone_and_never_a_404(serve, make, store):
     store.objects.clear()
     status, code, message = await api.error("download", [reference])
     assert (status, code) == (410, "payload_not_found")
-    assert "expired or was deleted" in message
+    assert "expired, was deleted, or is in another store" in message
 
 
 async def test_an_object_that_was_changed_is_unprocessable(serve, make, store):
@@ -58,14 +58,15 @@ async def test_a_stored_payload_that_no_codec_can_decode_is_unprocessable(serve,
     assert (status, code) == (422, "payload_not_decoded")
 
 
-async def test_a_reference_to_an_unknown_driver_names_those_that_are_known(serve, make, store):
+async def test_a_reference_to_an_unknown_driver_tells_the_log_which_are_known(serve, make, store, caplog):
     api = await serve()
     reference = await store.put(make.flipped(make.plain(1)))
     reference.data = reference.data.replace(b'"memory"', b'"attic"')
     status, code, message = await api.error("download", [reference])
     assert (status, code) == (422, "unknown_driver")
     assert "'attic'" in message
-    assert "memory" in message
+    assert "memory" not in message
+    assert "configured: memory" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 
 import pytest
@@ -88,3 +89,49 @@ async def test_the_server_starts_and_is_not_ready_while_the_store_is_away(serve_
     assert response.status == 503
     assert "wrong-secret" not in await response.text()
     assert (await api.client.get("/healthz")).status == 200
+
+
+# -- what a refusal tells
+
+FAILED = dict.fromkeys(("encode", "decode", "download"), "storage_failed")
+REJECTED = dict.fromkeys(("decode", "download"), "reference_rejected")
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes", "logged"),
+    [
+        ({"secret_access_key": "wrong-secret"}, FAILED, "the credentials are not accepted"),
+        ({"bucket": "another-bucket"}, REJECTED, "another-bucket"),
+        ({"max_payload_size": 1000}, {"encode": "limit_exceeded"}, "max_payload_size"),
+    ],
+)
+async def test_a_refusal_tells_no_bucket_endpoint_or_setting_and_the_log_tells_all(
+    serve_app, s3_server, s3_bucket, make, caplog, changes, codes, logged
+):
+    caplog.set_level(logging.INFO)
+    working = s3_driver(s3_server, s3_bucket)
+
+    async def serve(driver):
+        storage = {"threshold": 0, "timeout": 20, "drivers": {"s3": driver}, "cache": {"max_size": 0}}
+        return await serve_app(create_app(PayloadSettings(storage=storage)))
+
+    payload = make.plain(os.urandom(1000).hex())
+    [reference] = await (await serve(working)).payloads("encode", [payload])
+    driver = {**working, **changes}
+    api = await serve(driver)
+    secret = [*changes, *map(str, changes.values()), s3_bucket, s3_server.endpoint_url, "storage.", "aws."]
+    for operation, code in codes.items():
+        caplog.clear()
+        if operation == "decode":
+            [got] = await api.payloads("decode", [reference])
+            got_code, told = got.metadata["temporal-payloads-error"].decode().split(": ", 1)
+        else:
+            sent = payload if operation == "encode" else reference
+            _, got_code, told = await api.error(operation, [sent])
+            # The line of the request has the whole sentence.
+            [record] = [each for each in caplog.records if each.name.endswith("codec_server.access")]
+            assert logged in record.fields["reason"]
+        assert got_code == code
+        assert [part for part in secret if part in told] == []
+        assert logged in caplog.text
+        assert "wrong-secret" not in caplog.text

@@ -262,7 +262,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except RequestError as error:
         response = error.to_response()
-        story["code"] = error.code
+        story |= {"code": error.code, "reason": str(error)}
     except web.HTTPException as error:
         code = _STATUS_CODES.get(error.status, Code.BAD_REQUEST)
         headers = {str(hdrs.ALLOW): error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}

@@ -37,7 +37,8 @@ class Cors:
             raise RequestError(
                 403,
                 Code.ORIGIN_NOT_ALLOWED,
-                f"pages of {origin[:200]} may not call this server (codec_server.allowed_origins)",
+                f"pages of {origin[:200]} may not call this server",
+                detail="if they are to, list their origin in codec_server.allowed_origins",
             )
         if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             return web.Response(

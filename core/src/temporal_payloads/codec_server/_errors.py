@@ -8,6 +8,7 @@ from enum import StrEnum
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
+from temporal_payloads._codecs.chain import PayloadNotDecodedError
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -30,9 +31,11 @@ class Code(StrEnum):
     UNSUPPORTED_CONTENT_TYPE = "unsupported_content_type"
     NOT_A_REFERENCE = "not_a_reference"
     UNKNOWN_NAMESPACE = "unknown_namespace"
+    NAMESPACE_MISMATCH = "namespace_mismatch"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    HOST_NOT_ALLOWED = "host_not_allowed"
     REFERENCE_REJECTED = "reference_rejected"
     UNKNOWN_DRIVER = "unknown_driver"
     PAYLOAD_NOT_FOUND = "payload_not_found"
@@ -54,23 +57,37 @@ class Code(StrEnum):
 class RequestError(Exception):
     """A request, or one payload of it, cannot be answered.
 
+    As text it is the whole sentence, for the log.
+
     Args:
         status: The HTTP status.
         code: Why, for programs.
-        message: Why and what to do about it, for people. No secret may stand in it.
+        message: Why, for whoever asked, who may be a stranger: nothing of how the server is configured.
         headers: Of the response.
+        detail: The rest, for the operator: what it is about here, and what to do. No secret may stand in it.
     """
 
-    def __init__(self, status: int, code: Code, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        status: int,
+        code: Code,
+        message: str,
+        headers: dict[str, str] | None = None,
+        *,
+        detail: str = "",
+    ) -> None:
+        super().__init__(f"{message}: {detail}" if detail else message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers or {}
+        self.detail = detail
 
     def at(self, place: str) -> RequestError:
         """Return the same error, said of one payload."""
-        return RequestError(self.status, self.code, f"{place}: {self.message}", self.headers)
+        return RequestError(
+            self.status, self.code, f"{place}: {self.message}", self.headers, detail=self.detail
+        )
 
     def to_response(self) -> web.Response:
         """Return what the client gets."""
@@ -83,10 +100,10 @@ def limit_exceeded(setting: str, message: str, status: int = 413) -> RequestErro
     return RequestError(status, code, f"{message} (codec_server.limits.{setting})")
 
 
-def unauthenticated(message: str) -> RequestError:
+def unauthenticated(message: str, *, detail: str = "") -> RequestError:
     """Return the error of a request whose caller is not known."""
     challenge = {"WWW-Authenticate": 'Bearer realm="temporal-payloads codec server"'}
-    return RequestError(401, Code.UNAUTHENTICATED, message, challenge)
+    return RequestError(401, Code.UNAUTHENTICATED, message, challenge, detail=detail)
 
 
 def error_response(
@@ -98,39 +115,42 @@ def error_response(
 
 
 # 410 and not 404 for a missing object: the Web UI reads 404 as "not configured to download". A 5xx only where
-# the fault is not the payload's: the Web UI asks three times again.
-_BY_TYPE: dict[type[ApplicationError], tuple[int, Code]] = {
-    PayloadNotFoundError: (410, Code.PAYLOAD_NOT_FOUND),
-    PayloadIntegrityError: (422, Code.PAYLOAD_CORRUPT),
-    PayloadTooLargeError: (413, Code.LIMIT_EXCEEDED),
-    ClaimRejectedError: (403, Code.REFERENCE_REJECTED),
-    StoragePermissionError: (502, Code.STORAGE_FAILED),
-    StorageMisconfiguredError: (502, Code.STORAGE_FAILED),
-    StorageTimeoutError: (504, Code.STORAGE_TIMEOUT),
-    StorageUnavailableError: (503, Code.STORAGE_UNAVAILABLE),
+# the fault is not the payload's: the Web UI asks three times again. What the errors themselves say is for the
+# log: it names buckets, endpoints and settings. The more general class stands after its subclasses.
+_BY_TYPE: dict[type[ApplicationError], tuple[int, Code, str]] = {
+    PayloadNotFoundError: (
+        410,
+        Code.PAYLOAD_NOT_FOUND,
+        "the store has no such payload: it expired, was deleted, or is in another store",
+    ),
+    PayloadNotDecodedError: (
+        422,
+        Code.PAYLOAD_NOT_DECODED,
+        "none of the server's codecs decodes the payload",
+    ),
+    PayloadIntegrityError: (
+        422,
+        Code.PAYLOAD_CORRUPT,
+        "the payload is damaged, or not what it says it is",
+    ),
+    PayloadTooLargeError: (413, Code.LIMIT_EXCEEDED, "the payload is larger than its store or codec allows"),
+    ClaimRejectedError: (403, Code.REFERENCE_REJECTED, "the reference leads out of what this server reads"),
+    StoragePermissionError: (502, Code.STORAGE_FAILED, "the store refuses the server access"),
+    StorageMisconfiguredError: (502, Code.STORAGE_FAILED, "the store is not as the server's settings say"),
+    StorageTimeoutError: (504, Code.STORAGE_TIMEOUT, "the store gave no answer in time"),
+    StorageUnavailableError: (503, Code.STORAGE_UNAVAILABLE, "the store cannot be reached"),
+    StorageError: (502, Code.STORAGE_FAILED, "the storage failed"),
 }
 
 
 def explain(error: Exception) -> RequestError:
-    """Turn what went wrong with one payload into what its client may know."""
+    """Turn what went wrong with one payload into what its client may know, and the log's detail."""
     if isinstance(error, RequestError):
         return error
-    for kind, (status, code) in _BY_TYPE.items():
+    for kind, (status, code, sentence) in _BY_TYPE.items():
         if isinstance(error, kind):
-            return RequestError(status, code, _sentence(error))
-    if isinstance(error, ApplicationError) and error.type == "PayloadNotDecodedError":
-        return RequestError(422, Code.PAYLOAD_NOT_DECODED, _sentence(error))
-    if isinstance(error, StorageError):
-        # The rest of its message is whatever a client library said, which may be more than a stranger
-        # should read; the log has it.
-        return RequestError(502, Code.STORAGE_FAILED, "the storage failed; the server's log says why")
-    return RequestError(
-        422, Code.PAYLOAD_CORRUPT, f"the payload cannot be decoded: its codec failed ({type(error).__name__})"
-    )
-
-
-def _sentence(error: ApplicationError) -> str:
-    return error.message.strip()
+            return RequestError(status, code, sentence, detail=error.message.strip())
+    return RequestError(422, Code.PAYLOAD_CORRUPT, "the payload's codec failed", detail=cause_of(error))
 
 
 def cause_of(error: BaseException | None) -> str:

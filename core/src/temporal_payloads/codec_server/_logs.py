@@ -8,6 +8,9 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,10 +18,19 @@ access_log = logging.getLogger("temporal_payloads.codec_server.access")
 audit_log = logging.getLogger("temporal_payloads.codec_server.audit")
 
 
+MAX_FIELD_LENGTH = 2000
+"""Characters of one value; more is what somebody sent to fill the disk."""
+
+
 def log_fields(logger: logging.Logger, event: str, fields: Mapping[str, object]) -> None:
     """Log an event with its fields, which formatters find in the record's `fields`."""
-    given = {name: value for name, value in fields.items() if value not in (None, "")}
+    given = {name: _cut(value) for name, value in fields.items() if value not in (None, "")}
     logger.info(event, extra={"fields": given})
+
+
+def _cut(value: object) -> object:
+    long = isinstance(value, str) and len(value) > MAX_FIELD_LENGTH
+    return f"{str(value)[:MAX_FIELD_LENGTH]}..." if long else value
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
@@ -32,9 +44,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         pairs = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
-        text = f"{_time(record)} {record.levelname} {message}{pairs}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        text = f"{_time(record)} {record.levelname} {_printable(record.getMessage())}{pairs}"
+        if not record.exc_info:
+            return text
+        trace = self.formatException(record.exc_info).split("\n")
+        return "\n".join([text, *map(_printable, trace)])
 
 
 class JsonFormatter(logging.Formatter):
@@ -54,8 +68,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def _without_trace(record: logging.LogRecord) -> bool:
+    """Make one line of a request that is no HTTP: anybody can send those, and the trace helps nobody.
+
+    What is wrong with it stays untold: that quotes the request, which may be the line with a token.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        record.msg, record.args = "%s: it is no HTTP", (record.getMessage(),)
+        record.exc_info = None
+    return True
+
+
 def configure_logging(*, as_json: bool) -> None:
     """Send the log to the standard error stream; for a program of which the server is all there is."""
+    server_logger.addFilter(_without_trace)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -63,6 +91,13 @@ def configure_logging(*, as_json: bool) -> None:
 
 def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _printable(text: str) -> str:
+    # Line ends forge lines, escape sequences steer terminals, and surrogates cannot be written at all.
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _word(value: object) -> str:

@@ -83,8 +83,8 @@ def find(access: Access, payload: Payload) -> Found:
         raise RequestError(
             422,
             Code.UNKNOWN_DRIVER,
-            f"the reference names the storage driver {reference.driver_name[:80]!r}, which is not configured "
-            f"here (configured: {known})",
+            f"the storage driver {reference.driver_name[:80]!r} of the reference is not configured here",
+            detail=f"configured: {known}",
         )
     confined = driver.confine(reference.claim)
     _require_namespace(access, confined.namespace)
@@ -99,16 +99,16 @@ def _require_namespace(access: Access, stored_by: str | None) -> None:
             raise RequestError(
                 403,
                 Code.REFERENCE_REJECTED,
-                "the reference's key names no namespace; such payloads are served only with "
-                "codec_server.keys_without_namespace = true",
+                "the reference's key names no namespace; this server does not serve such payloads",
+                detail="codec_server.keys_without_namespace = true can allow it",
             )
     elif stored_by != access.namespace and stored_by not in settings.also_reads.get(access.namespace, ()):
         asked = f"namespace {access.namespace!r}" if access.namespace else "a request without X-Namespace"
         raise RequestError(
             403,
             Code.REFERENCE_REJECTED,
-            f"the reference leads to a payload of namespace {stored_by!r}, which is not for {asked}; "
-            "codec_server.also_reads can allow it",
+            f"the reference leads to a payload of namespace {stored_by!r}, which is not for {asked}",
+            detail="codec_server.also_reads can allow it",
         )
 
 

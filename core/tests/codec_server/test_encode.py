@@ -56,12 +56,29 @@ async def test_routes_choose_the_driver_as_for_a_worker(serve, make, store):
     assert is_reference(stored)
 
 
-async def test_nothing_comes_back_in_the_clear_when_one_payload_cannot_be_stored(serve, make, store):
+async def test_nothing_comes_back_in_the_clear_when_one_payload_cannot_be_stored(serve, make, store, caplog):
     api = await serve(codecs=[])
     store.failure = StorageUnavailableError("the store is down")
     status, code, message = await api.error("encode", [make.plain(1), make.plain("x" * 2000)])
     assert (status, code) == (503, "storage_unavailable")
-    assert "the store is down" in message
+    assert "cannot be reached" in message
+    assert "the store is down" in caplog.text
+
+
+@pytest.mark.parametrize("size", [1, 5000])
+async def test_what_could_not_be_read_back_is_not_encoded(serve, make, store, size):
+    payload = make.plain("x" * size)
+    api = await serve()
+    status, code, message = await api.error("encode", [payload], namespace=None)
+    assert (status, code) == (400, "unknown_namespace")
+    assert "X-Namespace" in message
+    assert not store.objects
+    lenient = await serve({"keys_without_namespace": True})
+    encoded = await lenient.payloads("encode", [payload], namespace=None)
+    assert await lenient.payloads("decode", encoded, namespace=None) == [payload]
+    without_storage = await serve(storage={})
+    encoded = await without_storage.payloads("encode", [payload], namespace=None)
+    assert await without_storage.payloads("decode", encoded, namespace=None) == [payload]
 
 
 async def test_input_that_no_driver_takes_is_refused_by_its_size(serve, make, store):

@@ -1,8 +1,12 @@
 """One server for many namespaces, and what a caller can reach from each."""
 
+import logging
+
 import pytest
+from pydantic import ValidationError
 from temporal_payloads import ConfigurationError
 from temporal_payloads.codec_server import create_app
+from yarl import URL
 
 
 @pytest.fixture
@@ -85,21 +89,96 @@ def test_every_problem_of_every_profile_is_reported_at_once(registry, write_sett
     assert "codec_server.auth.tokens.ci.token_file" in message
 
 
+# -- the namespace in the path
+
+
+async def status(api, path, namespace="orders"):
+    headers = {} if namespace is None else {"X-Namespace": namespace}
+    response = await api.client.post(path, json={"payloads": []}, headers=headers)
+    return response.status, (await response.json()).get("code")
+
+
+MISMATCH = (400, "namespace_mismatch")
+
+
+@pytest.mark.parametrize("path", ["/decode", "/orders/decode", "/codec/orders/decode", "/%6frders/decode"])
+async def test_the_path_may_name_the_namespace_of_the_header(serve, path):
+    assert await status(await serve(), path) == (200, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/billing/decode",
+        "/orders/billing/decode",
+        "/orders%2Fbilling/decode",
+        "/Orders/decode",
+        "/my-orders/decode",
+        "/orders2/decode",
+        "/codec/decode",
+        "/orders/../billing/decode",
+        "/orders/./decode",
+        "/billing//decode",
+        "/%FF/decode",
+        "/%00/decode",
+    ],
+)
+async def test_the_path_may_not_name_another_namespace_than_the_header(serve, path):
+    api = await serve()
+    url = URL(f"http://127.0.0.1:{api.client.port}{path}", encoded=True)
+    async with api.client.session.post(
+        url, json={"payloads": []}, headers={"X-Namespace": "orders"}
+    ) as response:
+        assert (response.status, (await response.json())["code"]) == MISMATCH
+
+
+@pytest.mark.parametrize("prefix", ["/codec", "codec/", "/codec/"])
+async def test_with_the_prefix_of_a_proxy_no_other_path_is_served(serve, prefix):
+    api = await serve({"path_prefix": prefix})
+    for path in ("/codec/decode", "/codec/orders/decode", "/codec//decode"):
+        assert await status(api, path) == (200, None)
+    for path in ("/decode", "/orders/decode", "/codec/billing/decode", "/x/codec/orders/decode"):
+        assert await status(api, path) == MISMATCH
+    assert await status(api, "/codec/decode", None) == (200, None)
+    assert await status(api, "/codec/orders/decode", None) == MISMATCH
+
+
+async def test_with_an_empty_prefix_only_the_namespace_stands_before_the_operation(serve):
+    api = await serve({"path_prefix": ""})
+    assert await status(api, "/decode") == await status(api, "/orders/decode") == (200, None)
+    assert await status(api, "/codec/orders/decode") == await status(api, "/billing/decode") == MISMATCH
+    assert await status(api, "/orders/decode", None) == MISMATCH
+
+
+async def test_the_log_tells_how_to_serve_a_prefix(serve, caplog):
+    caplog.set_level(logging.INFO)
+    await status(await serve(), "/codec/decode")
+    [record] = [record for record in caplog.records if record.name.endswith("codec_server.access")]
+    assert "codec_server.path_prefix" in record.fields["reason"]
+
+
+@pytest.mark.parametrize("prefix", ["/codec/{namespace}", "/codec?x", "/co%64ec"])
+def test_a_prefix_that_is_no_plain_path_is_a_configuration_error(make_settings, prefix):
+    with pytest.raises(ValidationError, match="path_prefix"):
+        make_settings(codec_server={"path_prefix": prefix})
+
+
 # -- confinement
 
 
 @pytest.mark.parametrize("operation", ["decode", "download"])
-async def test_a_payload_of_another_namespace_is_refused(serve, make, store, operation):
+async def test_a_payload_of_another_namespace_is_refused(serve, make, store, operation, caplog):
     api = await serve()
     reference = await store.put(make.flipped(make.plain("secret")), namespace="billing")
     if operation == "download":
         status, code, message = await api.error(operation, [reference], namespace="orders")
         assert (status, code) == (403, "reference_rejected")
         assert "'billing'" in message
-        assert "also_reads" in message
+        assert "also_reads" not in message
     else:
         [got] = await api.payloads(operation, [reference], namespace="orders")
         assert got.metadata["temporal-payloads-error"].startswith(b"reference_rejected: ")
+    assert "codec_server.also_reads" in caplog.text
     assert not store.reads
 
 
@@ -112,12 +191,13 @@ async def test_another_namespace_is_served_where_the_settings_list_it(serve, mak
     assert (await api.error("download", [back], namespace="billing"))[0] == 403
 
 
-async def test_a_key_without_a_namespace_is_served_only_if_the_settings_say_so(serve, make, store):
+async def test_a_key_without_a_namespace_is_served_only_if_the_settings_say_so(serve, make, store, caplog):
     reference = await store.put(make.flipped(make.plain(1)), namespace=None)
     strict = await serve()
     status, code, message = await strict.error("download", [reference])
     assert (status, code) == (403, "reference_rejected")
-    assert "codec_server.keys_without_namespace" in message
+    assert "codec_server" not in message
+    assert "codec_server.keys_without_namespace = true" in caplog.text
     lenient = await serve({"keys_without_namespace": True})
     assert await lenient.payloads("download", [reference]) == [make.plain(1)]
 

@@ -93,10 +93,63 @@ async def test_the_page_shows_the_unauthenticated_only_how_to_log_in(serve, make
         assert secret not in text
 
 
+PAGE_HOSTS = ["localhost:1234", "LOCALHOST", "127.0.0.1", "127.8.8.8:80", "[::1]:8081", "[::1]"]
+OTHER_HOSTS = [
+    "evil.example",
+    "localhost.evil.example:8081",
+    "127.0.0.1.evil.example",
+    "evil.example:[::1]",
+    "",
+]
+
+
+async def page_status(api, host):
+    response = await api.client.get("/", headers={"Host": host})
+    document = await response.json() if response.status != 200 else {"code": None}
+    return response.status, document["code"]
+
+
+async def test_the_page_is_shown_under_names_of_this_machine_only(serve, caplog):
+    caplog.set_level(logging.INFO)
+    api = await serve()
+    for host in PAGE_HOSTS:
+        assert await page_status(api, host) == (200, None)
+    caplog.clear()
+    for host in [*OTHER_HOSTS, "192.0.2.7"]:
+        assert await page_status(api, host) == (403, "host_not_allowed")
+    assert all("codec_server.allowed_hosts" in fields["reason"] for fields in records(caplog, "access"))
+
+
+async def test_the_page_is_shown_under_names_that_the_settings_list(serve):
+    api = await serve({"host": "codec.internal", "allowed_hosts": ["codec.example.com"]})
+    for host in ["codec.example.com", "Codec.Example.com:443", "codec.internal:8081", *PAGE_HOSTS]:
+        assert await page_status(api, host) == (200, None)
+    for host in [*OTHER_HOSTS, "x.codec.example.com", "192.0.2.7"]:
+        assert await page_status(api, host) == (403, "host_not_allowed")
+
+
+@pytest.mark.parametrize("listening", ["0.0.0.0", "::"])
+async def test_whoever_listens_on_all_addresses_is_known_by_each(serve, listening):
+    api = await serve({"host": listening})
+    for host in ["192.0.2.7:8081", "[2001:db8::7]:8081", *PAGE_HOSTS]:
+        assert await page_status(api, host) == (200, None)
+    for host in OTHER_HOSTS:
+        assert await page_status(api, host) == (403, "host_not_allowed")
+
+
+@pytest.mark.parametrize(
+    "name", ["https://codec.example.com", "codec.example.com:443", "*", "Codec.example", ""]
+)
+def test_a_host_that_is_no_bare_name_is_a_configuration_error(make_settings, name):
+    with pytest.raises(ValidationError, match="allowed_hosts"):
+        make_settings(codec_server={"allowed_hosts": [name]})
+
+
 async def test_the_page_takes_no_markup_from_the_request_and_runs_no_script(serve):
     api = await serve()
-    response = await api.client.get("/", headers={"Host": "x<script>alert(1)</script>"})
-    assert "<script" not in await response.text()
+    for host in ("x<script>alert(1)</script>", "127.0.0.1<script>alert(1)</script>"):
+        response = await api.client.get("/", headers={"Host": host})
+        assert "<script" not in await response.text() or response.content_type == "application/json"
     response = await api.client.get("/")
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
 

@@ -56,6 +56,21 @@ def _origin(origin: str) -> str:
     return origin
 
 
+def _host_name(name: str) -> str:
+    if not name or name != name.lower() or any(c in "/:@[]?#*" or not c.isprintable() for c in name):
+        raise ValueError(
+            "must be bare host names in lower case, such as codec.example.com: no scheme, port or path"
+        )
+    return name
+
+
+def _path_prefix(path: str) -> str:
+    # Compared with paths that are cut by their slashes.
+    if any(c in "?#%{}" or not c.isprintable() for c in path):
+        raise ValueError("must be a plain path such as /codec; the namespace after it is not part of it")
+    return path.strip("/")
+
+
 def _algorithm(name: str) -> str:
     if name not in SIGNATURE_ALGORITHMS:
         raise ValueError(f"must be signature algorithms with a public key: {', '.join(SIGNATURE_ALGORITHMS)}")
@@ -230,6 +245,20 @@ class CodecServerSettings(_Table):
     ] = Field(
         ("http://localhost:8233", "http://127.0.0.1:8233"),
         description="Origins (scheme, host, port) of the Web UIs that may call the server.",
+    )
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_host_name)], ...],
+        BeforeValidator(lambda v: [w.strip() for w in v.split(",")] if isinstance(v, str) else v),
+    ] = Field(
+        (),
+        description="Names under which people open the server's page, besides `host` and loopback: those "
+        "of a proxy, for example.",
+    )
+    path_prefix: Annotated[str, AfterValidator(_path_prefix)] | None = Field(
+        None,
+        description="What stands in every path before the namespace and the operation, such as `/codec`. If "
+        "set, even empty, no other path is served. By default anything may, if what stands right before the "
+        "operation is the namespace.",
     )
     allow_credentials: bool = Field(
         False, description="Let browsers send cookies; for the Web UI's 'include cross-origin credentials'."

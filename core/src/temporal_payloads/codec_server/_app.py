@@ -27,6 +27,7 @@ from temporal_payloads.codec_server._operations import Work
 from temporal_payloads.codec_server._page import Page
 from temporal_payloads.codec_server._profiles import Profile, Profiles, build_profiles
 from temporal_payloads.codec_server._protobuf_json import read_payloads, write_payloads
+from temporal_payloads.codec_server._request import check_headers, read_namespace
 from temporal_payloads.codec_server._storage import Access
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def create_app(
     cors = Cors(server)
     codec_server = CodecServer(server, built, authenticator)
     health = Health(built)
-    app = web.Application(middlewares=[_log_access, _answer_errors, cors.middleware])
+    app = web.Application(middlewares=[_log_access, _answer_errors, check_headers, cors.middleware])
     app.on_response_prepare.append(cors.add_headers)
     app.add_routes(
         [
@@ -151,12 +152,13 @@ class CodecServer:
     ) -> web.StreamResponse:
         story = request[STORY].fields
         story["operation"] = operation
-        namespace = request.headers.get("X-Namespace", "")
+        namespace = read_namespace(request, self._settings.path_prefix)
         story["namespace"] = namespace
-        caller = await self._authenticator.identify(request.headers.get(hdrs.AUTHORIZATION))
-        story["who"] = caller.name
-        access = Access(self._profile(caller, namespace, operation), namespace, self._settings)
+        # Within the request's time: who asks may depend on keys that an identity provider has to send.
         async with self._limits.request() as allowance:
+            caller = await self._authenticator.identify(request.headers.get(hdrs.AUTHORIZATION))
+            story["who"] = caller.name
+            access = Access(self._profile(caller, namespace, operation), namespace, self._settings)
             work = Work(access, allowance)
             try:
                 payloads = await self._read(request, allowance)
@@ -181,7 +183,18 @@ class CodecServer:
             known = f"it serves: {', '.join(allowed)}" if allowed else "it serves none that you may ask for"
             wrong = f"does not serve namespace {namespace!r}" if namespace else "needs the header X-Namespace"
             raise RequestError(400, Code.UNKNOWN_NAMESPACE, f"this server {wrong}; {known}")
+        if operation == "encode" and not (namespace or self._can_read_back(profile)):
+            raise RequestError(
+                400,
+                Code.UNKNOWN_NAMESPACE,
+                "encoding needs the header X-Namespace: what is stored without it is not served afterwards",
+                detail="codec_server.keys_without_namespace = true can allow it",
+            )
         return profile
+
+    def _can_read_back(self, profile: Profile) -> bool:
+        """Tell whether what is stored in no namespace is served."""
+        return profile.storage is None or self._settings.keys_without_namespace
 
     async def _read(self, request: web.Request, allowance: Allowance) -> list[Payload]:
         body = await read_body(request, allowance)

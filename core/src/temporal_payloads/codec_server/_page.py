@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from temporal_payloads.codec_server._request import Hosts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,10 +39,16 @@ class Page:
         self._settings = settings
         self._profiles = profiles
         self._protected = protected
+        self._hosts = Hosts(settings)
 
     async def show(self, request: web.Request) -> web.Response:
-        """Answer with the page."""
-        endpoint = escape(str(request.url.origin()) + request.path.rstrip("/"))
+        """Answer with the page.
+
+        Raises:
+            RequestError: It was not asked for under a name of this server.
+        """
+        host = self._hosts.require(request)
+        endpoint = escape(f"{request.scheme}://{host}{request.path.rstrip('/')}")
         body = [
             "<!doctype html><html lang=en><meta charset=utf-8>",
             "<meta name=viewport content='width=device-width'>",

@@ -5,14 +5,17 @@ import base64
 import gzip
 import io
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import jwt
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import BaseModel, ConfigDict
 from temporal_payloads import PayloadSettings
@@ -265,13 +268,84 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 class Make:
     """What tests need to make payloads; test modules cannot import from this file."""
 
     plain = staticmethod(plain)
     flipped = staticmethod(flipped)
     b64 = staticmethod(b64)
+    bearer = staticmethod(bearer)
     UI = UI
+
+
+class Provider:
+    """An identity provider: keys, and tokens signed with them."""
+
+    issuer = "https://login.example.com/"
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Any] = {"k1": rsa.generate_private_key(65537, 2048)}
+        self.others: list[Any] = []
+        self.asked = asyncio.Event()
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.requests = 0
+        self.url = ""
+        self.broken = False
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        keys = []
+        for name, key in self.keys.items():
+            algorithm = (
+                jwt.algorithms.RSAAlgorithm
+                if isinstance(key, rsa.RSAPrivateKey)
+                else jwt.algorithms.ECAlgorithm
+            )
+            entry = algorithm.to_jwk(key.public_key(), as_dict=True)
+            keys.append({**entry, "kid": name, "use": "sig"})
+        return {"keys": [*self.others, *keys]}
+
+    def token(self, *, key: str = "k1", algorithm: str = "RS256", kid: str | None = "", **claims: Any) -> str:
+        body = {"iss": self.issuer, "aud": "payloads", "sub": "ada", "exp": time.time() + 300, **claims}
+        body = {name: value for name, value in body.items() if value is not None}
+        headers = {"kid": kid or key} if kid is not None else {}
+        return jwt.encode(body, self.keys[key], algorithm=algorithm, headers=headers)
+
+    async def serve_keys(self, request: web.Request) -> web.Response:
+        del request
+        self.requests += 1
+        self.asked.set()
+        await self.answering.wait()
+        if self.broken:
+            raise web.HTTPInternalServerError
+        return web.json_response(self.jwks)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    provider = Provider()
+    app = web.Application()
+    app.add_routes([web.get("/keys", provider.serve_keys)])
+    async with TestServer(app) as server:
+        provider.url = str(server.make_url("/keys"))
+        yield provider
+        provider.answering.set()
+
+
+@pytest.fixture
+def with_jwt(provider: Provider) -> Callable[..., dict[str, Any]]:
+    """Make `[codec_server]` settings that trust the provider."""
+
+    def settings(**changes: Any) -> dict[str, Any]:
+        own = {"jwks_url": provider.url, "issuer": provider.issuer, "audience": "payloads"}
+        return {"auth": {"jwt": {**own, **changes}}}
+
+    return settings
 
 
 @pytest.fixture

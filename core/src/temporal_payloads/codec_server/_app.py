@@ -82,7 +82,8 @@ def create_app(
     if problems:
         raise ConfigurationError(problems)
 
-    authenticator = Authenticator(tokens, JwtVerifier(server.auth.jwt) if server.auth.jwt else None)
+    verifier = JwtVerifier(server.auth.jwt, server.limits.request_time) if server.auth.jwt else None
+    authenticator = Authenticator(tokens, verifier)
     cors = Cors(server)
     codec_server = CodecServer(server, built, authenticator)
     health = Health(built)
@@ -104,7 +105,14 @@ def create_app(
         async with built.drivers_open():
             yield
 
+    async def keys_forgotten(app: web.Application) -> AsyncIterator[None]:
+        del app
+        yield
+        if verifier is not None:
+            await verifier.close()
+
     app.cleanup_ctx.append(drivers_open)
+    app.cleanup_ctx.append(keys_forgotten)
     return app
 
 

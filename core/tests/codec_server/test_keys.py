@@ -107,6 +107,12 @@ def test_a_key_that_vouches_for_nobody_is_left_out(entries, unfit):
     assert found(entries[unfit], entries["ec"]) == {("ec", "ES256")}
 
 
+def test_the_log_tells_which_key_is_too_short(entries, caplog):
+    found(entries["short"], entries["ec"])
+    assert "'short'" in caplog.text
+    assert "1024 bits" in caplog.text
+
+
 @pytest.mark.parametrize("entry", [None, 1, "key", [], {}])
 def test_what_is_no_key_is_left_out(entries, entry):
     assert found(entry, entries["ec"]) == {("ec", "ES256")}

@@ -42,7 +42,7 @@ logger = logging.getLogger("temporal_payloads.codec_server")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFIX = "/{prefix:(?:.*/)?}"
-"""Clients put anything before `encode`, `decode` and `download`: the namespace, or where a proxy found us."""
+"""Before `encode`, `decode` and `download` stands the namespace or a proxy's prefix: see `read_namespace`."""
 
 
 def create_app(
@@ -105,14 +105,13 @@ def create_app(
         async with built.drivers_open():
             yield
 
-    async def keys_forgotten(app: web.Application) -> AsyncIterator[None]:
+    async def close_verifier(app: web.Application) -> None:
         del app
-        yield
         if verifier is not None:
             await verifier.close()
 
     app.cleanup_ctx.append(drivers_open)
-    app.cleanup_ctx.append(keys_forgotten)
+    app.on_cleanup.append(close_verifier)
     return app
 
 

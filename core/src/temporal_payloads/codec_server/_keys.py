@@ -73,16 +73,21 @@ def read_keys(document: bytes, algorithms: Sequence[str]) -> list[jwt.PyJWK]:
         for algorithm in algorithms:
             if isinstance(entry, dict) and suits(entry, algorithm):
                 try:
-                    key = jwt.PyJWK(entry, algorithm)
-                    too_short = key.Algorithm.check_key_length(key.key)
+                    keys.append(_read_key(entry, algorithm))
                 except (jwt.PyJWTError, ValueError, TypeError) as error:
-                    logger.warning("A key of the identity provider is not used: %s", type(error).__name__)
-                else:
-                    if not too_short:
-                        keys.append(key)
+                    key_id = str(entry.get("kid"))[:80]
+                    logger.warning("The identity provider's key %r is not used: %s", key_id, cause_of(error))
     if not keys:
         raise ValueError(f"it has no key that checks {' or '.join(algorithms)}")
     return keys
+
+
+def _read_key(entry: dict[str, Any], algorithm: str) -> jwt.PyJWK:
+    key = jwt.PyJWK(entry, algorithm)
+    too_short = key.Algorithm.check_key_length(key.key)
+    if too_short:
+        raise ValueError(too_short)
+    return key
 
 
 class KeySet:

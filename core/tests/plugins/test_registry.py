@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -327,6 +328,57 @@ def test_every_observer_hears_of_an_event():
     registry.notify(EVENT)
     assert {observer for observer, _ in heard} == set(observers)
     assert [event for _, event in heard] == [EVENT, EVENT]
+
+
+def failing(message):
+    class Failing:
+        @hookimpl
+        def temporal_payloads_storage_event(self, event):
+            raise ValueError(message)
+
+    return Failing()
+
+
+def test_an_observer_that_fails_does_not_silence_the_others(caplog):
+    heard = []
+
+    class Observer:
+        @hookimpl
+        def temporal_payloads_storage_event(self):
+            heard.append(self)
+
+    registry = PluginRegistry()
+    observers = [Observer(), failing("no room"), Observer(), failing("no network"), Observer()]
+    for observer in observers:
+        registry.register_observer(observer)
+    registry.notify(EVENT)
+    assert heard == [observers[4], observers[2], observers[0]]
+    assert "no room" in caplog.text
+    assert "no network" in caplog.text
+
+
+def test_an_observer_that_fails_is_told_by_name_and_not_for_each_event(caplog, monkeypatch):
+    registry = PluginRegistry()
+    registry.register_observer(failing("no room"))
+    for _ in range(100):
+        registry.notify(EVENT)
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "test_registry.failing.<locals>.Failing.temporal_payloads_storage_event" in record.getMessage()
+    later = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    registry.notify(EVENT)
+    assert len(caplog.records) == 2
+
+
+def test_an_observer_that_wraps_others_is_refused():
+    class Wrapper:
+        @hookimpl(wrapper=True)
+        def temporal_payloads_storage_event(self, event):
+            yield
+
+    with pytest.raises(PluginLoadError, match="no wrapper"):
+        PluginRegistry().register_observer(Wrapper())
 
 
 def test_an_observer_with_a_misspelt_hook_is_refused_and_disturbs_nobody(install):

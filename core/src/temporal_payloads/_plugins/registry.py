@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +30,8 @@ from temporal_payloads._plugins.contract import (
     StorageEvent,
 )
 
+logger = logging.getLogger("temporal_payloads")
+
 Kind = Literal["driver", "codec"]
 ENTRY_POINT_GROUPS: dict[Kind, str] = {
     "driver": "temporal_payloads.drivers",
@@ -48,6 +53,9 @@ KNOWN_ENCODINGS = {
     "binary/encrypted": "encryption",
 }
 """Encodings that codecs are known to write, so that an error can say which codec is missing."""
+
+FAILURE_TOLD_SECONDS = 60.0
+"""How often an observer that fails is logged, for an observer is called for each operation."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ class PluginRegistry:
         self._plugins.add_hookspecs(Hooks)
         self._registered: dict[tuple[Kind, str], Offer] = {}
         self._loaded: dict[tuple[Kind, str], DriverPlugin[Any] | CodecPlugin[Any]] = {}
+        self._failures_told: dict[str, float] = {}
 
     def register_driver(self, name: str, plugin: object) -> None:
         """Offer a module or object with a `temporal_payloads_driver` hook as the driver type `name`."""
@@ -105,8 +114,27 @@ class PluginRegistry:
             raise PluginLoadError(Problem(f"{observer!r} is no observer: {error}")) from error
 
     def notify(self, event: StorageEvent) -> None:
-        """Call every observer."""
-        self._plugins.hook.temporal_payloads_storage_event(event=event)
+        """Call every observer. One that fails is logged, once a minute, and keeps no other from hearing."""
+        # Not through pluggy's call of all, which ends at the first exception.
+        for observer in reversed(self._plugins.hook.temporal_payloads_storage_event.get_hookimpls()):
+            try:
+                observer.function(*[event for _ in observer.argnames])
+            except Exception as error:  # noqa: BLE001  # an observer's code may raise anything
+                self._tell_failure(observer, error)
+
+    def _tell_failure(self, observer: pluggy.HookImpl, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._failures_told.get(observer.plugin_name, -math.inf) < FAILURE_TOLD_SECONDS:
+            return
+        self._failures_told[observer.plugin_name] = now
+        logger.error(
+            "The observer of storage events %s.%s failed. Payloads are not affected. Its failures are logged "
+            "every %d seconds at most",
+            observer.function.__module__,
+            getattr(observer.function, "__qualname__", observer.function),
+            FAILURE_TOLD_SECONDS,
+            exc_info=error,
+        )
 
     def offers(self, kind: Kind) -> list[Offer]:
         """Return everything that can be had, sorted by name. A name stands twice if two offer it."""
@@ -226,10 +254,11 @@ class PluginRegistry:
                     self._plugins.unregister(plugin)
                 raise
         for implementation in getattr(self._plugins.hook, hook).get_hookimpls():
-            if implementation.plugin is plugin:
+            wraps = implementation.wrapper or implementation.hookwrapper
+            if implementation.plugin is plugin and not wraps:
                 function: Callable[[], object] = implementation.function
                 return function
-        raise LookupError(f"it has no function {hook} that is marked @hookimpl")
+        raise LookupError(f"it has no function {hook} that is marked @hookimpl, and no wrapper")
 
 
 def _unusable(offer: Offer, why: str) -> PluginLoadError:

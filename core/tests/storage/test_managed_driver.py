@@ -306,6 +306,73 @@ async def test_a_fetch_that_fails_over_another_callers_payload_does_not_fail_min
     assert await mine == [make_payload(seed="a")]
 
 
+async def test_fifty_readers_of_a_payload_that_cannot_be_fetched_make_one_request(
+    driver, store, make_payload, store_context, retrieve_context
+):
+    claims = await driver.store(store_context, [make_payload()])
+    store.fail_reading = StorageUnavailableError("down")
+    store.gate = asyncio.Event()
+    reading = [asyncio.create_task(driver.retrieve(retrieve_context, claims)) for _ in range(50)]
+    await turns()
+    store.gate.set()
+    failures = await asyncio.gather(*reading, return_exceptions=True)
+    assert {(type(one), str(one)) for one in failures} == {
+        (StorageUnavailableError, "StorageUnavailableError: down")
+    }
+    assert len(set(map(id, failures))) == 50
+    assert store.reads == 1
+
+
+async def test_fifty_writers_of_a_payload_that_cannot_be_stored_make_one_request(
+    driver, store, make_payload, store_context
+):
+    store.fail_writing = KeyError("x")
+    store.gate = asyncio.Event()
+    storing = [asyncio.create_task(driver.store(store_context, [make_payload()])) for _ in range(50)]
+    await turns()
+    store.gate.set()
+    failures = await asyncio.gather(*storing, return_exceptions=True)
+    assert {type(one) for one in failures} == {StorageError}
+    assert store.writes == 1
+
+
+# -- payloads that are lost
+
+
+@pytest.mark.parametrize("lose", [dict.clear, lambda items: items.update(dict.fromkeys(items, b"damaged"))])
+async def test_what_the_store_turns_out_not_to_have_is_stored_again(
+    driver, store, make_payload, store_context, retrieve_context, lose
+):
+    """ "Stored a moment ago" is no word against the store's own."""
+    claims = await driver.store(store_context, [make_payload()])
+    lose(store.items)
+    with pytest.raises((PayloadNotFoundError, PayloadIntegrityError)):
+        await driver.retrieve(retrieve_context, claims)
+    store.items.clear()
+    assert await driver.store(store_context, [make_payload()]) == claims
+    assert store.writes == 2
+    assert await driver.retrieve(retrieve_context, claims) == [make_payload()]
+
+
+async def test_what_the_store_has_lost_is_still_read_from_the_cache(
+    cached, store, make_payload, store_context, retrieve_context
+):
+    claims = await cached.store(store_context, [make_payload()])
+    store.items.clear()
+    assert await cached.retrieve(retrieve_context, claims) == [make_payload()]
+
+
+async def test_a_store_that_is_down_does_not_make_anything_be_stored_again(
+    driver, store, make_payload, store_context, retrieve_context
+):
+    claims = await driver.store(store_context, [make_payload()])
+    store.fail_reading = StorageUnavailableError("down")
+    with pytest.raises(StorageUnavailableError):
+        await driver.retrieve(retrieve_context, claims)
+    await driver.store(store_context, [make_payload()])
+    assert store.writes == 1
+
+
 async def test_nothing_is_left_running_or_remembered_when_all_is_done(
     driver, store, make_payload, store_context, retrieve_context
 ):

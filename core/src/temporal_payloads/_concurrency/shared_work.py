@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from copy import copy as shallow_copy
+from typing import Any, Generic, TypeVar, cast
 
 from temporal_payloads._concurrency.gather import gather_bounded
 
@@ -21,6 +22,10 @@ async def shared(
 ) -> dict[K, T]:
     """Do `work` on all that is wanted, and wait for what other callers are working on already.
 
+    Work that fails has failed for everybody who wanted exactly that. Who wanted only a part of it tries the
+    part once more, together with all others who do: the failure may be over the rest. So no key is ever
+    worked on twice at the same time, and however many callers wait for it, it is tried twice at most.
+
     Args:
         board: Where callers find each other's work.
         wanted: What this caller needs.
@@ -29,37 +34,60 @@ async def shared(
 
     Returns:
         The result of each key that is wanted.
+
+    Raises:
+        Exception: What the work raised; where several callers share it, each gets a copy if that can be made.
     """
-    loop = asyncio.get_running_loop()
-    tasks: dict[SharedTask[K, T], list[K]] = {}
-    unclaimed: list[K] = []
-    for key in wanted:
-        task = board.get((loop, key))
-        if task is None:
-            unclaimed.append(key)
-        else:
-            tasks.setdefault(task, []).append(key)
-    others = set(tasks)
-    if unclaimed:
-        tasks[SharedTask(board, unclaimed, work)] = unclaimed
+    return await _shared(board, [list(wanted)], work, copy)
+
+
+async def _shared(
+    board: Board[K, T], groups: Iterable[Sequence[K]], work: Work[K, T], copy: Callable[[T], T] | None
+) -> dict[K, T]:
+    tasks = _join(board, groups, work)
 
     async def results_of(task: SharedTask[K, T]) -> dict[K, T]:
         keys = tasks[task]
         try:
-            done = await task.join()
+            done = await task.result()
         except Exception:
-            if task not in others:
+            if task.is_only_for(keys):
                 raise
-            # Another caller's work may have failed over what only that one wants, or knows how to get.
-            return await work(keys)
-        if copy is None or task.callers == 1:
-            return {key: done[key] for key in keys}
-        return {key: copy(done[key]) for key in keys}
+        else:
+            if copy is None or task.callers == 1:
+                return {key: done[key] for key in keys}
+            return {key: copy(done[key]) for key in keys}
+        return await _shared(board, task.parts_of(keys), work, copy)
 
     results: dict[K, T] = {}
-    for some in await gather_bounded(results_of, list(tasks), limit=len(tasks)):
-        results |= some
+    try:
+        for some in await gather_bounded(results_of, list(tasks), limit=len(tasks)):
+            results |= some
+    finally:
+        for task in [task for task in tasks if task.leave()]:
+            await task.ended()
     return results
+
+
+def _join(
+    board: Board[K, T], groups: Iterable[Sequence[K]], work: Work[K, T]
+) -> dict[SharedTask[K, T], list[K]]:
+    """Become a caller of the tasks that do what is wanted, and begin one for what is left of each group."""
+    loop = asyncio.get_running_loop()
+    tasks: dict[SharedTask[K, T], list[K]] = {}
+    for group in groups:
+        unclaimed: list[K] = []
+        for key in group:
+            task = board.get((loop, key))
+            if task is None:
+                unclaimed.append(key)
+            else:
+                tasks.setdefault(task, []).append(key)
+        if unclaimed:
+            tasks[SharedTask(board, unclaimed, work)] = unclaimed
+    for task, keys in tasks.items():
+        task.enter(keys)
+    return tasks
 
 
 class SharedTask(Generic[K, T]):
@@ -69,29 +97,59 @@ class SharedTask(Generic[K, T]):
     """
 
     def __init__(self, board: Board[K, T], keys: Sequence[K], work: Work[K, T]) -> None:
-        self._keys = frozenset(keys)
-        self.callers = 0
-        """How many ever wanted the result."""
+        self._keys = keys
+        self._wanted: list[frozenset[K]] = []
         self._waiting = 0
         self._board = board
         self._loop = asyncio.get_running_loop()
         board.update({(self._loop, key): self for key in keys})
         self._task = self._loop.create_task(self._do(keys, work))
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(self._done)
 
-    async def join(self) -> dict[K, T]:
-        """Wait for the result."""
-        self.callers += 1
+    @property
+    def callers(self) -> int:
+        """How many ever wanted the result."""
+        return len(self._wanted)
+
+    def enter(self, keys: Collection[K]) -> None:
+        """Become one of the callers, for these keys."""
+        self._wanted.append(frozenset(keys))
         self._waiting += 1
+
+    def leave(self) -> bool:
+        """Wait no longer. Returns whether that ended the work, for it was for nobody else."""
+        self._waiting -= 1
+        if self._waiting or self._task.done():
+            return False
+        # Nobody may join what is about to be cancelled.
+        self._withdraw()
+        self._task.cancel()
+        return True
+
+    async def ended(self) -> None:
+        """Wait until nothing of the work is running."""
+        await asyncio.wait([self._task])
+
+    async def result(self) -> dict[K, T]:
+        """Wait for the work, and return what it returned or raise what it raised."""
         try:
             return await asyncio.shield(self._task)
-        finally:
-            self._waiting -= 1
-            if not self._waiting and not self._task.done():
-                # Nobody may join what is about to be cancelled.
-                self._withdraw()
-                self._task.cancel()
-                await asyncio.wait([self._task])
+        except Exception:
+            if self.callers == 1:
+                raise
+        # Not within the block above: the copy would have the original as its context.
+        raise _own(cast("Exception", self._task.exception()))
+
+    def is_only_for(self, keys: Collection[K]) -> bool:
+        """Tell whether these keys of the task's are all that it has."""
+        return len(keys) == len(self._keys)
+
+    def parts_of(self, keys: Iterable[K]) -> list[list[K]]:
+        """Divide some of the keys so that whoever wants one key of a part wants all of it."""
+        parts: dict[tuple[bool, ...], list[K]] = {}
+        for key in keys:
+            parts.setdefault(tuple(key in some for some in self._wanted), []).append(key)
+        return list(parts.values())
 
     async def _do(self, keys: Sequence[K], work: Work[K, T]) -> dict[K, T]:
         try:
@@ -99,12 +157,31 @@ class SharedTask(Generic[K, T]):
         finally:
             self._withdraw()
 
-    def _ended(self, task: asyncio.Task[dict[K, T]]) -> None:
+    def _done(self, task: asyncio.Task[dict[K, T]]) -> None:
         self._withdraw()  # a task that is cancelled before its first step runs none of its code
-        # Whoever joined a failed task is told; if nobody is left, the failure is nobody's.
+        # Whoever waits for a failed task is told; if nobody is left, the failure is nobody's.
         _ = task.cancelled() or task.exception()
 
     def _withdraw(self) -> None:
         for key in self._keys:
             if self._board.get((self._loop, key)) is self:
                 del self._board[self._loop, key]
+
+
+def _own(error: BaseException) -> BaseException:
+    """Return a copy of an exception and of its causes, or the same one if it cannot be copied.
+
+    Raising changes an exception's traceback and may change its context: what one caller goes through must
+    not show in what another logs.
+    """
+    try:
+        own = shallow_copy(error)
+    except Exception:  # noqa: BLE001  # its constructor may do anything with the arguments it is given
+        return error
+    if type(own) is not type(error):
+        return error
+    own.args = error.args  # the constructor may have made others of these
+    own.__cause__ = _own(error.__cause__) if error.__cause__ else None
+    own.__context__ = error.__context__
+    own.__suppress_context__ = error.__suppress_context__
+    return own.with_traceback(error.__traceback__)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.converter import StorageDriver
 from temporalio.exceptions import ApplicationError
@@ -18,13 +17,18 @@ from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
 from temporal_payloads._storage.cache.driver_cache import DriverCache, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
-from temporal_payloads._storage.errors import StorageError, StorageTimeoutError
+from temporal_payloads._storage.errors import (
+    PayloadIntegrityError,
+    PayloadNotFoundError,
+    StorageError,
+    StorageTimeoutError,
+)
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
 from temporal_payloads._storage.serialized import SerializedPayload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
     from datetime import timedelta
     from typing import Literal
 
@@ -38,8 +42,6 @@ if TYPE_CHECKING:
     from temporal_payloads._concurrency.per_loop import PerLoop
     from temporal_payloads._concurrency.shared_work import Board
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
-
-logger = logging.getLogger("temporal_payloads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class ManagedDriver(StorageDriver):
         timeout: Limit of one store or retrieve.
         cache: Where retrieved and stored payloads are kept; None for no cache.
         dedupe: Whether equal bytes that were just stored need not be stored again.
-        notify: Told of each operation when it has ended.
+        notify: Told of each operation when it has ended; must not raise.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class ManagedDriver(StorageDriver):
         self._stored = RecentlyStored() if dedupe else None
         self._notify = notify
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
-        self._fetches: Board[CacheKey, Retrieved] = {}
+        self._fetches: Board[FetchKey, Retrieved] = {}
 
     def __repr__(self) -> str:
         return f"<{self._identity}>"
@@ -189,7 +191,7 @@ class ManagedDriver(StorageDriver):
             # A claim that could not be read back must not get into a history.
             confined = self.confine(claim)
             if self._stored:
-                self._stored.add(key, claim)
+                self._stored.add(key, claim, self._cache.key(confined))
             data = items[key][1].data
             if data is not None:
                 self._cache.keep(confined, data)
@@ -206,9 +208,10 @@ class ManagedDriver(StorageDriver):
         """
         async with self._operation("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
-            keys = [self._cache.key(one) for one in confined]
+            keys = [FetchKey.of(self._cache.key(one), one.claim) for one in confined]
             wanted = dict(zip(keys, confined, strict=True))
-            found = self._cache.get(wanted)
+            cached = self._cache.get({key.content for key in keys})
+            found = {key: cached[key.content] for key in wanted if key.content in cached}
             tally.cache_hits = sum(key in found for key in keys)
 
             # A payload can be changed by whoever has it: each reader gets one of its own.
@@ -221,25 +224,40 @@ class ManagedDriver(StorageDriver):
             retrieved: list[Retrieved] = []
             given: set[CacheKey] = set()
             for key in keys:
-                retrieved.append(found[key].copy() if key in given else found[key])
-                given.add(key)
+                retrieved.append(found[key].copy() if key.content in given else found[key])
+                given.add(key.content)
             tally.size = sum(one.size for one in retrieved)
             return [one.payload for one in retrieved]
 
     async def _fetch(
         self,
         context: StorageDriverRetrieveContext,
-        claims: dict[CacheKey, StorageDriverClaim],
+        claims: dict[FetchKey, StorageDriverClaim],
         tally: _Tally,
-    ) -> dict[CacheKey, Retrieved]:
-        found = await self._cache.get_from_disk(claims)
+    ) -> dict[FetchKey, Retrieved]:
+        cached = await self._cache.get_from_disk({key.content for key in claims})
+        found = {key: cached[key.content] for key in claims if key.content in cached}
         tally.cache_hits += len(found)
         missing = [key for key in claims if key not in found]
         if missing:
             async with self._inner.use() as driver:
-                payloads = await driver.retrieve(context, [claims[key] for key in missing])
-            found |= self._cache.keep_fetched(dict(zip(missing, payloads, strict=True)))
+                with self._forgetting_lost({key.content for key in missing}):
+                    payloads = await driver.retrieve(context, [claims[key] for key in missing])
+            for key, payload in zip(missing, payloads, strict=True):
+                found[key] = self._cache.keep_fetched(key.content, payload)
         return found
+
+    @contextmanager
+    def _forgetting_lost(self, contents: Collection[CacheKey]) -> Iterator[None]:
+        """Store payloads again, and soon, that the store turns out not to have, or not as they were."""
+        try:
+            yield
+        except Exception as error:
+            lost = error if isinstance(error, ApplicationError) else _storage_error_in(error)
+            if self._stored and isinstance(lost, PayloadNotFoundError | PayloadIntegrityError):
+                # Which of them it is, an error does not tell; storing one in vain does no harm.
+                self._stored.forget(contents)
+            raise
 
     async def _digests(self, payloads: Sequence[Payload]) -> list[_Digest]:
         serialized = deque(SerializedPayload.of(payload) for payload in payloads)
@@ -268,7 +286,7 @@ class ManagedDriver(StorageDriver):
             failure = getattr(error, "type", None) or type(error).__name__
             raise
         finally:
-            self._tell(
+            self._notify(
                 StorageEvent(
                     operation=operation,
                     driver=self.name(),
@@ -312,13 +330,6 @@ class ManagedDriver(StorageDriver):
                 f"{self._identity} failed to {operation}: {type(error).__name__}: {error}"
             ) from error
 
-    def _tell(self, event: StorageEvent) -> None:
-        try:
-            self._notify(event)
-        except Exception:
-            # An observer is no part of the payload's way.
-            logger.exception("An observer of storage events failed")
-
 
 def _storage_error_in(error: BaseException) -> ApplicationError | None:
     """Return the error that a driver raised before an SDK driver wrapped it."""
@@ -326,6 +337,21 @@ def _storage_error_in(error: BaseException) -> ApplicationError | None:
     while cause is not None and not isinstance(cause, ApplicationError):
         cause = cause.__cause__
     return cause
+
+
+class FetchKey(NamedTuple):
+    """What concurrent readers share a fetch of.
+
+    Not content alone: the same bytes lie under other keys too, and that one of those is missing says
+    nothing of the others.
+    """
+
+    content: CacheKey
+    claim: tuple[tuple[str, str], ...]
+
+    @staticmethod
+    def of(content: CacheKey, claim: StorageDriverClaim) -> FetchKey:
+        return FetchKey(content, tuple(sorted(claim.claim_data.items())))
 
 
 @dataclass(frozen=True)

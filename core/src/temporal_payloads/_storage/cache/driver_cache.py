@@ -10,7 +10,7 @@ from temporalio.api.common.v1 import Payload
 from temporal_payloads._storage.serialized import SerializedPayload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from temporal_payloads._plugins.contract import ConfinedClaim
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
@@ -69,15 +69,12 @@ class DriverCache:
         if self._cache is not None:
             self._cache.put(self.key(confined), data)
 
-    def keep_fetched(self, payloads: Mapping[CacheKey, Payload]) -> dict[CacheKey, Retrieved]:
-        """Keep payloads that came from the store, and return them with their sizes."""
-        retrieved = {}
-        for key, payload in payloads.items():
-            serialized = SerializedPayload.of(payload)
-            if self._cache is not None and self._cache.accepts(len(serialized)):
-                self._cache.put(key, serialized.join())
-            retrieved[key] = Retrieved(payload, len(serialized))
-        return retrieved
+    def keep_fetched(self, key: CacheKey, payload: Payload) -> Retrieved:
+        """Keep a payload that came from the store, and return it with its size."""
+        serialized = SerializedPayload.of(payload)
+        if self._cache is not None and self._cache.accepts(len(serialized)):
+            self._cache.put(key, serialized.join())
+        return Retrieved(payload, len(serialized))
 
 
 def _parse(data: bytes) -> Retrieved:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import Context
@@ -31,8 +30,8 @@ class PerLoop(Generic[T]):
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[T]]) -> None:
         self._open_resource = open_resource
+        # No lock: a loop's entry is used by that loop's thread alone.
         self._holders: dict[asyncio.AbstractEventLoop, _Holder[T]] = {}
-        self._lock = threading.Lock()
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[T]:
@@ -57,16 +56,14 @@ class PerLoop(Generic[T]):
 
     def _holder(self) -> _Holder[T]:
         loop = asyncio.get_running_loop()
-        with self._lock:
-            if loop not in self._holders:
-                # An entry outlives neither its resource nor a failed opening: the next use tries again.
-                self._holders[loop] = _Holder(self._open_resource, self._forget)
-            return self._holders[loop]
+        if loop not in self._holders:
+            # An entry outlives neither its resource nor a failed opening: the next use tries again.
+            self._holders[loop] = _Holder(self._open_resource, self._forget)
+        return self._holders[loop]
 
     def _forget(self, holder: _Holder[T]) -> None:
-        with self._lock:
-            if self._holders.get(holder.loop) is holder:
-                del self._holders[holder.loop]
+        if self._holders.get(holder.loop) is holder:
+            del self._holders[holder.loop]
 
 
 class _Holder(Generic[T]):

@@ -11,7 +11,7 @@ def written() -> Callable[[DiskCache], None]:
 
     def wait(cache: DiskCache) -> None:
         cache._threads.shutdown(wait=True)
-        cache._start_threads()
+        cache.renew_after_fork()
 
     return wait
 

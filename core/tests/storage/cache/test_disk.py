@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def key(n: int) -> CacheKey:
 
 
 def entry(cache: DiskCache, name: CacheKey = KEY) -> Path:
-    return cache._path(name)
+    return cache._path / disk._name(name)
 
 
 async def test_a_payload_is_there_for_another_process(tmp_path: Path, written: Wait) -> None:
@@ -135,7 +136,7 @@ def test_what_a_killed_process_left_unfinished_is_cleared_away_later(tmp_path: P
     cache = DiskCache(tmp_path, MEBIBYTE)
     cache.put(key(0), b"payload")
     written(cache)
-    old, fresh = (tmp_path / FORMAT / f"{name}.unfinished" for name in ("old", "fresh"))
+    old, fresh = (tmp_path / FORMAT / f"{digit * 32}.unfinished" for digit in "01")
     for file in (old, fresh):
         file.write_bytes(b"half")
     past = old.stat().st_mtime - ABANDONED_SECONDS - 1
@@ -275,14 +276,14 @@ async def test_a_disk_that_hangs_does_not_keep_a_payload_waiting(
 ) -> None:
     monkeypatch.setattr(disk, "READ_SECONDS", 0.05)
     cache = DiskCache(tmp_path, MEBIBYTE)
-    await cache.get([KEY])  # makes the directory
-    os.mkfifo(entry(cache))  # whoever opens it waits for a writer
+    answer = threading.Event()
+    for _ in range(2):
+        cache._threads.submit(answer.wait)  # as whatever the threads ask the disk for
     try:
         assert await cache.get([KEY]) == {}
         assert await cache.get([KEY]) == {}  # at once: the disk is left alone
     finally:
-        with entry(cache).open("wb"):
-            pass
+        answer.set()
     assert caplog.text.count("cannot be read: no answer within 0.05s") == 1
 
 

@@ -18,24 +18,29 @@ import hashlib
 import json
 import logging
 import os
+import re
 import threading
 import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from temporal_payloads._concurrency.fork import renewed_after_fork
 from temporal_payloads._storage.cache.memory import CacheKey, TierStatistics
+from temporal_payloads._storage.cache.private_directory import PrivateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 logger = logging.getLogger("temporal_payloads")
 
 FORMAT = "v1"
 """Directory below the configured one. Another layout of files gets another name, and leaves this alone."""
-SUFFIX = ".payload"
+ENTRY = re.compile(r"[0-9a-f]{64}\.payload", re.ASCII)
+UNFINISHED = re.compile(r"[0-9a-f]{32}\.unfinished", re.ASCII)
+"""What we write is called like one of these. Nothing else is counted, and nothing else deleted."""
 CHECKSUM_SIZE = hashlib.sha256().digest_size
 """A file is the SHA-256 of its name and the payload, then the payload. The claim's hash would not do: it is
 of the bytes that were stored, and protobuf may serialize an equal payload otherwise."""
@@ -62,27 +67,26 @@ class DiskCache:
     processes that write at the same time; each further one may exceed it by a 64th.
 
     Args:
-        directory: Where to keep the files, in a directory of its own that only this user may read.
+        directory: Where to keep the files, in a directory of its own that only this user may read. See
+            `PrivateDirectory` for what must hold for it and those above.
         max_size: Bytes on disk. A payload over half of it is not kept.
     """
 
     def __init__(self, directory: Path, max_size: int) -> None:
-        self._directory = directory.expanduser().absolute() / FORMAT
+        self._path = directory.expanduser().absolute() / FORMAT
+        self._directory: PrivateDirectory | None = None
         self._max_size = max_size
+        self._reading = _Trouble(self._path, "read")
+        self._writing = _Trouble(self._path, "written")
+        self._room = 0
+        self._entries = self._size = self._hits = self._misses = self._evictions = 0
+        self.renew_after_fork()
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Make threads, and locks that no thread of the parent holds. Its queue is left to the parent."""
         self._lock = threading.Lock()
         self._tidying = threading.Lock()
-        self._reading = _Trouble(self._directory, "read")
-        self._writing = _Trouble(self._directory, "written")
-        self._prepared = False
-        self._room = 0
-        self._queued = 0
-        self._entries = self._size = self._hits = self._misses = self._evictions = 0
-        self._start_threads()
-        if hasattr(os, "register_at_fork"):
-            # Threads do not survive a fork: without new ones the child would wait for nobody.
-            os.register_at_fork(after_in_child=self._start_threads)
-
-    def _start_threads(self) -> None:
         # Not the codecs' pool: a hanging disk may stop these threads, never those.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="temporal-payloads-disk-cache")
         self._queued = 0
@@ -102,11 +106,11 @@ class DiskCache:
         deadline = time.monotonic() + READ_SECONDS
 
         def read() -> None:
-            self._prepare()
+            directory = self._opened()
             for key in keys:
                 if time.monotonic() > deadline:
                     break
-                data = self._read(self._path(key))
+                data = self._read(directory, _name(key))
                 if data is not None:
                     found[key] = data
 
@@ -126,16 +130,16 @@ class DiskCache:
             self._misses += len(keys) - len(found)
         return found
 
-    def _read(self, path: Path) -> bytes | None:
+    def _read(self, directory: PrivateDirectory, name: str) -> bytes | None:
         try:
-            with path.open("rb") as file:
+            with os.fdopen(directory.open(name), "rb") as file:
                 checksum = file.read(CHECKSUM_SIZE)
                 data = file.read()
-            if _checksum(path, data) == checksum:
-                os.utime(path)  # the time of last use: access times are off on most file systems
-                return data
-            logger.warning("Deleted %s from the payload cache: it is damaged", path)
-            path.unlink()
+                if _checksum(name, data) == checksum:
+                    os.utime(file.fileno())  # the time of last use: access times are off on most file systems
+                    return data
+            logger.warning("Deleted %s from the payload cache: it is damaged", self._path / name)
+            directory.unlink(name)
         except FileNotFoundError:
             pass
         return None
@@ -160,83 +164,60 @@ class DiskCache:
 
     def _write(self, key: CacheKey, data: bytes) -> None:
         try:
-            self._prepare()
-            path = self._path(key)
-            if path.exists():
+            directory = self._opened()
+            name = _name(key)
+            if name in directory:
                 return
-            self._make_room(_blocks(len(data) + CHECKSUM_SIZE))
-            self._write_file(path, data)
+            self._make_room(directory, _blocks(len(data) + CHECKSUM_SIZE))
+            _write_file(directory, name, data)
         except OSError as error:
-            self._prepared = False
+            self._directory = None  # it may have been deleted
             self._writing.begins(error)
         else:
             self._writing.ends()
 
-    def _write_file(self, path: Path, data: bytes) -> None:
-        unfinished = path.with_name(f"{uuid.uuid4().hex}.unfinished")
-        try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_checksum(path, data))
-                file.write(data)
-            # Not flushed to the disk first: what a power failure cuts short fails its checksum.
-            unfinished.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+    def _opened(self) -> PrivateDirectory:
+        """Return the directory as it was when it was opened, whatever has its name by now."""
+        directory = self._directory
+        if directory is None:
+            directory = self._directory = PrivateDirectory(self._path)
+        return directory
 
-    def _prepare(self) -> None:
-        """Make the directory, or see that the one that is there is ours."""
-        if self._prepared:
-            return
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = self._directory.stat()
-        # Who can write here decides what a workflow reads.
-        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
-            raise PermissionError("it belongs to another user, or others may enter it (mode 0700 is needed)")
-        self._prepared = True
-
-    def _make_room(self, needed: int) -> None:
+    def _make_room(self, directory: PrivateDirectory, needed: int) -> None:
         with self._tidying:
             self._room -= needed
             if self._room < 0:
-                self._tidy(needed)
+                self._tidy(directory, needed)
                 self._room = self._max_size // 64
             with self._lock:
                 self._entries += 1
                 self._size += needed
 
-    def _tidy(self, needed: int) -> None:
+    def _tidy(self, directory: PrivateDirectory, needed: int) -> None:
         """Look at what all processes have put here, and evict what is too much."""
         now = time.time()
         entries: list[tuple[float, int, str]] = []
         size = 0
-        with os.scandir(self._directory) as files:
-            for file in files:
+        for name, status in directory.files():
+            if ENTRY.fullmatch(name):
+                entries.append((status.st_mtime, _blocks(status.st_size), name))
+            elif not UNFINISHED.fullmatch(name):
+                continue
+            elif now - status.st_mtime > ABANDONED_SECONDS:
                 with suppress(FileNotFoundError):  # another process was faster
-                    status = file.stat()
-                    size += _blocks(status.st_size)
-                    if file.name.endswith(SUFFIX):
-                        entries.append((status.st_mtime, _blocks(status.st_size), file.path))
-                    elif now - status.st_mtime > ABANDONED_SECONDS:
-                        Path(file.path).unlink()
+                    directory.unlink(name)
+                continue
+            size += _blocks(status.st_size)
         entries.sort(reverse=True)
         if size + needed > self._max_size * 7 // 8:
             while entries and size + needed > self._max_size * 3 // 4:
-                _, space, path = entries.pop()
+                _, space, name = entries.pop()
                 size -= space
                 with suppress(FileNotFoundError):
-                    Path(path).unlink()
+                    directory.unlink(name)
                     self._evictions += 1
         with self._lock:
             self._entries, self._size = len(entries), size
-
-    # -- both
-
-    def _path(self, key: CacheKey) -> Path:
-        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-        return self._directory / f"{name}{SUFFIX}"
 
     @property
     def statistics(self) -> TierStatistics:
@@ -285,7 +266,25 @@ def _blocks(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _checksum(path: Path, data: bytes) -> bytes:
-    checksum = hashlib.sha256(path.name.encode())
+def _name(key: CacheKey) -> str:
+    return f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()}.payload"
+
+
+def _write_file(directory: PrivateDirectory, name: str, data: bytes) -> None:
+    unfinished = f"{uuid.uuid4().hex}.unfinished"
+    try:
+        with os.fdopen(directory.create(unfinished), "wb") as file:
+            file.write(_checksum(name, data))
+            file.write(data)
+        # Not flushed to the disk first: what a power failure cuts short fails its checksum.
+        directory.rename(unfinished, name)
+    except BaseException:
+        with suppress(OSError):
+            directory.unlink(unfinished)
+        raise
+
+
+def _checksum(name: str, data: bytes) -> bytes:
+    checksum = hashlib.sha256(name.encode())
     checksum.update(data)
     return checksum.digest()

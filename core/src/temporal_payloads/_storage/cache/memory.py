@@ -6,6 +6,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from temporal_payloads._concurrency.fork import renewed_after_fork
+
 CacheKey = tuple[str, str | None, str]
 """Which store (a fingerprint of its settings), which namespace, which content (SHA-256).
 
@@ -51,6 +53,12 @@ class MemoryCache:
         self._entries: OrderedDict[CacheKey, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._size = self._hits = self._misses = self._evictions = 0
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Make a lock that no thread of the parent holds, and finish what such a thread had begun."""
+        self._lock = threading.Lock()
+        self._size = sum(map(_cost, self._entries.values()))
 
     def get(self, key: CacheKey) -> bytes | None:
         """Return the serialized payload, or None."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporal_payloads._storage.cache.disk import DiskCache
@@ -75,8 +73,8 @@ class PayloadCache:
         return CacheStatistics(self._memory.statistics, self._disk.statistics if self._disk else None)
 
 
-_lock = threading.Lock()
-_shared: dict[tuple[int, Path | None, int], PayloadCache] = {}
+_shared: dict[tuple[int, str, int], PayloadCache] = {}
+"""By the settings. A dictionary's single operations need no lock, which a fork could leave held."""
 
 
 def shared_cache(settings: CacheSettings) -> PayloadCache | None:
@@ -87,12 +85,11 @@ def shared_cache(settings: CacheSettings) -> PayloadCache | None:
     directory = settings.dir if settings.dir_max_size else None
     if not settings.max_size and directory is None:
         return None
-    key = (int(settings.max_size), directory, int(settings.dir_max_size))
-    with _lock:
-        if key not in _shared:
-            disk = DiskCache(directory, int(settings.dir_max_size)) if directory else None
-            _shared[key] = PayloadCache(MemoryCache(int(settings.max_size)), disk)
-        return _shared[key]
+    key = (int(settings.max_size), str(directory), int(settings.dir_max_size))
+    if key not in _shared:
+        disk = DiskCache(directory, int(settings.dir_max_size)) if directory else None
+        _shared.setdefault(key, PayloadCache(MemoryCache(int(settings.max_size)), disk))
+    return _shared[key]
 
 
 def cache_statistics() -> list[CacheStatistics]:
@@ -101,5 +98,4 @@ def cache_statistics() -> list[CacheStatistics]:
     Cheap enough to be read by a metrics callback. How often single operations were served from the cache is
     in `StorageEvent.cache_hits`.
     """
-    with _lock:
-        return [cache.statistics for cache in _shared.values()]
+    return [cache.statistics for cache in list(_shared.values())]

@@ -39,6 +39,41 @@ def test_the_entry_point_leads_to_the_plugin() -> None:
     assert plugin.expiry(S3Settings(bucket="payloads")) is None
 
 
+HERE = {"bucket": "payloads", "region": "eu-west-1", "access_key_id": "a", "secret_access_key": "secret"}
+
+
+@pytest.mark.parametrize(
+    "tuned",
+    [
+        {"pool_size": 3, "connect_timeout": "1s", "read_timeout": "2s", "max_attempts": 1},
+        {"access_key_id": "rotated", "secret_access_key": "other", "session_token": "token"},
+        {"storage_class": "STANDARD_IA", "tags": {"team": "orders"}, "part_size": "16MiB"},
+    ],
+)
+def test_tuning_and_new_credentials_leave_the_store_what_it_was(tuned: dict[str, Any]) -> None:
+    assert identity(HERE | tuned) == identity(HERE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"bucket": "other-payloads"},
+        {"bucket": "payloads-{namespace}"},
+        {"region": "cn-north-1"},
+        {"endpoint_url": "http://127.0.0.1:9000"},
+        {"profile": "tenant", "access_key_id": None, "secret_access_key": None},
+    ],
+)
+def test_another_bucket_endpoint_or_account_is_another_store(other: dict[str, Any]) -> None:
+    assert identity(HERE | other) != identity(HERE)
+
+
+def identity(settings: dict[str, Any]) -> object:
+    plugin = _plugin.temporal_payloads_driver()
+    assert plugin.identity
+    return plugin.identity(S3Settings(**settings))
+
+
 @pytest.fixture
 def accept(stub: Any) -> list[dict[str, str]]:
     """Lets the stub accept every upload, and returns the headers of the requests."""

@@ -153,8 +153,8 @@ async def _open(
 
 def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:
     """Tell stores apart by their settings. Passwords do not count: a hash would let them be guessed."""
-    identity = [name, plugin.driver_type, options.model_dump()]
-    text = json.dumps(identity, sort_keys=True, default=_without_password)
+    identity = plugin.identity(options) if plugin.identity else options.model_dump()
+    text = json.dumps([name, plugin.driver_type, identity], sort_keys=True, default=_without_password)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

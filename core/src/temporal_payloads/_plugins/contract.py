@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from temporalio.converter import PayloadCodec, StorageDriver, StorageDriverClaim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PROJECT = "temporal_payloads"
 PLUGIN_API_VERSION = 1
@@ -83,6 +83,13 @@ class DriverPlugin(Generic[SettingsT]):
     """
     ambient_credentials: Sequence[str] = ()
     """Variables from which the client library takes credentials by itself (`AWS_ACCESS_KEY_ID`)."""
+    identity: Callable[[SettingsT], Mapping[str, object]] | None = None
+    """Which of the settings say where payloads are, and whose: server, database, bucket, prefix, account.
+
+    Core's cache keeps apart what is stored under different identities, and with the same one finds what it
+    kept although timeouts, pools or credentials have changed since. Values are such as JSON has; secrets do
+    not belong here. By default all settings count but what is secret.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

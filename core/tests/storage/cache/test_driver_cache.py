@@ -25,6 +25,7 @@ Restart = Callable[[], None]
 
 class ShelfSettings(BaseModel):
     url: SecretStr
+    pool_size: int = 1
 
 
 class Shelf(ContentAddressedDriver):
@@ -54,6 +55,7 @@ class World:
         self.stores: dict[str, dict[str, bytes]] = {}
         self.reads: list[str] = []
         self.events: list[StorageEvent] = []
+        self.identity: Callable[[ShelfSettings], Mapping[str, object]] | None = None
 
     @hookimpl
     def temporal_payloads_storage_event(self, event: StorageEvent) -> None:
@@ -75,13 +77,17 @@ class World:
             confine=lambda _settings, claim: ConfinedClaim(
                 claim=claim, sha256=claim.claim_data["hash_value"], namespace="default"
             ),
+            identity=self.identity,
         )
 
-    def converter(self, url: str = "shelf://user:secret@one", **cache: object) -> DataConverter:
+    def converter(
+        self, url: str = "shelf://user:secret@one", pool_size: int = 1, **cache: object
+    ) -> DataConverter:
         registry = PluginRegistry()
         registry.register_driver("shelf", self)
+        shelf = {"url": url, "pool_size": pool_size}
         settings = PayloadSettings.model_validate(
-            {"storage": {"threshold": 0, "cache": cache, "drivers": {"shelf": {"url": url}}}}
+            {"storage": {"threshold": 0, "cache": cache, "drivers": {"shelf": shelf}}}
         )
         return build_data_converter(settings, registry=registry)
 
@@ -156,6 +162,36 @@ async def test_a_changed_password_does_not_empty_the_cache(
     new_process()
     await world.converter("shelf://user:new@one", dir=tmp_path).decode(stored)
     assert world.reads == []
+
+
+def address(settings: ShelfSettings) -> Mapping[str, object]:
+    return {"address": settings.url.get_secret_value().rpartition("@")[2]}
+
+
+async def test_tuning_a_driver_does_not_empty_the_cache(
+    world: World, tmp_path: Path, new_process: Restart
+) -> None:
+    world.identity = address
+    stored = await world.converter(pool_size=1, dir=tmp_path).encode(["payload"])
+    new_process()
+    await world.converter(pool_size=2, dir=tmp_path).decode(stored)
+    assert world.reads == []
+
+
+async def test_two_stores_of_different_identity_share_nothing(world: World, tmp_path: Path) -> None:
+    world.identity = address
+    await world.converter("shelf://one", dir=tmp_path).encode(["payload"])
+    one = await world.converter("shelf://one", dir=tmp_path).encode(["payload"])
+    with pytest.raises(PayloadNotFoundError):
+        await world.converter("shelf://two", dir=tmp_path).decode(one)
+
+
+async def test_a_plugin_that_gives_no_identity_is_told_apart_by_all_its_settings(
+    world: World, tmp_path: Path
+) -> None:
+    stored = await world.converter(pool_size=1, dir=tmp_path).encode(["payload"])
+    await world.converter(pool_size=2, dir=tmp_path).decode(stored)
+    assert len(world.reads) == 1
 
 
 async def test_the_statistics_of_both_tiers_can_be_read(

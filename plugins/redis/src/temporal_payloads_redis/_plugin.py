@@ -40,6 +40,7 @@ def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
         confine=_confine,
         expiry=_expiry,
         destination=("url", "host", "port", "sentinel.hosts", "cluster"),
+        identity=_identity,
     )
 
 
@@ -85,3 +86,14 @@ def _confine(settings: RedisSettings, claim: StorageDriverClaim) -> ConfinedClai
 
 def _expiry(settings: RedisSettings) -> timedelta | None:
     return settings.ttl
+
+
+def _identity(settings: RedisSettings) -> dict[str, object]:
+    user, _ = settings.login
+    return {
+        "nodes": sorted(settings.nodes),
+        "service_name": settings.sentinel and settings.sentinel.service_name,
+        "database": settings.database_number,
+        "user": user,
+        "key_prefix": settings.key_prefix,
+    }

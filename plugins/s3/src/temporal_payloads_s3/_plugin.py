@@ -37,7 +37,13 @@ def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
             "AWS_SHARED_CREDENTIALS_FILE",
         ),
+        identity=_identity,
     )
+
+
+def _identity(settings: S3Settings) -> dict[str, object]:
+    # No access key: it is replaced again and again, and leads to the same bucket.
+    return settings.model_dump(include={"bucket", "endpoint_url", "region", "profile"})
 
 
 def _open(settings: S3Settings, context: DriverContext) -> AbstractAsyncContextManager[StorageDriver]:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from temporalio.converter import StorageDriver
 from temporalio.exceptions import ApplicationError
@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
-from temporal_payloads._storage.cache.driver_cache import DriverCache, Retrieved
+from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.errors import (
     PayloadIntegrityError,
@@ -208,7 +208,7 @@ class ManagedDriver(StorageDriver):
         """
         async with self._operation("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
-            keys = [FetchKey.of(self._cache.key(one), one.claim) for one in confined]
+            keys = [self._cache.fetch_key(one) for one in confined]
             wanted = dict(zip(keys, confined, strict=True))
             cached = self._cache.get({key.content for key in keys})
             found = {key: cached[key.content] for key in wanted if key.content in cached}
@@ -254,7 +254,7 @@ class ManagedDriver(StorageDriver):
             yield
         except Exception as error:
             lost = error if isinstance(error, ApplicationError) else _storage_error_in(error)
-            if self._stored and isinstance(lost, PayloadNotFoundError | PayloadIntegrityError):
+            if self._stored and lost and lost.type in _LOST:
                 # Which of them it is, an error does not tell; storing one in vain does no harm.
                 self._stored.forget(contents)
             raise
@@ -331,27 +331,15 @@ class ManagedDriver(StorageDriver):
             ) from error
 
 
+_LOST = {PayloadNotFoundError.__name__, PayloadIntegrityError.__name__}
+
+
 def _storage_error_in(error: BaseException) -> ApplicationError | None:
     """Return the error that a driver raised before an SDK driver wrapped it."""
     cause = error.__cause__
     while cause is not None and not isinstance(cause, ApplicationError):
         cause = cause.__cause__
     return cause
-
-
-class FetchKey(NamedTuple):
-    """What concurrent readers share a fetch of.
-
-    Not content alone: the same bytes lie under other keys too, and that one of those is missing says
-    nothing of the others.
-    """
-
-    content: CacheKey
-    claim: tuple[tuple[str, str], ...]
-
-    @staticmethod
-    def of(content: CacheKey, claim: StorageDriverClaim) -> FetchKey:
-        return FetchKey(content, tuple(sorted(claim.claim_data.items())))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 
@@ -30,6 +30,17 @@ class Retrieved:
         return Retrieved(payload, self.size)
 
 
+class FetchKey(NamedTuple):
+    """What concurrent readers share a fetch of.
+
+    Not content alone: the same bytes may lie under several keys of the store, and that one of those is
+    missing says nothing of the others.
+    """
+
+    content: CacheKey
+    claim: tuple[tuple[str, str], ...]
+
+
 class DriverCache:
     """Keeps one store's payloads apart from another's.
 
@@ -45,6 +56,10 @@ class DriverCache:
     def key(self, confined: ConfinedClaim) -> CacheKey:
         """Return what a claim's payload is kept under."""
         return (self._fingerprint, confined.namespace, confined.sha256)
+
+    def fetch_key(self, confined: ConfinedClaim) -> FetchKey:
+        """Return what a claim's payload is fetched as."""
+        return FetchKey(self.key(confined), tuple(sorted(confined.claim.claim_data.items())))
 
     def accepts(self, size: int) -> bool:
         """Tell whether a payload of this serialized size would be kept."""

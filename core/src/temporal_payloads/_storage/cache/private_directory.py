@@ -167,11 +167,15 @@ def _stat_or_make(name: str, directory: int) -> os.stat_result:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         with suppress(FileExistsError):  # another process was faster
-            os.mkdir(name, 0o700, dir_fd=directory)
-    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            _make(name, directory)
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+
+def _make(name: str, directory: int) -> None:
+    os.mkdir(name, 0o700, dir_fd=directory)
+    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
         os.chmod(name, 0o700, dir_fd=directory)  # an unusual umask took from our own rights
-    return status
 
 
 def _is_trusted(status: os.stat_result) -> bool:

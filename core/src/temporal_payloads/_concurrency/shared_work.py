@@ -22,9 +22,9 @@ async def shared(
 ) -> dict[K, T]:
     """Do `work` on all that is wanted, and wait for what other callers are working on already.
 
-    Work that fails has failed for everybody who wanted exactly that. Who wanted only a part of it tries the
-    part once more, together with all others who do: the failure may be over the rest. So no key is ever
-    worked on twice at the same time, and however many callers wait for it, it is tried twice at most.
+    Work that fails has failed for all callers that wanted exactly that. Callers that wanted only a part of it
+    try that part once more, together, for the failure may come from the rest. So nothing is worked on twice
+    at the same time, and however many callers wait for it together, it is tried twice at most.
 
     Args:
         board: Where callers find each other's work.

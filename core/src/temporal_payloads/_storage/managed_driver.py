@@ -249,13 +249,13 @@ class ManagedDriver(StorageDriver):
 
     @contextmanager
     def _forgetting_lost(self, contents: Collection[CacheKey]) -> Iterator[None]:
-        """Store payloads again, and soon, that the store turns out not to have, or not as they were."""
+        """Forget that payloads were just stored if the store says that it has lost or damaged them."""
         try:
             yield
         except Exception as error:
             lost = error if isinstance(error, ApplicationError) else _storage_error_in(error)
             if self._stored and lost and lost.type in _LOST:
-                # Which of them it is, an error does not tell; storing one in vain does no harm.
+                # The error does not tell which of them it is. To store one again in vain does no harm.
                 self._stored.forget(contents)
             raise
 

@@ -73,7 +73,7 @@ class RecentlyStored:
             self._expire()
 
     def forget(self, contents: Collection[CacheKey]) -> None:
-        """Vouch for none of these any longer: the store does not have them after all."""
+        """Forget that these were stored: the store does not have them after all."""
         with self._lock:
             for key in [key for key, entry in self._entries.items() if entry.content in contents]:
                 del self._entries[key]

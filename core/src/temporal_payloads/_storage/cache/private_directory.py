@@ -1,8 +1,8 @@
-"""A directory of this user's alone, on a machine that others use too.
+"""A directory that only this user can change, on a machine that other users share.
 
-Whoever can change a directory, or one above it, can have a cache read, overwrite and delete other files than
-its own: by a link, or by another directory in its place. So it is opened one step after the other, never
-through a link of somebody else's, and what is done in it afterwards is done relative to what was opened then.
+A user who can change a directory, or one above it, can make a cache read, overwrite and delete files that are
+not its own: with a link, or with another directory in its place. So the directory is opened step by step,
+never through another user's link, and all work in it is relative to the descriptor that was opened.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PrivateDirectory:
             )
 
     def __del__(self) -> None:
-        # Not before nobody uses it: a thread that did would work in whatever has got the number next.
+        # Only when no thread uses it any more: the next file that is opened gets the same number.
         if self._descriptor >= 0:
             os.close(self._descriptor)
 
@@ -110,7 +110,7 @@ class PrivateDirectory:
 
 
 def _open_path(path: Path) -> int:
-    """Open a directory step by step: only of one that is safe do we believe what the next step leads to."""
+    """Open a directory step by step; each one is checked before the next one is looked up in it."""
     here = Path(path.anchor)
     steps = deque(path.parts[1:])
     links = 0

@@ -98,7 +98,7 @@ class SharedTask(Generic[K, T]):
 
     def __init__(self, board: Board[K, T], keys: Sequence[K], work: Work[K, T]) -> None:
         self._keys = keys
-        self._wanted: list[frozenset[K]] = []
+        self._wanted: list[Collection[K]] = []
         self._waiting = 0
         self._board = board
         self._loop = asyncio.get_running_loop()
@@ -113,7 +113,7 @@ class SharedTask(Generic[K, T]):
 
     def enter(self, keys: Collection[K]) -> None:
         """Become one of the callers, for these keys."""
-        self._wanted.append(frozenset(keys))
+        self._wanted.append(keys)
         self._waiting += 1
 
     def leave(self) -> bool:
@@ -146,9 +146,10 @@ class SharedTask(Generic[K, T]):
 
     def parts_of(self, keys: Iterable[K]) -> list[list[K]]:
         """Divide some of the keys so that whoever wants one key of a part wants all of it."""
+        wanted = [set(some) for some in self._wanted]
         parts: dict[tuple[bool, ...], list[K]] = {}
         for key in keys:
-            parts.setdefault(tuple(key in some for some in self._wanted), []).append(key)
+            parts.setdefault(tuple(key in some for some in wanted), []).append(key)
         return list(parts.values())
 
     async def _do(self, keys: Sequence[K], work: Work[K, T]) -> dict[K, T]:

@@ -81,7 +81,7 @@ class ManagedDriver(StorageDriver):
         timeout: Limit of one store or retrieve.
         cache: Where retrieved and stored payloads are kept; None for no cache.
         dedupe: Whether equal bytes that were just stored need not be stored again.
-        notify: Told of each operation when it has ended; must not raise.
+        notify: Told of each operation when it has ended.
     """
 
     def __init__(

@@ -35,12 +35,12 @@ def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
         settings=RedisSettings,
         driver_type=DRIVER_TYPE,
         driver_name=DRIVER_TYPE,
+        identity=_identity,
         open=_open,
         imports=("temporal_payloads_redis._connect",),
         confine=_confine,
         expiry=_expiry,
         destination=("url", "host", "port", "sentinel.hosts", "cluster"),
-        identity=_identity,
     )
 
 

@@ -23,6 +23,7 @@ def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
         settings=S3Settings,
         driver_type="aws.s3driver",
         driver_name="aws.s3driver",
+        identity=_identity,
         open=_open,
         # The second one is what aioboto3 would import as late as it makes a client.
         imports=("temporal_payloads_s3._open", "aioboto3.s3.inject"),
@@ -37,7 +38,6 @@ def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
             "AWS_SHARED_CREDENTIALS_FILE",
         ),
-        identity=_identity,
     )
 
 

@@ -69,6 +69,13 @@ class DriverPlugin(Generic[SettingsT]):
     """
     confine: Callable[[SettingsT, StorageDriverClaim], ConfinedClaim]
     """Raises `ClaimRejectedError` unless the claim lies inside these settings. A claim is untrusted input."""
+    identity: Callable[[SettingsT], Mapping[str, object]] | None = None
+    """Which of the settings say where payloads are, and whose: server, database, bucket, prefix, account.
+
+    Core's cache keeps apart what is stored under different identities, and with the same one finds what it
+    kept although timeouts, pools or credentials have changed since. Values are such as JSON has; secrets do
+    not belong here. By default all settings count but what is secret.
+    """
     imports: Sequence[str] = ()
     """Modules that `open` imports, the client library above all. Core imports them beforehand in a thread,
     for importing one can take a second, in which an event loop would stand still.
@@ -83,13 +90,6 @@ class DriverPlugin(Generic[SettingsT]):
     """
     ambient_credentials: Sequence[str] = ()
     """Variables from which the client library takes credentials by itself (`AWS_ACCESS_KEY_ID`)."""
-    identity: Callable[[SettingsT], Mapping[str, object]] | None = None
-    """Which of the settings say where payloads are, and whose: server, database, bucket, prefix, account.
-
-    Core's cache keeps apart what is stored under different identities, and with the same one finds what it
-    kept although timeouts, pools or credentials have changed since. Values are such as JSON has; secrets do
-    not belong here. By default all settings count but what is secret.
-    """
 
 
 @dataclass(frozen=True, kw_only=True)

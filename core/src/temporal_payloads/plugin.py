@@ -27,6 +27,7 @@ from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZ
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
+    PayloadNotDecodedError,
     PayloadNotFoundError,
     PayloadTooLargeError,
     StorageError,
@@ -34,6 +35,7 @@ from temporal_payloads._storage.errors import (
     StoragePermissionError,
     StorageTimeoutError,
     StorageUnavailableError,
+    UnknownDriverError,
 )
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "DriverPlugin",
     "Duration",
     "PayloadIntegrityError",
+    "PayloadNotDecodedError",
     "PayloadNotFoundError",
     "PayloadTooLargeError",
     "PerPayloadCodec",
@@ -61,6 +64,7 @@ __all__ = [
     "StoragePermissionError",
     "StorageTimeoutError",
     "StorageUnavailableError",
+    "UnknownDriverError",
     "gather_bounded",
     "hookimpl",
     "run_off_loop",

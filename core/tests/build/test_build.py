@@ -48,14 +48,35 @@ def storage(**values):
 # -- the converter
 
 
-def test_without_settings_the_converter_is_the_sdks_default():
-    assert build_data_converter() is DataConverter.default
+async def test_without_settings_payloads_stay_as_the_sdk_makes_them():
+    converter = build_data_converter()
+    values = ["hello", 1, None, b"x" * 1_000_000]
+    payloads = await converter.encode(values)
+    assert payloads == await DataConverter.default.encode(values)
+    assert await converter.decode(payloads) == values
+
+
+def test_a_converter_without_codecs_and_drivers_can_be_the_base_of_one_with_both(install, registry):
+    install("reverse")
+    settings = PayloadSettings(codecs=["reverse"], storage={"drivers": {"memory": {}}})
+    converter = build_data_converter(settings, base=build_data_converter(), registry=registry)
+    assert storage_of(converter).drivers[0].name() == "example.memory"
+    assert repr(converter.payload_codec) == "<codecs reverse>"
+
+
+def test_what_the_base_converter_has_and_the_settings_do_not_is_kept(install, registry):
+    install("reverse")
+    settings = PayloadSettings(codecs=["reverse"], storage={"drivers": {"memory": {}}})
+    base = build_data_converter(settings, registry=registry)
+    converter = build_data_converter(PayloadSettings(), base=base)
+    assert converter.payload_codec is base.payload_codec
+    assert converter.external_storage is base.external_storage
 
 
 def test_the_converter_is_the_sdks_own_class(registry):
     converter = build_data_converter(storage(drivers={"memory": {}}), registry=registry)
     assert type(converter) is DataConverter
-    assert type(converter.external_storage) is ExternalStorage
+    assert isinstance(converter.external_storage, ExternalStorage)
 
 
 def test_settings_are_loaded_from_file_and_environment_unless_given(write_settings, set_variables, registry):

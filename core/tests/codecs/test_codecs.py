@@ -5,8 +5,13 @@ import sys
 import threading
 
 import pytest
-from temporal_payloads._codecs.chain import CodecChain, PayloadNotDecodedError
-from temporal_payloads.plugin import PayloadIntegrityError, PerPayloadCodec, StorageError
+from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads.plugin import (
+    PayloadIntegrityError,
+    PayloadNotDecodedError,
+    PerPayloadCodec,
+    StorageError,
+)
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     DataConverter,
@@ -14,6 +19,8 @@ from temporalio.converter import (
     WithSerializationContext,
     WorkflowSerializationContext,
 )
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 SMALL = 100
 LARGE = 600_000
@@ -141,6 +148,37 @@ async def test_a_known_encoding_without_its_codec_is_told_with_the_codecs_name(m
         await chain("a").decode([make_payload(encoding=b"binary/gzip")])
     assert isinstance(caught.value, StorageError)
     assert not caught.value.non_retryable
+
+
+async def test_without_codecs_a_payload_that_needs_one_is_told(make_payload):
+    with pytest.raises(PayloadNotDecodedError, match=r"\(codecs: none\)\. Add 'zstd' to codecs"):
+        await chain().decode([make_payload(encoding=b"binary/zstd")])
+
+
+class Final(PayloadCodec):
+    """Refuses everything, for good."""
+
+    async def encode(self, payloads):
+        raise ApplicationError("refused", type="Refused", non_retryable=True)
+
+    decode = encode
+
+
+async def test_whatever_a_codec_raises_on_the_way_in_is_retryable(make_payload):
+    with pytest.raises(ApplicationError, match="refused") as caught:
+        await CodecChain({"final": Final()}, {}).decode([make_payload()])
+    assert not caught.value.non_retryable
+    assert caught.value.type == "Refused"
+
+
+async def test_on_the_way_out_a_codecs_refusal_is_final_in_an_activity_alone(make_payload):
+    codecs = CodecChain({"final": Final()}, {})
+    with pytest.raises(ApplicationError) as in_an_activity:
+        await ActivityEnvironment().run(codecs.encode, [make_payload()])
+    with pytest.raises(ApplicationError) as elsewhere:
+        await codecs.encode([make_payload()])
+    assert in_an_activity.value.non_retryable
+    assert not elsewhere.value.non_retryable
 
 
 async def test_a_codec_that_wants_the_context_gets_it(make_payload):

@@ -141,6 +141,7 @@ EVERY_FIELD = {
     "STORAGE__DRIVERS__OLD__DRIVER_NAME": "redis",
     "STORAGE__DRIVERS__OLD__RETRIEVE_ONLY": "true",
     "STORAGE__DRIVERS__OLD__READ_ALIASES": "older,oldest",
+    "STORAGE__DRIVERS__OLD__MISSING_PAYLOAD": "retry",
     "STORAGE__ROUTES": '[{"driver": "inline", "namespace": "x"}]',
 }
 

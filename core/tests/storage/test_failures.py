@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from temporal_payloads import PayloadSettings, build_data_converter
 from temporal_payloads.plugin import PayloadNotFoundError, StorageUnavailableError
+from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import (
     DataConverter,
@@ -32,6 +33,30 @@ async def failure_of(converter, error):
     return failure
 
 
+@pytest.mark.parametrize("wrapper", ["Failed decoding arguments", "Failed decoding heartbeat details"])
+async def test_any_other_reason_is_told_and_tried_again(converter, wrapper):
+    error = raised(wrapper, ValueError("no such key"), non_retryable="heartbeat" in wrapper)
+    failure = await failure_of(converter, error)
+    assert not failure.application_failure_info.non_retryable
+    assert failure.cause.application_failure_info.type == "ValueError"
+    message = str(await converter.decode_failure(failure))
+    assert f"{wrapper}: ValueError: no such key. Temporal tries again" in message
+
+
+@pytest.mark.parametrize("error", [ApplicationError, RuntimeError], ids=["activity", "workflow"])
+async def test_an_encoding_that_nobody_knows_is_told_with_the_setting(converter, error):
+    with pytest.raises(KeyError) as unknown:
+        await converter.decode([Payload(metadata={"encoding": b"binary/theirs"})])
+    wrapper = error("Failed decoding arguments")
+    wrapper.__cause__ = unknown.value
+    failure = await failure_of(converter, wrapper)
+    assert failure.application_failure_info.type == "PayloadNotDecodedError"
+    assert not failure.application_failure_info.non_retryable
+    message = str(await converter.decode_failure(failure))
+    assert "encoded as 'binary/theirs'" in message
+    assert "Add the codec that wrote it to codecs" in message
+
+
 async def test_an_argument_that_is_gone_is_not_tried_again(converter):
     wrapper = raised("Failed decoding arguments", PayloadNotFoundError("no such key"))
     failure = await failure_of(converter, wrapper)
@@ -51,7 +76,7 @@ async def test_heartbeat_details_that_cannot_be_had_now_are_tried_again(converte
 @pytest.mark.parametrize(
     "error",
     [
-        raised("Failed decoding arguments", TypeError("not a str")),
+        raised("Failed decoding the order", TypeError("not a str")),
         raised("The order is unknown", PayloadNotFoundError("no such key")),
     ],
 )

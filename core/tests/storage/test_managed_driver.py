@@ -25,6 +25,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter, StorageDriverClaim, StorageDriverStoreContext
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 NO_CACHE = {"max_size": 0}
 
@@ -470,10 +471,7 @@ async def test_an_opening_that_takes_for_ever_is_told_after_the_timeout(make_dri
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@pytest.mark.parametrize(
-    "error",
-    [PayloadNotFoundError("gone"), StorageUnavailableError("down"), ApplicationError("own", type="Own")],
-)
+@pytest.mark.parametrize("error", [StorageUnavailableError("down"), ApplicationError("own", type="Own")])
 async def test_a_storage_error_reaches_the_caller_as_it_is(driver, store, make_payload, store_context, error):
     store.fail_writing = error
     with pytest.raises(ApplicationError) as caught:
@@ -542,18 +540,7 @@ async def test_bytes_that_were_changed_in_the_store_are_detected(
     store.items[claim.claim_data["key"]] = make_payload(seed="b").SerializeToString()
     with pytest.raises(PayloadIntegrityError, match="was changed after it was stored") as caught:
         await driver.retrieve(retrieve_context, [claim])
-    assert caught.value.non_retryable
-
-
-async def test_a_missing_payload_is_told_and_not_worth_a_retry(
-    driver, store, make_payload, store_context, retrieve_context
-):
-    (claim,) = await driver.store(store_context, [make_payload()])
-    store.items.clear()
-    with pytest.raises(PayloadNotFoundError, match="it expired or was deleted") as caught:
-        await driver.retrieve(retrieve_context, [claim])
-    assert caught.value.non_retryable
-    assert caught.value.type == "PayloadNotFoundError"
+    assert not caught.value.non_retryable
 
 
 async def test_a_payload_over_the_limit_is_refused_before_anything_is_stored(
@@ -563,6 +550,94 @@ async def test_a_payload_over_the_limit_is_refused_before_anything_is_stored(
     with pytest.raises(PayloadTooLargeError, match=r"max_payload_size of 100 bytes"):
         await driver.store(store_context, [make_payload(10), make_payload(1000)])
     assert store.items == {}
+
+
+# -- the rule of failures
+
+FINAL = ApplicationError("own", "detail", type="Own", non_retryable=True)
+
+
+class ImpatientError(StorageError):
+    """A third party's, with a constructor of its own."""
+
+    def __init__(self, code, *, hint):
+        super().__init__(f"{code}: {hint}", non_retryable=True)
+        self.code = code
+
+
+@pytest.mark.parametrize(
+    ("options", "final"),
+    [
+        ({}, False),
+        ({"ttl": 3600}, True),
+        ({"missing_payload": "fail"}, True),
+        ({"ttl": 3600, "missing_payload": "retry"}, False),
+    ],
+    ids=["kept", "expires", "fail", "retry"],
+)
+async def test_a_missing_payload_is_final_where_payloads_expire_unless_the_settings_say_otherwise(
+    make_driver, store, make_payload, store_context, retrieve_context, options, final
+):
+    driver = make_driver(**options)
+    (claim,) = await driver.store(store_context, [make_payload()])
+    store.items.clear()
+    with pytest.raises(PayloadNotFoundError, match="expired, was deleted, or is in another store") as caught:
+        await driver.retrieve(retrieve_context, [claim])
+    assert caught.value.non_retryable == final
+    assert caught.value.type == "PayloadNotFoundError"
+    assert "storage.drivers.memory.missing_payload" in caught.value.message
+
+
+async def test_a_drivers_own_error_of_that_type_is_a_missing_payload_too(
+    driver, store, make_payload, store_context, retrieve_context
+):
+    """As the public Redis sample raises it."""
+    (claim,) = await driver.store(store_context, [make_payload()])
+    store.fail_reading = ApplicationError("no key", type="PayloadNotFoundError", non_retryable=True)
+    with pytest.raises(PayloadNotFoundError, match=r"no key.*missing_payload") as caught:
+        await driver.retrieve(retrieve_context, [claim])
+    assert not caught.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FINAL, ImpatientError(7, hint="no"), PayloadTooLargeError("large")],
+    ids=["own", "derived", "ours"],
+)
+async def test_whatever_a_driver_raises_on_the_way_in_is_retryable(
+    driver, store, make_payload, store_context, retrieve_context, error
+):
+    (claim,) = await driver.store(store_context, [make_payload()])
+    store.fail_reading = error
+    with pytest.raises(ApplicationError) as caught:
+        await driver.retrieve(retrieve_context, [claim])
+    assert not caught.value.non_retryable
+    assert (caught.value.type, caught.value.message) == (error.type, error.message)
+    assert str(caught.value) == str(error)
+    assert caught.value.details == error.details
+    assert error.non_retryable, "somebody else may be told the same error on the way out"
+    if isinstance(error, StorageError):
+        assert type(caught.value) is type(error)
+
+
+async def test_on_the_way_out_an_activity_is_not_run_again_for_the_same_value(
+    make_driver, make_payload, store_context
+):
+    driver = make_driver(max_payload_size=100)
+
+    async def result_of_an_activity():
+        await driver.store(store_context, [make_payload(1000)])
+
+    with pytest.raises(PayloadTooLargeError) as caught:
+        await ActivityEnvironment().run(result_of_an_activity)
+    assert caught.value.non_retryable
+
+
+async def test_on_the_way_out_a_workflow_waits_for_a_higher_limit(make_driver, make_payload, store_context):
+    driver = make_driver(max_payload_size=100)
+    with pytest.raises(PayloadTooLargeError) as caught:
+        await driver.store(store_context, [make_payload(1000)])
+    assert not caught.value.non_retryable
 
 
 # -- events

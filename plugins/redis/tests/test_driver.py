@@ -111,7 +111,7 @@ async def test_a_missing_payload_is_a_non_retryable_error(
     driver = RedisStorageDriver(client)
     claims = await driver.store(store_context, make_payloads(2))
     del client.values[claims[1].claim_data["key"]]
-    with pytest.raises(PayloadNotFoundError, match="expired or was deleted") as caught:
+    with pytest.raises(PayloadNotFoundError, match="expired, was deleted, or is in another store") as caught:
         await driver.retrieve(retrieve_context, claims)
     assert caught.value.type == "PayloadNotFoundError"
     assert caught.value.non_retryable

@@ -14,11 +14,13 @@ from temporal_payloads._build.external_storage import external_storage
 from temporal_payloads._build.failure_converter import encoding_failure_converter
 from temporal_payloads._build.findings import Findings
 from temporal_payloads._build.payload_converter import payload_converter
+from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.provenance import announce
 from temporal_payloads._settings.reading import read_settings
 from temporal_payloads._settings.settings import PayloadSettings
+from temporal_payloads._storage.external_storage import PayloadStorage
 from temporal_payloads._storage.failures import with_payload_failures
 
 if TYPE_CHECKING:
@@ -133,16 +135,26 @@ def build(
         changes["payload_converter_class"] = payload_converter(settings.payload_converter, base, findings)
     if settings.encode_failures:
         changes["failure_converter_class"] = encoding_failure_converter(base, findings)
-    if settings.codecs:
+    base = _without_our_placeholders(base)
+    # Also without codecs and drivers: a payload that needs one is told in our words, not the SDK's.
+    if settings.codecs or base.payload_codec is None:
         changes["payload_codec"] = codec_chain(settings, base, registry, findings)
     drivers = managed_drivers(settings.storage, settings.sources, registry, findings)
     if drivers and base.external_storage is not None:
         findings.add(("storage",), "the base converter has external storage of its own; give one")
     findings.raise_all()
-    if drivers:
+    if drivers or base.external_storage is None:
         changes["external_storage"] = external_storage(settings.storage, drivers)
-    if settings.codecs or drivers:
-        failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
-        changes["failure_converter_class"] = with_payload_failures(failure_converter)
-    converter = dataclasses.replace(base, **changes) if changes else base
-    return Assembly(settings, converter, drivers)
+    failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
+    changes["failure_converter_class"] = with_payload_failures(failure_converter)
+    return Assembly(settings, dataclasses.replace(base, **changes), drivers)
+
+
+def _without_our_placeholders(base: DataConverter) -> DataConverter:
+    """Return the converter without what an earlier build put where neither codec nor driver was configured."""
+    unused: dict[str, Any] = {}
+    if isinstance(base.payload_codec, CodecChain) and not base.payload_codec.has_codecs:
+        unused["payload_codec"] = None
+    if isinstance(base.external_storage, PayloadStorage) and not base.external_storage.has_drivers:
+        unused["external_storage"] = None
+    return dataclasses.replace(base, **unused) if unused else base

@@ -21,7 +21,7 @@ def codec_chain(
     settings: RootTable, base: DataConverter, registry: PluginRegistry, findings: Findings
 ) -> CodecChain:
     """Return the codecs of the settings, without those that have problems."""
-    if base.payload_codec is not None:
+    if settings.codecs and base.payload_codec is not None:
         findings.add(("codecs",), "the base converter has a payload codec of its own; give one of the two")
     codecs: dict[str, PayloadCodec] = {}
     encodings: dict[str, str] = {}

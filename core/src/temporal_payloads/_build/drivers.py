@@ -9,7 +9,7 @@ import json
 import sys
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
@@ -66,7 +66,13 @@ def managed_drivers(
             continue
         try:
             drivers[key] = make_driver(
-                plugin, options, name=name, place=dotted(place), storage=storage, notify=registry.notify
+                plugin,
+                options,
+                name=name,
+                place=dotted(place),
+                storage=storage,
+                missing_payload=table.missing_payload,
+                notify=registry.notify,
             )
         except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
             findings.add(place, f"the driver cannot be made: {type(error).__name__}: {error}")
@@ -110,6 +116,7 @@ def make_driver(
     name: str,
     place: str,
     storage: StorageSettings,
+    missing_payload: Literal["retry", "fail"] | None,
     notify: Callable[[StorageEvent], None],
 ) -> ManagedDriver:
     """Make a driver; nothing is opened.
@@ -120,9 +127,11 @@ def make_driver(
         name: The driver name that references record.
         place: Where it is configured.
         storage: The settings of all drivers.
+        missing_payload: What the driver's table says about payloads that the store does not have.
         notify: Told of each operation when it has ended.
     """
     context = DriverContext(name=name, place=place, concurrency=storage.concurrency)
+    expires = plugin.expiry(options) is not None
     return ManagedDriver(
         DriverIdentity(
             name=name,
@@ -136,7 +145,8 @@ def make_driver(
         timeout=storage.timeout,
         cache=shared_cache(storage.cache),
         # Where payloads expire, storing again is what keeps them.
-        dedupe=plugin.expiry(options) is None,
+        dedupe=not expires,
+        missing_is_final=expires if missing_payload is None else missing_payload == "fail",
         notify=notify,
     )
 

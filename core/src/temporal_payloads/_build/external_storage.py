@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio.converter import ExternalStorage, StorageDriver
+from temporalio.converter import StorageDriver
 
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._storage.alias import DriverAlias
+from temporal_payloads._storage.external_storage import NoDriver, PayloadStorage
 from temporal_payloads._storage.routing import Router
 
 if TYPE_CHECKING:
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 
-def external_storage(storage: StorageSettings, drivers: Mapping[str, ManagedDriver]) -> ExternalStorage:
-    """Return the SDK's external storage with these drivers, by the keys of their tables."""
+def external_storage(storage: StorageSettings, drivers: Mapping[str, ManagedDriver]) -> PayloadStorage:
+    """Return the SDK's external storage with these drivers, by the keys of their tables.
+
+    Without drivers it offloads nothing, and says of a reference what is missing.
+    """
 
     def table(key: str) -> DriverTable:
         return storage.drivers.get(key) or DriverTable()
@@ -28,8 +32,8 @@ def external_storage(storage: StorageSettings, drivers: Mapping[str, ManagedDriv
     known: list[StorageDriver] = list(drivers.values())
     for key, driver in drivers.items():
         known += [DriverAlias(driver, name) for name in table(key).read_aliases]
-    return ExternalStorage(
-        drivers=known,
+    return PayloadStorage(
+        drivers=known or [NoDriver()],
         driver_selector=Router(
             routes=[(route, drivers.get(route.driver)) for route in storage.routes],
             default=drivers.get(default),

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._plugins.registry import KNOWN_ENCODINGS
-from temporal_payloads._storage.errors import StorageError
+from temporal_payloads._storage.errors import PayloadNotDecodedError
+from temporal_payloads._storage.retries import inbound, outbound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from temporalio.api.common.v1 import Payload
-
-
-class PayloadNotDecodedError(StorageError):
-    """No configured codec decodes the payload. Retryable: a worker with the right codec can."""
 
 
 class CodecChain(PayloadCodec, WithSerializationContext):
@@ -32,7 +30,12 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         self._encodings = encodings
 
     def __repr__(self) -> str:
-        return f"<codecs {', '.join(self._codecs)}>"
+        return f"<codecs {', '.join(self._codecs) or 'none'}>"
+
+    @property
+    def has_codecs(self) -> bool:
+        """Whether a codec is configured. Without one the chain only tells what it would take to decode."""
+        return bool(self._codecs)
 
     def with_context(self, context: SerializationContext) -> CodecChain:
         """Return a chain of the same codecs, those that want it with the context."""
@@ -45,9 +48,16 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         return CodecChain(bound, self._encodings)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encode with each codec in turn."""
-        for codec in self._codecs.values():
-            payloads = await codec.encode(payloads)
+        """Encode with each codec in turn.
+
+        Raises:
+            ApplicationError: A codec refused a payload. Retryable except in an activity.
+        """
+        try:
+            for codec in self._codecs.values():
+                payloads = await codec.encode(payloads)
+        except ApplicationError as error:
+            raise outbound(error) from error.__cause__
         return list(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -55,10 +65,13 @@ class CodecChain(PayloadCodec, WithSerializationContext):
 
         Raises:
             PayloadNotDecodedError: A payload is still encoded afterwards.
-            StorageError: A codec could not decode what it had encoded.
+            ApplicationError: A codec could not decode what it had encoded. Retryable, whatever it raised.
         """
-        for codec in reversed(self._codecs.values()):
-            payloads = await codec.decode(payloads)
+        try:
+            for codec in reversed(self._codecs.values()):
+                payloads = await codec.decode(payloads)
+        except ApplicationError as error:
+            raise inbound(error) from error.__cause__
         for payload in payloads:
             self._expect_decoded(payload)
         return list(payloads)
@@ -73,7 +86,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
                 f"uses the same name for another format (the payload's metadata has {others})"
             )
         if encoding in KNOWN_ENCODINGS:
-            configured = ", ".join(self._codecs)
+            configured = ", ".join(self._codecs) or "none"
             raise PayloadNotDecodedError(
                 f"A payload is encoded as {encoding!r}, which no configured codec decodes "
                 f"(codecs: {configured}). Add {KNOWN_ENCODINGS[encoding]!r} to codecs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
@@ -76,6 +76,11 @@ class DriverTable(PluginTable):
     )
     read_aliases: Words = Field(
         (), description="Earlier recorded names whose references this driver reads as its own."
+    )
+    missing_payload: Literal["retry", "fail"] | None = Field(
+        None,
+        description="What becomes of a workflow or activity whose payload the store does not have: `retry` "
+        "lets it wait, `fail` ends it. By default `fail` where payloads expire, else `retry`.",
     )
 
 

@@ -127,13 +127,13 @@ class ContentAddressedDriver(StorageDriver):
         if data is None:
             raise PayloadNotFoundError(
                 f"Storage driver {self._driver_name!r} has no payload under key {key!r}: "
-                "it expired or was deleted"
+                "it expired, was deleted, or is in another store"
             )
         actual = hashlib.sha256(data).hexdigest()
         if actual != sha256:
             raise PayloadIntegrityError(
                 f"Storage driver {self._driver_name!r}: the payload under key {key!r} has SHA-256 {actual}, "
-                f"its claim says {sha256}: the object was changed after it was stored"
+                f"its claim says {sha256}: the object was changed after it was stored; put the original back"
             )
         return Payload.FromString(data)
 

@@ -1,59 +1,91 @@
-"""What can go wrong with a stored payload, as Temporal failures with stable types."""
+"""What can go wrong with a stored or encoded payload, as Temporal failures with stable types."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from temporalio.exceptions import ApplicationError
 
 
 class StorageError(ApplicationError):
-    """A payload could not be stored or retrieved.
+    """A payload could not be stored or retrieved, encoded or decoded.
 
     Drivers and codecs raise one of the subclasses, directly or as the cause of another exception; core
     gives the rest of the story (which driver, which operation). The failure type that Temporal records is
     the class's name, so that retry policies and workflow code can match on it.
 
+    Core has the last word on retries, see `docs/failures.md`: on the way in, everything is retried but a
+    payload that is gone from a store in which payloads expire; on the way out, everything that does not
+    come out of an activity.
+
     Args:
         message: What failed, where, and what to do about it. No secret may stand in it.
-        non_retryable: Overrides whether Temporal may retry. A non-retryable error ends the activity, and
-            during a workflow task the workflow: it is for what no retry, no operator and no new deployment
-            can mend.
+        non_retryable: Overrides what the class says. True is for what the same value would meet again.
     """
 
     permanent: ClassVar[bool] = False
     """Whether the error is non-retryable unless the constructor says otherwise."""
 
     def __init__(self, message: str, *, non_retryable: bool | None = None) -> None:
-        super().__init__(
-            message,
-            type=type(self).__name__,
-            non_retryable=self.permanent if non_retryable is None else non_retryable,
-        )
+        self._final = self.permanent if non_retryable is None else non_retryable
+        super().__init__(message, type=type(self).__name__, non_retryable=self._final)
+
+    @property
+    def non_retryable(self) -> bool:
+        """Whether Temporal must not retry."""
+        return self._final
+
+    def as_retryable(self) -> Self:
+        """Return the same error, retryable. The original stays as it is: several callers may have it."""
+        # Not made anew: a subclass may have a constructor of its own.
+        error = type(self).__new__(type(self))
+        error.__dict__.update(self.__dict__)
+        error.args = self.args
+        error.__cause__ = self.__cause__
+        error._final = False  # noqa: SLF001  # one of our own
+        return error.with_traceback(self.__traceback__)
 
 
 class PayloadNotFoundError(StorageError):
-    """The store has no payload under the claim's key: it expired or was deleted. Non-retryable."""
+    """The store has no payload under the claim's key: it expired, was deleted, or is in another store.
+
+    Non-retryable as a driver raises it. Core makes it retryable unless payloads expire in that store;
+    `missing_payload` in the driver's table overrides that.
+    """
 
     permanent = True
 
 
 class PayloadIntegrityError(StorageError):
-    """The bytes found are not the bytes that were stored, or cannot be decoded. Non-retryable."""
+    """The bytes found are not the bytes that were stored, or cannot be decoded.
 
-    permanent = True
+    Retryable: the object can be put right, and so can a wrong key or dictionary.
+    """
 
 
 class PayloadTooLargeError(StorageError):
-    """A payload is over a configured limit. Non-retryable when storing, for the same value comes again."""
+    """A payload is over a configured limit.
+
+    Non-retryable where an activity stores it, for the same value would come again. Retryable in a workflow
+    task and when retrieving: an operator can raise the limit.
+    """
 
     permanent = True
+
+
+class PayloadNotDecodedError(StorageError):
+    """No configured codec decodes the payload. Retryable: a worker with the right codec can."""
 
 
 class ClaimRejectedError(StorageError):
-    """A claim points outside what its driver is configured for, or is malformed. Non-retryable."""
+    """A claim points outside what its driver is configured for, or is malformed.
 
-    permanent = True
+    Retryable: a worker with the right bucket, prefix or database, or with a newer release, can follow it.
+    """
+
+
+class UnknownDriverError(StorageError):
+    """A reference names a driver that is not configured. Retryable: a worker that has it can read it."""
 
 
 class StoragePermissionError(StorageError):

@@ -1,10 +1,10 @@
-"""Failures of an activity's payloads, as Temporal's retries have to see them.
+"""Failures to decode, as Temporal's retries and the person who looks at them have to see them.
 
 Where an activity's arguments cannot be decoded, the SDK's worker raises a retryable "Failed decoding
 arguments" from the error that says why, and from heartbeat details a non-retryable one. Temporal looks at the
 outermost failure alone: a payload that is gone would be asked for until the activity's time is up, and an
 activity whose heartbeat cannot be had for a moment would be lost. So the storage error takes the wrapper's
-place, with its own type and its own word on retries.
+place, with its own type and its own word on retries, and any other error is told in a retryable wrapper.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 from temporalio.converter import DefaultFailureConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._storage.errors import StorageError
+from temporal_payloads._storage.errors import PayloadNotDecodedError, StorageError
 
 if TYPE_CHECKING:
     from temporalio.api.failure.v1 import Failure
     from temporalio.converter import FailureConverter, PayloadConverter
 
-_SDK_WRAPPERS = ("Failed decoding arguments", "Failed decoding heartbeat details")
+# Sentences of the SDK's, which no type vouches for. Where a release changes one, its own failure is kept.
+_WRAPPERS = ("Failed decoding arguments", "Failed decoding heartbeat details")
+_UNKNOWN_ENCODING = "Unknown payload encoding "
 
 
 class PayloadFailureConverter(DefaultFailureConverter):
-    """The SDK's failure converter, with storage errors taken out of the worker's wrapper."""
+    """The SDK's failure converter, with failures to decode told as they are."""
 
     def to_failure(
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
@@ -48,5 +50,24 @@ def with_payload_failures(failure_converter: type[FailureConverter]) -> type[Fai
 
 def _unwrapped(exception: BaseException) -> BaseException:
     cause = exception.__cause__
-    wraps = isinstance(exception, ApplicationError) and exception.message in _SDK_WRAPPERS
-    return cause if wraps and isinstance(cause, StorageError) else exception
+    message = exception.message if isinstance(exception, ApplicationError) else str(exception)
+    if cause is None or message not in _WRAPPERS:
+        return exception
+    if isinstance(cause, StorageError):
+        return cause
+    told: ApplicationError
+    if isinstance(cause, KeyError) and str(cause.args[0]).startswith(_UNKNOWN_ENCODING):
+        encoding = str(cause.args[0]).removeprefix(_UNKNOWN_ENCODING)
+        told = PayloadNotDecodedError(
+            f"A payload is encoded as {encoding!r}, which neither a configured codec nor the payload "
+            "converter decodes. Add the codec that wrote it to codecs"
+        )
+    elif isinstance(exception, ApplicationError):
+        told = ApplicationError(
+            f"{message}: {type(cause).__name__}: {cause}. Temporal tries again: a worker whose codecs, "
+            "payload converter and types are those of the sender can decode them"
+        )
+    else:
+        return exception
+    told.__cause__ = cause
+    return told.with_traceback(exception.__traceback__)

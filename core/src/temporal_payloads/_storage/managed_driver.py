@@ -25,6 +25,7 @@ from temporal_payloads._storage.errors import (
 )
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
+from temporal_payloads._storage.retries import inbound, outbound
 from temporal_payloads._storage.serialized import SerializedPayload
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class ManagedDriver(StorageDriver):
         timeout: Limit of one store or retrieve.
         cache: Where retrieved and stored payloads are kept; None for no cache.
         dedupe: Whether equal bytes that were just stored need not be stored again.
+        missing_is_final: Whether a payload that the store does not have is gone for good.
         notify: Told of each operation when it has ended.
     """
 
@@ -94,6 +96,7 @@ class ManagedDriver(StorageDriver):
         timeout: timedelta,
         cache: PayloadCache | None,
         dedupe: bool,
+        missing_is_final: bool,
         notify: Callable[[StorageEvent], None],
     ) -> None:
         self._identity = identity
@@ -103,6 +106,7 @@ class ManagedDriver(StorageDriver):
         self._timeout = timeout
         self._cache = DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
+        self._missing_is_final = missing_is_final
         self._notify = notify
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
         self._fetches: Board[FetchKey, Retrieved] = {}
@@ -164,7 +168,7 @@ class ManagedDriver(StorageDriver):
         """Store payloads and return their claims, in order. Equal payloads are stored once.
 
         Raises:
-            StorageError: Why a payload could not be stored.
+            StorageError: Why a payload could not be stored. Retryable except in an activity.
         """
         async with self._operation("store", len(payloads)) as tally:
             self._namespaces.require_storable(context.target)
@@ -204,7 +208,8 @@ class ManagedDriver(StorageDriver):
 
         Raises:
             ClaimRejectedError: A claim lies outside what the driver is configured for; nothing was fetched.
-            StorageError: Why a payload could not be retrieved.
+            PayloadNotFoundError: The store has no such payload. Non-retryable if it is gone for good.
+            StorageError: Why a payload could not be retrieved. Retryable, whatever the driver raised.
         """
         async with self._operation("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
@@ -319,16 +324,43 @@ class ManagedDriver(StorageDriver):
         """Raise what went wrong as a failure that Temporal understands and a person can act on."""
         try:
             yield
-        except ApplicationError:
-            raise
         except Exception as error:
-            explained = _storage_error_in(error)
-            if explained is not None:
-                # Its own cause stays: the exception that wrapped it would make a circle of causes.
-                raise explained from explained.__cause__
-            raise StorageError(
-                f"{self._identity} failed to {operation}: {type(error).__name__}: {error}"
-            ) from error
+            explained = self._on_retries(operation, self._as_application_error(operation, error))
+            if explained is error:
+                raise
+            # Its own cause stays: the exception that wrapped it would make a circle of causes.
+            raise explained from explained.__cause__
+
+    def _as_application_error(self, operation: str, error: Exception) -> ApplicationError:
+        if isinstance(error, ApplicationError):
+            return error
+        raised_by_driver = _storage_error_in(error)
+        if raised_by_driver is not None:
+            return raised_by_driver
+        wrapped = StorageError(f"{self._identity} failed to {operation}: {type(error).__name__}: {error}")
+        wrapped.__cause__ = error
+        return wrapped
+
+    def _on_retries(self, operation: str, error: ApplicationError) -> ApplicationError:
+        """Return the error with core's word on retries, see `docs/failures.md`."""
+        if operation == "store":
+            return outbound(error)
+        if operation == "retrieve" and error.type == PayloadNotFoundError.__name__:
+            return self._missing(error)
+        return inbound(error)
+
+    def _missing(self, error: ApplicationError) -> PayloadNotFoundError:
+        place = self._identity.place
+        advice = (
+            f'It is taken to be gone for good. If it can come back, set {place}.missing_payload = "retry"'
+            if self._missing_is_final
+            else f"Temporal tries again until it is there: see that {place} leads to the store that it was "
+            "written to (another endpoint or database, a failover, a lost replica). If it is gone for good, "
+            f'set {place}.missing_payload = "fail"'
+        )
+        missing = PayloadNotFoundError(f"{error.message}. {advice}", non_retryable=self._missing_is_final)
+        missing.__cause__ = error.__cause__
+        return missing.with_traceback(error.__traceback__)
 
 
 _LOST = {PayloadNotFoundError.__name__, PayloadIntegrityError.__name__}

@@ -40,6 +40,7 @@ def managed(
         timeout=TIMEOUT,
         cache=None,
         dedupe=False,
+        missing_is_final=False,
         notify=lambda _event: None,
     )
 

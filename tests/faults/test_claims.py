@@ -1,4 +1,7 @@
-"""A reference is input, and input can be forged: what lies outside the settings is refused, unseen."""
+"""A reference is input, and input can be forged: what lies outside the settings is refused, unseen.
+
+The workflow waits: what looks forged may also be a worker with another bucket or prefix.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from faults.conftest import Bench
-from support.failures import application_error
+from support.failures import task_failure
 from support.history import claim_of
 from support.values import large
 from support.workers import connect
 from support.workflows import Echo
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,14 +52,17 @@ def forge(reference: Payload, change: Callable[[Claim], Claim]) -> Payload:
 
 
 async def refuse(bench: Bench, proxy: TcpProxy, task_queue: str, forged: Payload, **changes: Any) -> str:
-    """Start a workflow with a forged reference; it must fail, and nothing be asked of the store."""
+    """Start a workflow with a forged reference: it says so and waits, and nothing is asked of the store."""
     attacker = await connect(bench.server, DataConverter.default)
     handle = await bench.start(attacker, Echo.run, RawValue(forged), task_queue=task_queue)
     store = bench.store.through(proxy.port)
     async with await bench.worker(task_queue, store=store, encode_failures=False, **changes):
-        error = await application_error(handle)
+        error = await task_failure(handle)
+    assert isinstance(error, ApplicationError)
     assert error.type == "ClaimRejectedError"
-    assert error.non_retryable
+    assert not error.non_retryable
+    assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
+    await handle.terminate()
     assert not proxy.traffic
     return error.message
 

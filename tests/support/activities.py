@@ -29,6 +29,16 @@ async def fail_with_details(message: str, details: str) -> None:
     raise ApplicationError(message, details, type="Refused", non_retryable=True)
 
 
+@activity.defn
+async def resume_from_heartbeat(tag: str) -> str:
+    """Heartbeat a large value and wait for the worker's end; return what the next attempt finds of it."""
+    if not activity.info().heartbeat_details:
+        activity.heartbeat(large(tag))
+        await asyncio.Event().wait()
+    [found] = activity.info().heartbeat_details
+    return str(found)
+
+
 class Gate:
     """Holds an activity up until the test has looked at the server."""
 
@@ -56,4 +66,4 @@ class Gate:
         activity.raise_complete_async()
 
 
-ALL: list[Callable[..., Any]] = [echo, produce, fail_with_details]
+ALL: list[Callable[..., Any]] = [echo, produce, fail_with_details, resume_from_heartbeat]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from temporalio.api.history.v1 import HistoryEvent
+    from temporalio.api.workflow.v1 import PendingActivityInfo
     from temporalio.client import WorkflowHandle
 
 
@@ -38,3 +42,22 @@ async def task_failure(handle: WorkflowHandle[Any, Any]) -> BaseException:
     event = await event_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
     failure = event.workflow_task_failed_event_attributes.failure
     return await handle._client.data_converter.decode_failure(failure)
+
+
+async def activity_failure(handle: WorkflowHandle[Any, Any]) -> BaseException:
+    """Wait until a pending activity of the run tells why its last attempt failed; return that, decoded."""
+    pending = await pending_activity(handle, lambda activity: activity.HasField("last_failure"))
+    return await handle._client.data_converter.decode_failure(pending.last_failure)
+
+
+async def pending_activity(
+    handle: WorkflowHandle[Any, Any], such_that: Callable[[PendingActivityInfo], bool]
+) -> PendingActivityInfo:
+    """Wait until the server tells this of a pending activity of the run; return what it tells."""
+    while True:
+        described = await handle.describe()
+        for pending in described.raw_description.pending_activities:
+            if such_that(pending):
+                return pending
+        assert described.status == WorkflowExecutionStatus.RUNNING
+        await asyncio.sleep(0.1)

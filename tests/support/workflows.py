@@ -9,12 +9,15 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from support.activities import Gate, echo, fail_with_details, produce
+    from support.activities import Gate, echo, fail_with_details, produce, resume_from_heartbeat
     from support.values import large
 
 QUICK = timedelta(seconds=30)
 """Limit of an activity."""
 AT_ONCE = RetryPolicy(initial_interval=timedelta(milliseconds=10), backoff_coefficient=1.0)
+SOON = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
+LONG = timedelta(minutes=2)
+"""Limit of an activity that waits for a worker that can read its argument."""
 KEYWORD = SearchAttributeKey.for_keyword("TestKeyword")
 
 
@@ -38,11 +41,7 @@ class EchoElsewhere:
     async def run(self, value: str, task_queue: str) -> str:
         """Return what the activity returns."""
         return await workflow.execute_activity(
-            echo,
-            value,
-            task_queue=task_queue,
-            start_to_close_timeout=QUICK,
-            retry_policy=AT_ONCE,
+            echo, value, task_queue=task_queue, schedule_to_close_timeout=LONG, retry_policy=SOON
         )
 
 
@@ -206,6 +205,23 @@ class Beats:
 
 
 @workflow.defn
+class Resumes:
+    """An activity on a task queue of its own, with a small argument and large details of its heartbeat."""
+
+    @workflow.run
+    async def run(self, tag: str, task_queue: str) -> str:
+        """Return what the activity found when it was run again."""
+        return await workflow.execute_activity(
+            resume_from_heartbeat,
+            tag,
+            task_queue=task_queue,
+            schedule_to_close_timeout=LONG,
+            heartbeat_timeout=QUICK,
+            retry_policy=SOON,
+        )
+
+
+@workflow.defn
 class CompletedElsewhere:
     """An activity that something outside the worker completes."""
 
@@ -240,6 +256,7 @@ ALL = [
     Parent,
     Produces,
     Relay,
+    Resumes,
     SetsSearchAttribute,
     SignalsAnother,
 ]

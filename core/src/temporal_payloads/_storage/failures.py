@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _WRAPPERS = ("Failed decoding arguments", "Failed decoding heartbeat details")
 _UNKNOWN_ENCODING = "Unknown payload encoding "
 
+_LONGEST_CAUSE = 300
+"""Characters of a cause's message that are told."""
+_CAUSES = 3
+
 
 class PayloadFailureConverter(DefaultFailureConverter):
     """The SDK's failure converter, with failures to decode told as they are."""
@@ -32,7 +36,10 @@ class PayloadFailureConverter(DefaultFailureConverter):
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
         """Convert an exception; see `temporalio.converter.FailureConverter.to_failure`."""
-        super().to_failure(_unwrapped(exception), payload_converter, failure)
+        told = _unwrapped(exception)
+        if isinstance(told, StorageError):
+            told = _compact(told)
+        super().to_failure(told, payload_converter, failure)
 
 
 class EncodedPayloadFailureConverter(PayloadFailureConverter, DefaultFailureConverterWithEncodedAttributes):
@@ -46,6 +53,29 @@ def with_payload_failures(failure_converter: type[FailureConverter]) -> type[Fai
     if failure_converter is DefaultFailureConverterWithEncodedAttributes:
         return EncodedPayloadFailureConverter
     return failure_converter
+
+
+def _compact(error: StorageError) -> ApplicationError:
+    """Return the error without stack traces, which the log has.
+
+    The server replaces a pending activity's failure of more than a few kilobytes by "exceeds size limit".
+    """
+    compact: list[ApplicationError] = [
+        ApplicationError(
+            error.message,
+            *error.details,
+            type=error.type,
+            non_retryable=error.non_retryable,
+            next_retry_delay=error.next_retry_delay,
+            category=error.category,
+        )
+    ]
+    cause = error.__cause__
+    while cause is not None and len(compact) <= _CAUSES:
+        compact.append(ApplicationError(str(cause)[:_LONGEST_CAUSE], type=type(cause).__name__))
+        compact[-2].__cause__ = compact[-1]
+        cause = cause.__cause__
+    return compact[0]
 
 
 def _unwrapped(exception: BaseException) -> BaseException:

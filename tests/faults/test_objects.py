@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from faults.conftest import Bench, claim_at
 from support.failures import application_error, event_of, task_failure
+from support.history import claim_of, event_payloads
 from support.values import large
 from support.workers import new_id, running_worker
 from support.workflows import Echo, EchoElsewhere, Mailbox
@@ -97,12 +98,14 @@ async def test_a_workflow_ends_once_its_payload_has_expired_and_not_before(
     redis_bench: Bench, redis_store: RedisStore, task_queue: str
 ) -> None:
     client = await redis_bench.client(driver=EXPIRES)
-    handle = await redis_bench.start(client, Mailbox.run, large("order"), task_queue=task_queue)
+    handle = await redis_bench.start(client, Mailbox.run, task_queue=task_queue)
     async with running_worker(client, task_queue, max_cached_workflows=0):
-        assert await handle.query(Mailbox.joined, "!") == large("order") + "!"
+        await handle.signal(Mailbox.put, large("in time"))
+        assert await handle.query(Mailbox.joined, "!") == large("in time") + "!"
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
-    expire(redis_store, await claim_at(handle, "workflow_execution_started.input"))
-    await handle.signal(Mailbox.close)
+    await handle.signal(Mailbox.put, large("too late"))
+    payloads = event_payloads(await handle.fetch_history())
+    expire(redis_store, claim_of(payloads["workflow_execution_signaled.input"][1]))
     async with running_worker(client, task_queue, max_cached_workflows=0):
         error = await application_error(handle)
     assert error.type == "PayloadNotFoundError"

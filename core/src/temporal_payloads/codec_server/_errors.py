@@ -8,10 +8,10 @@ from enum import StrEnum
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._codecs.chain import PayloadNotDecodedError
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
+    PayloadNotDecodedError,
     PayloadNotFoundError,
     PayloadTooLargeError,
     StorageError,

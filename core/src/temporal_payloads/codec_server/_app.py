@@ -201,7 +201,7 @@ class CodecServer:
 
     def _can_read_back(self, profile: Profile) -> bool:
         """Tell whether what is stored in no namespace is served."""
-        return profile.storage is None or self._settings.keys_without_namespace
+        return not profile.assembly.drivers or self._settings.keys_without_namespace
 
     async def _read(self, request: web.Request, allowance: Allowance) -> list[Payload]:
         body = await read_body(request, allowance)

@@ -16,6 +16,7 @@ from temporal_payloads.plugin import (
     ContentAddressedDriver,
     DriverPlugin,
     PluginRegistry,
+    StorageUnavailableError,
     hookimpl,
 )
 from temporalio.api.common.v1 import Payload
@@ -99,6 +100,11 @@ class Store:
         self.fail_opening = None
         self.fail_writing = None
         self.fail_reading = None
+        self.fail_closing = None
+        self.shelves_down = set()
+        """The shelves that cannot be used now."""
+        self.closing = None
+        """Set to an `asyncio.Event` to hold up whoever closes."""
         self.gate = None
         """Set to an `asyncio.Event` to hold up whoever writes or reads."""
         self.arrived = None
@@ -142,8 +148,11 @@ class MemoryDriver(ContentAddressedDriver):
         return [self.store_behind.items.get(key) for key in keys]
 
     async def check(self):
+        await self.store_behind.wait()
         if self.store_behind.fail_reading:
             raise self.store_behind.fail_reading
+        if self.shelf in self.store_behind.shelves_down:
+            raise StorageUnavailableError(f"the shelf {self.shelf} is down")
 
 
 class MemoryPlugin:
@@ -175,7 +184,11 @@ class MemoryPlugin:
             await asyncio.sleep(0)
             yield MemoryDriver(self.store, settings, context.name)
         finally:
+            if self.store.closing is not None:
+                await self.store.closing.wait()
             self.store.open_now -= 1
+            if self.store.fail_closing:
+                raise self.store.fail_closing
 
     @staticmethod
     def confine(settings, claim):

@@ -1,7 +1,11 @@
 """The SDK plugin sets up clients, their workers, and replayers."""
 
 import asyncio
+import inspect
+import logging
+import pydoc
 import uuid
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -10,6 +14,7 @@ from temporal_payloads.plugin import StorageUnavailableError
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 with_everything_stored = PayloadSettings(
@@ -102,13 +107,6 @@ async def test_a_replayer_reads_what_the_worker_stored(client, plugin, store):
     assert store.open_now == 0
 
 
-async def test_a_worker_whose_store_is_of_no_use_does_not_start(client, store):
-    store.fail_reading = StorageUnavailableError("the store is down")
-    with pytest.raises(StorageUnavailableError, match="the store is down"):
-        await asyncio.wait_for(make_worker(client).run(), timeout=30)
-    assert store.open_now == 0
-
-
 async def test_the_storage_concurrency_is_that_of_the_settings(client):
     config = make_worker(client).config(active_config=True)
     assert config["max_workflow_task_external_storage_concurrency"] == 17
@@ -145,3 +143,214 @@ def test_without_settings_the_file_and_the_environment_are_read(write_settings, 
     set_variables(STORAGE__CONCURRENCY="none at all")
     with pytest.raises(ConfigurationError, match="TEMPORAL_PAYLOADS_STORAGE__CONCURRENCY"):
         PayloadsPlugin()
+
+
+def test_help_shows_the_plugins_own_arguments():
+    assert list(inspect.signature(PayloadsPlugin).parameters) == ["settings", "registry"]
+    shown = pydoc.plain(pydoc.render_doc(PayloadsPlugin))
+    assert "PayloadSettings.load()" in shown
+    own = shown.partition("Methods inherited from")[0]
+    for foreign in ("simple plugin", "nexus_service_handlers", "run_context"):
+        assert foreign not in own
+
+
+# -- a store of no use
+
+
+async def test_a_worker_whose_store_is_of_no_use_does_not_start(client, store):
+    store.fail_reading = StorageUnavailableError("the store is down")
+    with pytest.raises(StorageUnavailableError, match="the store is down"):
+        await asyncio.wait_for(make_worker(client).run(), timeout=30)
+    assert store.open_now == 0
+
+
+async def in_a_block(worker):
+    async with asyncio.timeout(30), worker:
+        await asyncio.Event().wait()
+
+
+async def test_a_block_around_a_worker_that_does_not_start_is_left_with_the_reason(client, store, caplog):
+    store.fail_reading = StorageUnavailableError("the store is down")
+    with pytest.raises(StorageUnavailableError, match="the store is down"):
+        await in_a_block(make_worker(client))
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.name == "temporal_payloads"
+    assert "the store is down" in record.getMessage()
+
+
+async def test_a_block_that_ends_while_the_store_is_asked_is_not_cancelled(client, store, caplog):
+    store.gate = asyncio.Event()
+    store.fail_reading = StorageUnavailableError("the store is down")
+
+    async def answer():
+        await asyncio.sleep(0.1)  # the block has ended, and waits for the worker
+        store.gate.set()
+
+    answering = asyncio.create_task(answer())
+    async with asyncio.timeout(30), make_worker(client):
+        pass
+    await answering
+    assert "the store is down" in caplog.text
+
+
+async def test_shutting_down_a_worker_that_does_not_start_ends(client, store):
+    store.fail_reading = StorageUnavailableError("the store is down")
+    worker = make_worker(client)
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(worker.shutdown(), timeout=30)
+    with pytest.raises(StorageUnavailableError):
+        await running
+
+
+async def test_shutting_down_a_worker_that_is_cancelled_while_the_store_is_asked_ends(client, store):
+    store.gate, store.arrived = asyncio.Event(), asyncio.Event()
+    worker = make_worker(client)
+    running = asyncio.create_task(worker.run())
+    await store.arrived.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.wait_for(worker.shutdown(), timeout=30)
+    assert store.open_now == 0
+
+
+async def test_another_worker_can_take_the_place_of_one_that_did_not_start(client, store):
+    store.fail_reading = StorageUnavailableError("the store is down")
+    failed = make_worker(client)
+    with pytest.raises(StorageUnavailableError):
+        await in_a_block(failed)
+    store.fail_reading = None
+    async with make_worker(client, task_queue=failed.task_queue) as worker:
+        await run_workflow(client, worker)
+
+
+async def test_a_worker_that_did_not_start_is_not_run_again(client, store):
+    store.fail_reading = StorageUnavailableError("the store is down")
+    worker = make_worker(client)
+    with pytest.raises(StorageUnavailableError):
+        await worker.run()
+    store.fail_reading = None
+    with pytest.raises(RuntimeError, match="make another one"):
+        await asyncio.wait_for(worker.run(), timeout=30)
+
+
+async def test_a_worker_that_did_not_start_has_taken_no_task(client, store):
+    async with make_worker(client) as worker:
+        await run_workflow(client, worker)
+    handle = await client.start_workflow(
+        Repeating.run,
+        "hello",
+        id=str(uuid.uuid4()),
+        task_queue=worker.task_queue,
+        run_timeout=timedelta(minutes=1),
+    )
+    store.fail_reading = StorageUnavailableError("the store is down")
+    with pytest.raises(StorageUnavailableError):
+        await in_a_block(make_worker(client, task_queue=worker.task_queue))
+    history = await handle.fetch_history()
+    assert not [event for event in history.events if event.HasField("workflow_task_started_event_attributes")]
+    await handle.terminate()
+
+
+async def test_workers_of_one_client_that_start_together_all_tell_the_reason(client, store):
+    store.fail_opening = StorageUnavailableError("the store is down")
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(
+            in_a_block(make_worker(client)), make_worker(client).run(), return_exceptions=True
+        )
+    assert [str(each) for each in results] == ["StorageUnavailableError: the store is down"] * 2
+    with pytest.raises(StorageUnavailableError, match="the store is down"):
+        async with asyncio.timeout(30), make_worker(client), make_worker(client):
+            await asyncio.Event().wait()
+
+
+async def test_a_worker_in_a_loop_of_another_thread_tells_the_reason(temporal_server, plugin, store):
+    store.fail_reading = StorageUnavailableError("the store is down")
+
+    async def work():
+        client = await Client.connect(temporal_server.address, plugins=[plugin])
+        await in_a_block(make_worker(client))
+
+    with pytest.raises(StorageUnavailableError, match="the store is down"):
+        await asyncio.to_thread(lambda: asyncio.run(work()))
+
+
+class Neighbour(SimplePlugin):
+    """Another plugin around the worker, which takes its time and may fail."""
+
+    def __init__(self, failure=None):
+        super().__init__(f"neighbour-{id(self)}", run_context=self.around)
+        self.failure = failure
+        self.seen = []
+
+    @asynccontextmanager
+    async def around(self):
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        self.seen.append("entered")
+        try:
+            yield
+        finally:
+            await asyncio.sleep(0)
+            self.seen.append("left")
+
+
+@pytest.fixture
+def connect(temporal_server):
+    """Connect a client with plugins, the first of them outermost."""
+    return lambda *plugins: Client.connect(temporal_server.address, plugins=plugins)
+
+
+async def test_plugins_around_and_within_are_left_as_they_were_entered(connect, plugin, store):
+    before, after = Neighbour(), Neighbour()
+    client = await connect(before, plugin, after)
+    store.fail_reading = StorageUnavailableError("the store is down")
+    with pytest.raises(StorageUnavailableError):
+        await in_a_block(make_worker(client))
+    assert (before.seen, after.seen) == (["entered", "left"], [])
+    store.fail_reading = None
+    async with make_worker(client) as worker:
+        await run_workflow(client, worker)
+    assert after.seen == ["entered", "left"]
+
+
+async def test_a_plugin_within_that_fails_to_start_ends_the_block_too(connect, plugin, store):
+    client = await connect(plugin, Neighbour(failure=OSError("the neighbour is down")))
+    with pytest.raises(OSError, match="the neighbour is down"):
+        await in_a_block(make_worker(client))
+    assert store.open_now == 0
+
+
+# -- closing
+
+
+@pytest.fixture
+def make_client(temporal_server, registry):
+    """Connect a client whose driver may take half a second for an operation."""
+    settings = with_everything_stored.model_dump(exclude_unset=True)
+    settings["storage"] |= {"timeout": "500ms"}
+    return lambda: Client.connect(
+        temporal_server.address, plugins=[PayloadsPlugin(PayloadSettings(**settings), registry=registry)]
+    )
+
+
+async def test_a_driver_that_does_not_close_is_left_after_the_storage_timeout(make_client, store, caplog):
+    store.closing = asyncio.Event()
+    client = await make_client()
+    async with asyncio.timeout(30):
+        async with make_worker(client) as worker:
+            await run_workflow(client, worker)
+    assert "was not closed properly: TimeoutError" in caplog.text
+    store.closing.set()
+
+
+async def test_a_driver_that_fails_to_close_does_not_fail_the_worker(make_client, store, caplog):
+    store.fail_closing = OSError("broken pipe")
+    client = await make_client()
+    worker = make_worker(client)
+    running = asyncio.create_task(worker.run())
+    await run_workflow(client, worker)
+    await worker.shutdown()
+    await running
+    assert "was not closed properly: OSError: broken pipe" in caplog.text

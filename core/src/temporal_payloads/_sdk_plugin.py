@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
+import temporalio
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 
@@ -12,11 +16,13 @@ from temporal_payloads._build.assembly import Assembly, assemble
 from temporal_payloads._settings.settings import PayloadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from temporalio.worker import WorkerConfig
+    from temporalio.worker import Worker, WorkerConfig
 
     from temporal_payloads._plugins.registry import PluginRegistry
+
+logger = logging.getLogger("temporal_payloads")
 
 SDK_DEFAULT_CONCURRENCY = 3
 """The SDK's default for storage operations at once in a workflow task; it hands us its default as a value."""
@@ -30,6 +36,11 @@ class PayloadsPlugin(SimplePlugin):
     to `storage.concurrency`, unless the worker sets another than the SDK's default of 3.
 
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
+
+    A store that cannot be used keeps a worker from starting: `async with Worker(...)` and
+    `await worker.run()` raise the `StorageError` that says why, when each store has had `storage.timeout` to
+    answer. That worker has ended then; to try again, make another one. A store that is only retrieved from
+    (`retrieve_only`) may be down: that is logged as a warning.
 
     Args:
         settings: By default `PayloadSettings.load()`, read when the plugin is made.
@@ -47,11 +58,13 @@ class PayloadsPlugin(SimplePlugin):
         registry: PluginRegistry | None = None,
         required: bool | None = None,
     ) -> None:
+        """Read the settings and build the converter; nothing is opened. The class tells of the arguments."""
         # A wrong configuration shows where the plugin is made, not at some connection later.
         self._first = assemble(settings, registry=registry, required=required)
         self._settings = self._first.settings
         self._registry = registry
         self._assemblies: list[Assembly] = []
+        self._never_started: WeakSet[Worker] = WeakSet()
         super().__init__(
             "temporal_payloads.PayloadsPlugin",
             data_converter=self._convert,
@@ -65,6 +78,30 @@ class PayloadsPlugin(SimplePlugin):
         if given == SDK_DEFAULT_CONCURRENCY:
             config["max_workflow_task_external_storage_concurrency"] = self._settings.storage.concurrency
         return config
+
+    async def run_worker(
+        self,
+        worker: Worker,
+        next: Callable[[Worker], Awaitable[None]],  # noqa: A002  # the SDK's name for it
+    ) -> None:
+        """Run the worker with the drivers open; see `temporalio.worker.Plugin`.
+
+        Raises:
+            StorageError: Why a store cannot be used; the worker was not started.
+            RuntimeError: The worker is run again after that.
+        """
+        if worker in self._never_started:
+            raise RuntimeError("This worker has ended, for it could not be started; make another one")
+        try:
+            await super().run_worker(worker, next)
+        except BaseException:
+            if not worker.is_running and not worker.is_shutdown:
+                self._never_started.add(worker)
+                _end(worker)
+                # `async with` may be waiting for that end. Let it notice: a failure that comes while it still
+                # waits would cancel it, and it would raise the cancellation and not the reason.
+                await asyncio.sleep(0)
+            raise
 
     def _convert(self, existing: DataConverter | None) -> DataConverter:
         base = existing or DataConverter.default
@@ -82,6 +119,31 @@ class PayloadsPlugin(SimplePlugin):
     @asynccontextmanager
     async def _drivers_open(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for assembly in self._assemblies:
-                await stack.enter_async_context(assembly.drivers_open(check=True))
+            try:
+                for assembly in self._assemblies:
+                    await stack.enter_async_context(assembly.drivers_open(check=True))
+            except Exception as error:
+                # Whoever waits for the worker is told; whether anybody does is not known here.
+                reasons = "; ".join([str(error), *getattr(error, "__notes__", ())])
+                logger.error("A worker or replay does not start: %s", reasons)  # noqa: TRY400  # raised as well
+                raise
             yield
+
+
+def _end(worker: Worker) -> None:
+    """End a worker that was never started.
+
+    `worker.shutdown()`, and with it `async with`, waits until a run has ended, also where none began. And the
+    client refuses another worker on the same task queue while this one counts as running. The SDK has no
+    public way to tell it: running a worker only to shut it down takes tasks from the queue, which are lost.
+    """
+    try:
+        worker._shutdown_complete_event.set()  # noqa: SLF001  # see above
+        worker._bridge_worker.initiate_shutdown()  # noqa: SLF001  # see above
+    except AttributeError as error:
+        logger.warning(
+            "temporalio %s is not as temporal-payloads knows it (%s): a worker that could not be started may "
+            "not end",
+            temporalio.__version__,
+            error,
+        )

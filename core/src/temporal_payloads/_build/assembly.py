@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from temporalio.converter import DataConverter
@@ -13,6 +13,7 @@ from temporal_payloads._build.drivers import managed_drivers
 from temporal_payloads._build.external_storage import external_storage
 from temporal_payloads._build.failure_converter import encoding_failure_converter
 from temporal_payloads._build.findings import Findings
+from temporal_payloads._build.opening import all_open
 from temporal_payloads._build.payload_converter import payload_converter
 from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._errors import ConfigurationError
@@ -25,6 +26,7 @@ from temporal_payloads._storage.failures import with_payload_failures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -38,13 +40,24 @@ class Assembly:
     drivers: Mapping[str, ManagedDriver]
     """The drivers by their table's key."""
 
-    @asynccontextmanager
-    async def drivers_open(self, *, check: bool = False) -> AsyncIterator[None]:
-        """Keep every driver open in this event loop; with `check`, ask each store whether it lets us in."""
-        async with AsyncExitStack() as stack:
-            for driver in self.drivers.values():
-                await stack.enter_async_context(driver.kept_open(check=check))
-            yield
+    def drivers_open(self, *, check: bool = False) -> AbstractAsyncContextManager[None]:
+        """Keep every driver open in this event loop.
+
+        Args:
+            check: Also ask each store whether it lets us in. One that is only retrieved from may be down: no
+                new payload needs it.
+
+        Raises:
+            StorageError: Why a driver cannot be used.
+        """
+        tables = self.settings.storage.drivers
+        optional = [d for key, d in self.drivers.items() if check and key in tables and tables[key].retrieve_only]
+        return all_open(
+            self.drivers.values(),
+            check=check,
+            optional=optional,
+            closing_timeout=self.settings.storage.timeout,
+        )
 
 
 def build_data_converter(
@@ -92,7 +105,8 @@ async def open_data_converter(
 
     Raises:
         ConfigurationError: As `build_data_converter` does.
-        StorageError: A driver cannot be opened, or its store is of no use.
+        StorageError: A driver cannot be opened, or its store is of no use; its notes tell of further ones. A
+            store that is only retrieved from (`retrieve_only`) is logged as a warning instead.
     """
     assembly = assemble(settings, base=base, registry=registry, required=required)
     async with assembly.drivers_open(check=True):

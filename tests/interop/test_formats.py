@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from interop.peers import GoZlibCodec, SampleGzipCodec, peer_converter, peer_driver
-from support.history import REFERENCE_MESSAGE, claim_of, is_reference
+from support.history import REFERENCE_MARKER, REFERENCE_MESSAGE, claim_of, in_the_clear, is_reference
 from support.values import large, small
 from temporal_payloads import PayloadSettings, build_data_converter
 from temporal_payloads.plugin import PayloadNotFoundError
@@ -139,10 +139,10 @@ class TestValues:
 
 
 async def written_by_a_peer(store: Store, value: str) -> tuple[Payload, dict[str, str]]:
-    """Let the peer store a value; return its reference and the claim in it."""
+    """Let the peer store a value; return its reference, in the clear, and the claim in it."""
     async with peer_converter(store) as peer:
         [reference] = await peer.encode([value])
-    return reference, claim_of(reference)
+    return in_the_clear(reference), claim_of(reference)
 
 
 async def test_we_read_the_spelling_of_the_typescript_sdk(s3_store: S3Store) -> None:
@@ -170,16 +170,18 @@ async def test_we_read_a_reference_that_went_through_a_codec(store: Store) -> No
     value = large("marked")
     reference, _ = await written_by_a_peer(store, value)
     [marked] = await SampleGzipCodec().encode([reference])
-    marked.metadata["__temporal_external_storage_reference"] = b"true"
+    marked.metadata[REFERENCE_MARKER] = b"true"
     marked.external_payloads.extend(reference.external_payloads)
     converter = build_data_converter(store.settings(cache=NO_CACHE))
     assert await converter.decode([marked]) == [value]
 
 
 async def test_we_write_the_canonical_form(store: Store) -> None:
-    [reference] = await build_data_converter(store.settings()).encode([large("order")])
+    [written] = await build_data_converter(store.settings()).encode([large("order")])
+    reference = in_the_clear(written)
     assert dict(reference.metadata) == {"encoding": b"json/protobuf", "messageType": REFERENCE_MESSAGE}
     assert set(json.loads(reference.data)) == {"driverName", "claimData"}
     claim = claim_of(reference)
     assert set(claim) == {"key", "hash_algorithm", "hash_value", *(["bucket"] if store.type == "s3" else [])}
+    assert written.external_payloads == reference.external_payloads
     assert reference.external_payloads[0].size_bytes == len(store.read(claim))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
 
 REFERENCE_MESSAGE = b"temporal.api.sdk.v1.ExternalStorageReference"
+REFERENCE_MARKER = "__temporal_external_storage_reference"
+"""Metadata key of a reference that has been through the codecs."""
 NOT_ENCODED = ("search_attributes", "header")
 """Fields that no data converter touches: the server reads the first, interceptors the second."""
 
@@ -39,18 +42,28 @@ def payloads_in(message: Message, path: str = "") -> Iterator[tuple[str, Payload
 
 
 def is_reference(payload: Payload) -> bool:
-    """Tell whether this is what stands for a payload in a store."""
-    return payload.metadata.get("messageType") == REFERENCE_MESSAGE
+    """Tell whether this is what stands for a payload in a store, in the clear or encoded."""
+    return payload.metadata.get("messageType") == REFERENCE_MESSAGE or REFERENCE_MARKER in payload.metadata
 
 
-def driver_name(payload: Payload) -> str:
+def in_the_clear(reference: Payload) -> Payload:
+    """Return a reference as it was before it went through gzip, the one codec of these tests."""
+    clear = Payload()
+    clear.CopyFrom(reference)
+    if reference.metadata["encoding"] == b"binary/gzip":
+        clear = Payload.FromString(gzip.decompress(reference.data))
+    clear.metadata.pop(REFERENCE_MARKER, None)
+    return clear
+
+
+def driver_name(reference: Payload) -> str:
     """Return the driver name that a reference records."""
-    return str(json.loads(payload.data)["driverName"])
+    return str(json.loads(in_the_clear(reference).data)["driverName"])
 
 
-def claim_of(payload: Payload) -> dict[str, str]:
+def claim_of(reference: Payload) -> dict[str, str]:
     """Return the claim that a reference carries."""
-    return dict(json.loads(payload.data)["claimData"])
+    return dict(json.loads(in_the_clear(reference).data)["claimData"])
 
 
 def event_payloads(history: WorkflowHistory) -> dict[str, list[Payload]]:

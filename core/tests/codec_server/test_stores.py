@@ -8,7 +8,7 @@ import os
 import pytest
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import assemble
-from temporal_payloads._storage.references import is_reference, read_reference
+from temporal_payloads._storage.references import is_encoded_reference, is_reference, read_reference
 from temporal_payloads.codec_server import create_app
 
 
@@ -43,7 +43,7 @@ async def real_api(real_settings, serve_app):
 async def test_what_is_encoded_comes_back(real_api, make):
     small, large = make.plain("x" * 500), make.plain(os.urandom(5000).hex())
     encoded = await real_api.payloads("encode", [small, large], namespace="orders")
-    assert [is_reference(payload) for payload in encoded] == [False, True]
+    assert [is_reference(one) or is_encoded_reference(one) for one in encoded] == [False, True]
     assert await real_api.payloads("decode", encoded, namespace="orders") == [small, large]
     assert await real_api.payloads("download", encoded[1:], namespace="orders") == [large]
     assert (await real_api.error("download", encoded[1:], namespace="billing"))[0] == 403
@@ -51,7 +51,8 @@ async def test_what_is_encoded_comes_back(real_api, make):
 
 async def test_a_missing_object_and_a_forged_one(real_api, make):
     large = make.plain(os.urandom(5000).hex())
-    [reference] = await real_api.payloads("encode", [large])
+    encoded = await real_api.payloads("encode", [large])
+    [reference] = await real_api.payloads("decode?preserveStorageRefs=true", encoded)
     sha256 = read_reference(reference).claim.claim_data["hash_value"]
     missing = type(reference)()
     missing.CopyFrom(reference)

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
-from temporalio.converter import StorageDriverClaim
+from temporalio.converter import StorageDriverClaim, _extstore
 
 from temporal_payloads._storage.claim_bounds import MAX_CLAIM_SIZE
 from temporal_payloads._storage.errors import ClaimRejectedError
+
+if TYPE_CHECKING:
+    from temporalio.converter import PayloadCodec
 
 MESSAGE_TYPE = ExternalStorageReference.DESCRIPTOR.full_name.encode()
 LEGACY_ENCODING = b"json/external-storage-reference"
@@ -45,6 +49,25 @@ class Reference:
         )
         payload.external_payloads.add().size_bytes = self.size
         return payload
+
+
+async def as_the_sdk_writes_it(reference: Payload, codec: PayloadCodec | None) -> Payload:
+    """Return a reference in the form in which this release of the SDK puts it into histories.
+
+    Some releases let references go through the codecs and mark them; SDK 1.35 has it as a switch.
+    """
+    if not getattr(_extstore, "_ENCODE_STORAGE_REFERENCES", True):
+        return reference
+    marked = Payload()
+    marked.CopyFrom(reference)
+    marked.metadata[MARKER] = b"true"
+    if codec is None:
+        return marked
+    [encoded] = await codec.encode([marked])
+    if not encoded.external_payloads:
+        encoded.external_payloads.extend(reference.external_payloads)
+    encoded.metadata[MARKER] = b"true"
+    return encoded
 
 
 def is_reference(payload: Payload) -> bool:

@@ -64,7 +64,7 @@ class Work:
         for index, payload in zip(new, stored, strict=True):
             results[index] = payload
         for payload in results:
-            self.references += is_reference(payload)
+            self.references += is_reference(payload) or is_encoded_reference(payload)
             self.allowance.respond_with(payload.ByteSize())
         return results
 

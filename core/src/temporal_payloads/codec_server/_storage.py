@@ -12,7 +12,7 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from temporal_payloads._storage.references import Reference, read_reference
+from temporal_payloads._storage.references import Reference, as_the_sdk_writes_it, read_reference
 from temporal_payloads.codec_server._errors import Code, RequestError
 
 if TYPE_CHECKING:
@@ -146,5 +146,6 @@ async def store(access: Access, payloads: Sequence[Payload]) -> list[Payload]:
         claims = await driver.store(StorageDriverStoreContext(target=target), [results[i] for i in indexes])
         for index, claim in zip(indexes, claims, strict=True):
             size = results[index].ByteSize()
-            results[index] = Reference(driver.name(), claim, size).to_payload()
+            reference = Reference(driver.name(), claim, size).to_payload()
+            results[index] = await as_the_sdk_writes_it(reference, access.profile.codec)
     return results

@@ -1,7 +1,8 @@
 """Where a workflow's payloads are, read back from its history.
 
 A history holds small payloads themselves and, for each offloaded one, a reference: a small payload that
-names the driver and what the driver needs to find the original (its claim).
+names the driver and what the driver needs to find the original (its claim). Later releases of the SDK let
+references go through the codecs, as payloads do.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
 from temporalio.client import WorkflowHistory
-from temporalio.converter import JSONProtoPayloadConverter
+from temporalio.converter import JSONProtoPayloadConverter, PayloadCodec
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,15 @@ class PayloadRow:
     """Where the driver has the payload."""
 
 
-def payload_rows(history: WorkflowHistory) -> list[PayloadRow]:
-    """Every input and result in the history, in order."""
+async def payload_rows(history: WorkflowHistory, codec: PayloadCodec | None) -> list[PayloadRow]:
+    """Every input and result in the history, in order; `codec` is that of the client's data converter."""
     activities = {
         event.event_id: event.activity_task_scheduled_event_attributes.activity_type.name
         for event in history.events
         if event.HasField("activity_task_scheduled_event_attributes")
     }
     return [
-        _row(event, what, payload)
+        await _row(event, what, payload, codec)
         for event in history.events
         for what, payload in _payloads(event, activities)
     ]
@@ -61,12 +62,13 @@ def _payloads(event: HistoryEvent, activities: dict[int, str]) -> Iterator[tuple
             yield f"{field}{place} of {owner}", payload
 
 
-def _row(event: HistoryEvent, what: str, payload: Payload) -> PayloadRow:
+async def _row(event: HistoryEvent, what: str, payload: Payload, codec: PayloadCodec | None) -> PayloadRow:
     name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").replace("_", " ").capitalize()
     size = payload.ByteSize()
     if not payload.external_payloads:
         return PayloadRow(event.event_id, name, what, size, size)
-    reference = JSONProtoPayloadConverter().from_payload(payload)
+    [in_the_clear] = await codec.decode([payload]) if codec else [payload]
+    reference = JSONProtoPayloadConverter().from_payload(in_the_clear)
     assert isinstance(reference, ExternalStorageReference)
     return PayloadRow(
         event.event_id,

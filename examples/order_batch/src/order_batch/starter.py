@@ -38,5 +38,6 @@ async def run_batch(client: Client, request: OrderBatchRequest) -> Batch:
     )
     summary = await handle.result()
     history = await handle.fetch_history()
+    payloads = await payload_rows(history, client.data_converter.payload_codec)
     assert handle.first_execution_run_id
-    return Batch(handle.id, handle.first_execution_run_id, summary, payload_rows(history))
+    return Batch(handle.id, handle.first_execution_run_id, summary, payloads)

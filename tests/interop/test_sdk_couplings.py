@@ -1,7 +1,7 @@
 """What this project relies on in the SDK and no type checker sees.
 
-Where a new release of `temporalio` breaks something here, the test's message names what has changed, and which
-file has to change with it.
+Where a new release of `temporalio` breaks something here, the test's message names what has changed, and the
+file that has to change with it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from support.values import large
 from support.workers import RUN_TIMEOUT, connect, new_id
 from temporal_payloads import PayloadSettings, PayloadsPlugin
 from temporal_payloads._sdk_plugin import SDK_DEFAULT_CONCURRENCY
-from temporal_payloads._storage.failures import _SDK_WRAPPERS
+from temporal_payloads._storage.failures import _WRAPPERS
 from temporal_payloads._storage.references import MARKER
 from temporal_payloads.plugin import StorageUnavailableError
 from temporalio import activity, workflow
@@ -119,7 +119,7 @@ async def test_an_activity_that_cannot_decode_fails_in_these_words(
     assert words in messages, changed(
         f"the failure {words!r} (now: {messages})", "core/src/temporal_payloads/_storage/failures.py"
     )
-    assert words in _SDK_WRAPPERS
+    assert words in _WRAPPERS
 
 
 # -- the worker's options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
-from temporalio.converter import StorageDriverClaim, _extstore
+from temporalio.converter import StorageDriverClaim
 
 from temporal_payloads._storage.claim_bounds import MAX_CLAIM_SIZE
 from temporal_payloads._storage.errors import ClaimRejectedError
@@ -56,7 +56,7 @@ async def as_the_sdk_writes_it(reference: Payload, codec: PayloadCodec | None) -
 
     Some releases let references go through the codecs and mark them; SDK 1.35 has it as a switch.
     """
-    if not getattr(_extstore, "_ENCODE_STORAGE_REFERENCES", True):
+    if not _the_sdk_encodes_references():
         return reference
     marked = Payload()
     marked.CopyFrom(reference)
@@ -68,6 +68,15 @@ async def as_the_sdk_writes_it(reference: Payload, codec: PayloadCodec | None) -
         encoded.external_payloads.extend(reference.external_payloads)
     encoded.metadata[MARKER] = b"true"
     return encoded
+
+
+def _the_sdk_encodes_references() -> bool:
+    try:
+        from temporalio.converter import _extstore  # noqa: PLC0415  # private: a release may not have it
+    except ImportError:
+        return True
+    # The switch goes away once all references are encoded.
+    return getattr(_extstore, "_ENCODE_STORAGE_REFERENCES", True)
 
 
 def is_reference(payload: Payload) -> bool:

@@ -146,7 +146,7 @@ def test_without_settings_the_file_and_the_environment_are_read(write_settings, 
 
 
 def test_help_shows_the_plugins_own_arguments():
-    assert list(inspect.signature(PayloadsPlugin).parameters) == ["settings", "registry"]
+    assert list(inspect.signature(PayloadsPlugin).parameters) == ["settings", "registry", "required"]
     shown = pydoc.plain(pydoc.render_doc(PayloadsPlugin))
     assert "PayloadSettings.load()" in shown
     own = shown.partition("Methods inherited from")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,7 +31,27 @@ if hasattr(os, "register_at_fork"):
 
 
 async def run_off_loop(work: Callable[[], T], size: int) -> T:
-    """Do `work`, which handles `size` bytes: here if that is quick, else in the pool."""
+    """Do `work`, which handles `size` bytes: here if that is quick, else in the pool.
+
+    A thread cannot be stopped. If the caller is cancelled, work that waits for a thread is not begun, and
+    work that a thread has begun is waited for: what it holds is held until then.
+    """
     if size < OFFLOAD_SIZE:
         return work()
-    return await asyncio.get_running_loop().run_in_executor(_pool(), work)
+    begun = _pool().submit(work)
+    done = asyncio.wrap_future(begun)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        if not begun.cancel():
+            await _ended(done)
+        raise
+
+
+async def _ended(done: asyncio.Future[T]) -> None:
+    while not done.done():
+        # Whoever is cancelled again has still to wait.
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([done])
+    # Nobody wants the result any more, nor the failure.
+    _ = done.cancelled() or done.exception()

@@ -2,13 +2,11 @@
 
 import base64
 import json
-import os
 from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 from temporal_payloads._storage.references import MARKER, MESSAGE_TYPE, is_reference
-from temporal_payloads.codec_server._protobuf_json import write_payloads
 from temporalio.api.common.v1 import Payload
 
 VECTORS = json.loads((Path(__file__).parents[3] / "tests/vectors/references.json").read_text())
@@ -190,12 +188,3 @@ async def test_a_store_that_is_down_leaves_inline_payloads_readable(serve, make,
     assert reason.startswith("storage_failed: ")
     # Whatever a client library says is for the log alone.
     assert "hunter2" not in reason
-
-
-async def test_a_large_payload_does_not_stall_the_event_loop_while_it_becomes_json(serve, make, store):
-    # Not a timing assertion: the pieces that the response is made of are small ones.
-    payloads = [make.plain(os.urandom(100_000).hex()) for _ in range(10)]
-    pieces = [piece async for piece in write_payloads(payloads)]
-    assert len(pieces) > 4
-    document = json.loads(b"".join(pieces))
-    assert document["payloads"] == [MessageToDict(payload) for payload in payloads]

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import os
+import weakref
 
 import pytest
 from aiohttp import ClientPayloadError
@@ -159,24 +160,81 @@ async def test_a_request_that_gets_no_memory_in_time_is_told_so(serve, make, sto
     assert {result[:2] for result in results} == {(503, "busy")}
 
 
-async def test_memory_is_bounded_by_the_limit_and_one_response_however_many_ask():
+async def test_memory_is_bounded_by_the_limit_and_what_one_request_needs_however_many_ask():
     shared = Limits(LimitSettings(memory=1000))
-    held: list[int] = []
     peak = 0
 
-    async def request():
+    async def piece(allowance):
         nonlocal peak
-        async with shared.request() as allowance:
-            for _ in range(5):
-                await allowance.take(100)
-                held.append(100)
-                peak = max(peak, sum(held))
-                await asyncio.sleep(0)
-            del held[-5:]
+        async with allowance.work(300) as reservation:
+            peak = max(peak, shared.held)
+            await asyncio.sleep(0)
+            reservation.keep(100)
 
-    await asyncio.gather(*(request() for _ in range(100)))
-    assert not held
-    assert 500 < peak <= 1000 + 500
+    async def request():
+        async with shared.request() as allowance:
+            # Several of one request wait as well: beyond the limit they go one by one.
+            await asyncio.gather(*(piece(allowance) for _ in range(5)))
+
+    await asyncio.gather(*(request() for _ in range(50)))
+    assert shared.held == 0
+    assert 900 < peak <= 1000 + 4 * 100 + 300
+
+
+async def test_who_gives_up_waiting_for_memory_holds_none():
+    shared = Limits(LimitSettings(memory=100))
+    async with shared.request() as first:
+        await first.take(100)
+
+        async def request():
+            async with shared.request() as allowance:
+                await allowance.take(50)
+                await asyncio.sleep(60)
+
+        waiting = [asyncio.create_task(request()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        # The memory is granted, and given up before it is taken.
+        first.give_back(100)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        assert shared.held == 0
+
+
+async def test_an_error_keeps_nothing_of_the_work_in_memory():
+    class Large:
+        pass
+
+    async def decode():
+        large = Large()
+        seen.append(weakref.ref(large))
+        raise ValueError
+
+    seen: list[weakref.ref[Large]] = []
+    async with Limits(LimitSettings()).request() as allowance:
+        try:
+            async with allowance.work(1):
+                await decode()
+        except ValueError:
+            assert seen[0]() is None
+
+
+async def test_memory_for_a_stored_payload_is_for_the_largest_whatever_its_reference_says(make, store, serve):
+    # It has room for one at a time, and answers all.
+    api = await serve(limits(memory=1))
+    references = [await store.put(make.flipped(make.plain(n))) for n in range(20)]
+    for reference in references:
+        reference.external_payloads[0].size_bytes = 0
+    assert await api.payloads("download", references) == [make.plain(n) for n in range(20)]
+
+
+async def test_a_reference_of_a_size_that_none_has_is_not_looked_into(serve, make, store):
+    api = await serve()
+    reference = await store.put(make.flipped(make.plain(1)))
+    reference.data = reference.data.replace(b"v0/", b"v0/" + b"x" * 100_000)
+    status, code, _ = await api.error("download", [reference])
+    assert (status, code) == (403, "reference_rejected")
 
 
 @pytest.mark.parametrize("size", [-1, -(2**62), 2**62])

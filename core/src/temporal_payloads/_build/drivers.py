@@ -20,6 +20,7 @@ from temporal_payloads._errors import ConfigurationError, Problem, UnknownPlugin
 from temporal_payloads._plugins.contract import DriverContext
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
+from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
 from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._concurrency.per_loop import PerLoop
@@ -148,6 +149,7 @@ def make_driver(
         dedupe=not expires,
         missing_is_final=expires if missing_payload is None else missing_payload == "fail",
         notify=notify,
+        max_payload_size=int(getattr(options, "max_payload_size", DEFAULT_MAX_PAYLOAD_SIZE)),
     )
 
 

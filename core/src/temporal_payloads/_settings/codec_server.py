@@ -220,12 +220,25 @@ class LimitSettings(_Table):
         32, ge=1, description="Storage reads at once, of all requests; more wait their turn."
     )
     memory: PositiveSize = Field(
-        ByteSize(256 * _MIB),
-        description="Bytes of bodies and payloads that all requests hold at once; more requests wait. The "
-        "oldest one always goes on, so the true bound is this and one response.",
+        ByteSize(192 * _MIB),
+        description="Bytes of bodies and payloads that all requests hold at once, with what payloads may "
+        "still expand to; more requests wait. The one that came first goes on beyond it, one payload at a "
+        "time.",
     )
     request_time: PositiveDuration = Field(
-        timedelta(seconds=60), description="Time of a request, from its first byte to its answer's last."
+        timedelta(seconds=60),
+        description="Time of a request, from the end of its headers to its answer's last byte.",
+    )
+    client_time: PositiveDuration = Field(
+        timedelta(seconds=10),
+        description="How long a client may keep the server waiting: for all of a request's headers, for the "
+        "next bytes of its body, for taking the next bytes of the response.",
+    )
+    connections: int = Field(
+        256,
+        ge=1,
+        description="Connections at once. One more takes the place of the one that has been idle longest. "
+        "The system's limit of open files may make it less.",
     )
 
 

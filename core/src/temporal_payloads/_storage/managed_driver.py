@@ -17,6 +17,7 @@ from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
+from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
 from temporal_payloads._storage.errors import (
     PayloadIntegrityError,
     PayloadNotFoundError,
@@ -84,6 +85,7 @@ class ManagedDriver(StorageDriver):
         dedupe: Whether equal bytes that were just stored need not be stored again.
         missing_is_final: Whether a payload that the store does not have is gone for good.
         notify: Told of each operation when it has ended.
+        max_payload_size: Largest serialized payload in bytes that the driver stores.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class ManagedDriver(StorageDriver):
         dedupe: bool,
         missing_is_final: bool,
         notify: Callable[[StorageEvent], None],
+        max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
     ) -> None:
+        self.max_payload_size = max_payload_size
         self._identity = identity
         self._inner = inner
         self._confine = confine
@@ -211,6 +215,12 @@ class ManagedDriver(StorageDriver):
             PayloadNotFoundError: The store has no such payload. Non-retryable if it is gone for good.
             StorageError: Why a payload could not be retrieved. Retryable, whatever the driver raised.
         """
+        return [one.payload for one in await self.retrieve_sized(context, claims)]
+
+    async def retrieve_sized(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Retrieved]:
+        """Retrieve payloads and their sizes; see `retrieve`."""
         async with self._operation("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
             keys = [self._cache.fetch_key(one) for one in confined]
@@ -232,7 +242,7 @@ class ManagedDriver(StorageDriver):
                 retrieved.append(found[key].copy() if key.content in given else found[key])
                 given.add(key.content)
             tally.size = sum(one.size for one in retrieved)
-            return [one.payload for one in retrieved]
+            return retrieved
 
     async def _fetch(
         self,

@@ -19,6 +19,7 @@ from temporal_payloads.codec_server._auth import Authenticator, Caller, read_tok
 from temporal_payloads.codec_server._body import read_body
 from temporal_payloads.codec_server._cors import Cors
 from temporal_payloads.codec_server._errors import Code, RequestError, error_response
+from temporal_payloads.codec_server._fields import PayloadFields
 from temporal_payloads.codec_server._health import Health
 from temporal_payloads.codec_server._jwt import JwtVerifier
 from temporal_payloads.codec_server._limits import Allowance, Limits
@@ -26,7 +27,7 @@ from temporal_payloads.codec_server._logs import access_log, audit_log, log_fiel
 from temporal_payloads.codec_server._operations import Work
 from temporal_payloads.codec_server._page import Page
 from temporal_payloads.codec_server._profiles import Profile, Profiles, build_profiles
-from temporal_payloads.codec_server._protobuf_json import read_payloads, write_payloads
+from temporal_payloads.codec_server._protobuf_json import parsing_size, read_payloads, write_payloads
 from temporal_payloads.codec_server._request import check_headers, read_namespace
 from temporal_payloads.codec_server._storage import Access
 
@@ -155,7 +156,7 @@ class CodecServer:
         self,
         request: web.Request,
         operation: Operation,
-        do: Callable[[Work, Sequence[Payload]], Awaitable[Sequence[Payload]]],
+        do: Callable[[Work, Sequence[Payload]], Awaitable[list[PayloadFields]]],
     ) -> web.StreamResponse:
         story = request[STORY].fields
         story["operation"] = operation
@@ -168,10 +169,9 @@ class CodecServer:
             access = Access(self._profile(caller, namespace, operation), namespace, self._settings)
             work = Work(access, allowance)
             try:
-                payloads = await self._read(request, allowance)
-                story["payloads"] = len(payloads)
-                results = await do(work, payloads)
-                return await _send(request, results)
+                # Nobody here keeps the request's payloads while the response is sent.
+                results = await do(work, await self._read(request, allowance))
+                return await _send(request, results, allowance)
             finally:
                 story |= {"references": work.references, "failed": work.failed}
                 _audit(access, caller, operation)
@@ -205,11 +205,19 @@ class CodecServer:
 
     async def _read(self, request: web.Request, allowance: Allowance) -> list[Payload]:
         body = await read_body(request, allowance)
-        request[STORY].fields["bytes_in"] = len(body)
-        return await read_payloads(body, self._settings.limits.payloads)
+        story = request[STORY].fields
+        story["bytes_in"] = size = len(body)
+        async with allowance.work(parsing_size(body)) as reservation:
+            payloads = await read_payloads(body, self._settings.limits.payloads)
+            # What is not encoded is in the response as it is in the request.
+            reservation.keep(size)
+        story["payloads"] = len(payloads)
+        return payloads
 
 
-async def _send(request: web.Request, payloads: Sequence[Payload]) -> web.StreamResponse:
+async def _send(
+    request: web.Request, results: list[PayloadFields], allowance: Allowance
+) -> web.StreamResponse:
     """Send payloads piece by piece, within the request's time and while its memory is accounted for."""
     response = web.StreamResponse(
         headers={hdrs.CONTENT_TYPE: "application/json; charset=utf-8", hdrs.CACHE_CONTROL: "no-store"}
@@ -217,10 +225,14 @@ async def _send(request: web.Request, payloads: Sequence[Payload]) -> web.Stream
     await response.prepare(request)
     sent = 0
     try:
-        async for piece in write_payloads(payloads):
-            await response.write(piece)
+        for piece in write_payloads(results):
+            async with allowance.client("took nothing more of the response"):
+                await response.write(piece)
+                # As long as a client takes all it gets, writing does not wait: others want a turn too.
+                await asyncio.sleep(0)
             sent += len(piece)
-        await response.write_eof()
+        async with allowance.client("did not take the end of the response"):
+            await response.write_eof()
     except BaseException:
         # Half an answer was sent already: only a broken connection can tell that it is not the whole.
         if request.transport is not None:

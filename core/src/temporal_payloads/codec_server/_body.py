@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
@@ -14,38 +15,44 @@ if TYPE_CHECKING:
     from temporal_payloads.codec_server._limits import Allowance
 
 
-async def read_body(request: web.Request, allowance: Allowance) -> bytes:
-    """Read the body, holding memory for it before it comes.
+async def read_body(request: web.Request, allowance: Allowance) -> bytearray:
+    """Read the body, holding memory for what has come of it.
 
     The application's own limit does not matter, so that the server can be mounted in one of any limit.
 
     Raises:
-        RequestError: It is no JSON by its header, too large, or broken.
+        RequestError: It is no JSON by its header, too large, too slow, or broken.
     """
     if request.content_type != "application/json":
         raise RequestError(
             415, Code.UNSUPPORTED_CONTENT_TYPE, "the body must be sent with Content-Type: application/json"
         )
     limit = int(allowance.settings.request_size)
-    announced = request.content_length
-    if announced is not None and announced > limit:
+    if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    # A compressed body grows when it is read; aiohttp does that.
-    known = announced is not None and hdrs.CONTENT_ENCODING not in request.headers
-    expected = announced if known and announced is not None else limit
-    await allowance.take(expected)
+    if hdrs.CONTENT_ENCODING in request.headers:
+        # If the body is refused, aiohttp goes on reading it for a while, so that the client gets to read why.
+        # That would expand all of it.
+        request.protocol._lingering_time = 0  # noqa: SLF001  # there is no public way
     body = bytearray()
+    while chunk := await _next_chunk(request, allowance):
+        if len(body) + len(chunk) > limit:
+            raise _too_large(limit)
+        await allowance.take(len(chunk))
+        body += chunk
+        # What has come already is read without waiting, and may expand for long: others want a turn.
+        await asyncio.sleep(0)
+    return body
+
+
+async def _next_chunk(request: web.Request, allowance: Allowance) -> bytes:
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(limit)
+        async with allowance.client("sent nothing more of the body"):
+            return await request.content.readany()
     except (BadHttpMessage, RequestPayloadError, PayloadAccessError) as error:
         raise RequestError(
             400, Code.INVALID_BODY, "the body is broken: it ends early, or is not encoded as its headers say"
         ) from error
-    allowance.correct(expected, len(body))
-    return bytes(body)
 
 
 def _too_large(limit: int) -> RequestError:

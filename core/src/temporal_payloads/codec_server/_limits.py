@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import time
+import traceback
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporal_payloads.codec_server._errors import RequestError, limit_exceeded
@@ -16,13 +19,26 @@ if TYPE_CHECKING:
 
 
 class Limits:
-    """What requests share: the memory they hold, and the storage reads under way."""
+    """What requests share: the memory they hold, and the storage reads under way.
+
+    Memory is granted to whoever fits. A request holds what it has while it waits for more, so several could
+    wait for each other: the one that came first may therefore go over the limit, alone, and with one piece
+    of work at a time. What all hold together is never more than the limit and what one request needs.
+    """
 
     def __init__(self, settings: LimitSettings) -> None:
         self.settings = settings
-        self._allowances: dict[Allowance, None] = {}
-        self._freed = asyncio.Event()
+        self._held = 0
+        self._waiting: list[_Waiter] = []
+        """The request that came first, first."""
+        self._over_limit: Allowance | None = None
         self._reads = asyncio.Semaphore(settings.concurrent_reads)
+        self._requests = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that all requests hold."""
+        return self._held
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[Allowance]:
@@ -31,8 +47,8 @@ class Limits:
         Raises:
             RequestError: The request took longer than it may. It names what it was waiting for.
         """
-        allowance = Allowance(self)
-        self._allowances[allowance] = None
+        self._requests += 1
+        allowance = Allowance(self, self._requests)
         seconds = self.settings.request_time.total_seconds()
         deadline = asyncio.timeout(seconds)
         try:
@@ -43,31 +59,85 @@ class Limits:
                 raise
             raise allowance.overdue(seconds) from error
         finally:
-            del self._allowances[allowance]
-            self._notify()
+            if self._over_limit is allowance:
+                self._over_limit = None
+            self._give_back(allowance.held)
 
-    def _notify(self) -> None:
-        self._freed.set()
-        self._freed = asyncio.Event()
+    async def _take(self, allowance: Allowance, size: int, *, to_work: bool) -> None:
+        waiter = _Waiter(allowance, size, to_work, asyncio.get_running_loop().create_future())
+        bisect.insort(self._waiting, waiter, key=lambda each: each.allowance.number)
+        self._grant()
+        try:
+            await waiter.granted
+        except asyncio.CancelledError:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            else:
+                allowance.at_work -= to_work
+                allowance.give_back(size)
+            raise
 
-    async def _wait_for(self, allowance: Allowance, size: int) -> None:
-        # The oldest request goes on whatever it needs: each ends in its turn, and nobody waits for ever.
-        while allowance is not next(iter(self._allowances)):
-            held = sum(each.held for each in self._allowances)
-            if held + size <= self.settings.memory:
-                break
-            await self._freed.wait()
+    def _grant(self) -> None:
+        """Give memory to those who wait, as far as there is any."""
+        for waiter in list(self._waiting):
+            allowance = waiter.allowance
+            if waiter.size and self._held + waiter.size > self.settings.memory:
+                first = self._over_limit or self._waiting[0].allowance
+                if allowance is not first or allowance.at_work:
+                    continue
+                self._over_limit = allowance
+            self._waiting.remove(waiter)
+            self._held += waiter.size
+            allowance.held += waiter.size
+            allowance.at_work += waiter.to_work
+            if not waiter.granted.done():
+                waiter.granted.set_result(None)
+
+    def _give_back(self, size: int) -> None:
+        self._held -= size
+        if self._held <= self.settings.memory:
+            self._over_limit = None
+        self._grant()
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiter:
+    """One that wants memory."""
+
+    allowance: Allowance
+    size: int
+    to_work: bool
+    granted: asyncio.Future[None]
+
+
+class Reservation:
+    """Memory for one piece of work."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    def keep(self, size: int) -> None:
+        """Go on holding this much of it when the work is done."""
+        self.kept = size
 
 
 class Allowance:
-    """What one request holds, and what its response adds up to."""
+    """What one request holds, and what its response adds up to.
 
-    def __init__(self, limits: Limits) -> None:
+    Args:
+        limits: What it shares with the others.
+        number: The lower, the longer the request has been there.
+    """
+
+    def __init__(self, limits: Limits, number: int) -> None:
         self._limits = limits
         self._waited = {"memory": 0.0, "concurrent_reads": 0.0}
         self._response = 0
+        self.number = number
         self.held = 0
         """Bytes of memory."""
+        self.at_work = 0
+        """Pieces of work under way."""
 
     @property
     def settings(self) -> LimitSettings:
@@ -76,15 +146,33 @@ class Allowance:
 
     async def take(self, size: int) -> None:
         """Wait until there is memory for this many bytes, and hold it."""
-        with self._waiting("memory"):
-            await self._limits._wait_for(self, size)  # noqa: SLF001  # two halves of one thing
-        self.held += size
+        await self._take(size, to_work=False)
 
-    def correct(self, estimated: int, actual: int) -> None:
-        """Hold what was found instead of what had been expected."""
-        self.held += actual - estimated
-        if actual < estimated:
-            self._limits._notify()  # noqa: SLF001  # two halves of one thing
+    async def _take(self, size: int, *, to_work: bool) -> None:
+        with self._waiting("memory"):
+            await self._limits._take(self, size, to_work=to_work)  # noqa: SLF001  # two halves of one thing
+
+    def give_back(self, size: int) -> None:
+        """Hold less."""
+        self.held -= size
+        self._limits._give_back(size)  # noqa: SLF001  # two halves of one thing
+
+    @asynccontextmanager
+    async def work(self, size: int) -> AsyncIterator[Reservation]:
+        """Wait until there is memory for this many bytes, and hold it for one piece of work.
+
+        The work must not take more meanwhile: it could wait for itself.
+        """
+        await self._take(size, to_work=True)
+        reservation = Reservation()
+        try:
+            yield reservation
+        except BaseException as error:
+            _let_go(error)
+            raise
+        finally:
+            self.at_work -= 1
+            self.give_back(size - reservation.kept)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[None]:
@@ -110,6 +198,23 @@ class Allowance:
                 "ask for fewer at once",
             )
 
+    @asynccontextmanager
+    async def client(self, what: str) -> AsyncIterator[None]:
+        """Wait for the client, no longer than it may keep the server waiting.
+
+        Raises:
+            RequestError: It did.
+        """
+        seconds = self.settings.client_time.total_seconds()
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                yield
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise limit_exceeded("client_time", f"the client {what} for {seconds:g}s", 408) from error
+
     @contextmanager
     def _waiting(self, setting: str) -> Iterator[None]:
         start = time.monotonic()
@@ -126,3 +231,10 @@ class Allowance:
             if waited > seconds / 2:
                 return limit_exceeded(setting, f"the server is busy: no turn came within {seconds:g}s", 503)
         return limit_exceeded("request_time", f"the request took longer than {seconds:g}s", 503)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty an error's tracebacks of the work: whoever keeps the error would keep its memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import Payload
-
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._storage.errors import PayloadTooLargeError
 from temporal_payloads._storage.references import is_encoded_reference, is_reference
@@ -18,10 +16,13 @@ from temporal_payloads.codec_server._errors import (
     explain,
     limit_exceeded,
 )
+from temporal_payloads.codec_server._fields import PayloadFields
 from temporal_payloads.codec_server._storage import Access, ClaimKey, Found, Read, fetch, find, store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from temporalio.api.common.v1 import Payload
 
     from temporal_payloads.codec_server._limits import Allowance
 
@@ -29,6 +30,14 @@ logger = logging.getLogger("temporal_payloads.codec_server")
 
 DECODED_AT_ONCE = 16
 """Payloads of one request that codecs work on at once."""
+FETCHING_COPIES = 2
+"""How often what is fetched stands in memory at some moment: as it arrives, and put together or parsed."""
+DECODING_COPIES = 2
+"""How often what was decoded does: as bytes, and as a payload."""
+ENCODING_COPIES = 4
+"""How often a payload that is encoded and stored does: serialized, compressed, hashed, for the cache."""
+NOT_ENCODED = (b"json/plain", b"json/protobuf", b"binary/plain", b"binary/protobuf", b"binary/null")
+"""Encodings of payload converters: codecs leave these payloads alone."""
 ERROR_KEY = "temporal-payloads-error"
 """Metadata key, in a payload that comes back as it was, of the reason: `code: sentence`."""
 
@@ -45,38 +54,41 @@ class Work:
 
     # -- encode
 
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+    async def encode(self, payloads: Sequence[Payload]) -> list[PayloadFields]:
         """Encode payloads and store the large ones; what is encoded or stored already stays as it is.
 
         Raises:
             RequestError: One of them could not be encoded or stored. A caller that got some of them back
                 in the clear would put those into a history.
         """
-        results = list(payloads)
+        results = [PayloadFields.of(payload) for payload in payloads]
         new = [index for index, payload in enumerate(payloads) if not self._is_encoded(payload)]
-        try:
-            encoded = [payloads[index] for index in new]
-            if self.access.profile.codec is not None and encoded:
-                encoded = await self.access.profile.codec.encode(encoded)
-            stored = await store(self.access, encoded)
-        except Exception as error:
-            raise self._told(error, "Cannot encode payloads") from error
-        for index, payload in zip(new, stored, strict=True):
-            results[index] = payload
-        for payload in results:
-            self.references += is_reference(payload) or is_encoded_reference(payload)
-            self.allowance.respond_with(payload.ByteSize())
+        self.references = sum(map(_is_any_reference, payloads))
+        size = sum(results[index].size for index in new)
+        async with self.allowance.work(size * ENCODING_COPIES) as reservation:
+            try:
+                encoded = [payloads[index] for index in new]
+                if self.access.profile.codec is not None and encoded:
+                    encoded = await self.access.profile.codec.encode(encoded)
+                stored = await store(self.access, encoded)
+            except Exception as error:
+                raise self._told(error, "Cannot encode payloads") from error
+            for index, payload in zip(new, stored, strict=True):
+                results[index] = PayloadFields.of(payload)
+                self.references += _is_any_reference(payload)
+            reservation.keep(sum(results[index].size for index in new))
+        self.allowance.respond_with(sum(result.size for result in results))
         return results
 
     def _is_encoded(self, payload: Payload) -> bool:
-        if is_reference(payload) or is_encoded_reference(payload):
+        if _is_any_reference(payload):
             return True
         encoding = payload.metadata.get("encoding", b"").decode(errors="replace")
         return encoding in self.access.profile.encodings
 
     # -- decode and download
 
-    async def decode(self, payloads: Sequence[Payload], *, preserve_references: bool) -> list[Payload]:
+    async def decode(self, payloads: Sequence[Payload], *, preserve_references: bool) -> list[PayloadFields]:
         """Decode payloads; one that cannot be decoded comes back as it was, with the reason in its metadata.
 
         Args:
@@ -86,98 +98,111 @@ class Work:
         Raises:
             RequestError: A limit was exceeded.
         """
-        clear = await self._remove_codecs(payloads)
+        results, references = await self._remove_codecs(payloads)
         if preserve_references:
-            for payload in clear:
-                if is_reference(payload):
-                    self.allowance.respond_with(payload.ByteSize())
+            results |= {index: self._respond(reference) for index, reference in references.items()}
         else:
-            clear = await self._follow(clear)
+            results |= await self._follow(references)
         for index, failure in self._failures.items():
-            clear[index] = with_reason(payloads[index], failure)
-            self.allowance.respond_with(clear[index].ByteSize())
-        return clear
+            payloads[index].metadata[ERROR_KEY] = f"{failure.code}: {failure.message}".encode()
+            results[index] = self._respond(payloads[index])
+        return [results[index] for index in range(len(payloads))]
 
-    async def download(self, payloads: Sequence[Payload]) -> list[Payload]:
+    async def download(self, payloads: Sequence[Payload]) -> list[PayloadFields]:
         """Return what references refer to, decoded.
 
         Raises:
             RequestError: One of the payloads is no reference, or could not be read or decoded.
         """
-        clear = await self._remove_codecs(payloads)
-        for index, payload in enumerate(clear):
-            if index not in self._failures and not is_reference(payload):
-                raise RequestError(
-                    400,
-                    Code.NOT_A_REFERENCE,
-                    f"payloads[{index}] is no storage reference; send it to /decode",
-                )
-        results = await self._follow(clear)
+        others, references = await self._remove_codecs(payloads)
+        for index in sorted(others):
+            raise RequestError(
+                400, Code.NOT_A_REFERENCE, f"payloads[{index}] is no storage reference; send it to /decode"
+            )
+        results = await self._follow(references)
         for index in sorted(self._failures):
             raise self._failures[index].at(f"payloads[{index}]")
-        return results
+        return [results[index] for index in range(len(payloads))]
 
     @property
     def failed(self) -> int:
         """How many payloads could not be decoded."""
         return len(self._failures)
 
-    async def _remove_codecs(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decode what stands inline. References may have been encoded too, and come out whole."""
-        results = list(payloads)
+    async def _remove_codecs(
+        self, payloads: Sequence[Payload]
+    ) -> tuple[dict[int, PayloadFields], dict[int, Payload]]:
+        """Decode what stands inline. Return that, and the references, which may have been encoded too."""
+        inline: dict[int, PayloadFields] = {}
+        references: dict[int, Payload] = {}
 
         async def remove(index: int) -> None:
             payload = payloads[index]
             if is_reference(payload):
+                references[index] = payload
                 return
-            await self.allowance.take(payload.ByteSize())
             try:
-                results[index] = await self._decode(payload)
+                async with self.allowance.work(self._decoding_size(payload)) as reservation:
+                    decoded = await self._decode(payload)
+                    if is_reference(decoded):
+                        references[index] = decoded
+                        return
+                    inline[index] = self._respond(decoded)
+                    if decoded is not payload:
+                        reservation.keep(inline[index].size)
             except Exception as error:  # noqa: BLE001  # a codec may raise anything
                 self._fail(index, error)
-            else:
-                if not is_reference(results[index]):
-                    self.allowance.respond_with(results[index].ByteSize())
 
         await gather_bounded(remove, range(len(payloads)), limit=DECODED_AT_ONCE)
-        self.references = sum(map(is_reference, results))
-        return results
+        self.references = len(references)
+        return inline, references
 
-    async def _follow(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Replace references by what they refer to. Equal ones are fetched and decoded once."""
-        wanted: dict[ClaimKey, tuple[Found, list[int]]] = {}
-        for index, payload in enumerate(payloads):
-            if index in self._failures or not is_reference(payload):
-                continue
-            try:
-                found = find(self.access, payload)
-            except Exception as error:  # noqa: BLE001  # a plugin's confinement may raise anything
-                self.access.reads.append(Read("", "", 0, self._fail(index, error).code))
-            else:
-                wanted.setdefault(found.key, (found, []))[1].append(index)
-        results = list(payloads)
+    def _decoding_size(self, payload: Payload) -> int:
+        """Return how much memory decoding may take beside the payload: nothing if it is not encoded."""
+        if payload.metadata.get("encoding") in NOT_ENCODED:
+            return 0
+        return len(payload.data) + int(self.access.settings.limits.decompressed_size) * DECODING_COPIES
+
+    async def _follow(self, references: Mapping[int, Payload]) -> dict[int, PayloadFields]:
+        """Return what references refer to, decoded. Equal ones are fetched and decoded once."""
+        results: dict[int, PayloadFields] = {}
+        limits = self.access.settings.limits
 
         async def follow(one: tuple[Found, list[int]]) -> None:
             found, indexes = one
             size, outcome = 0, "interrupted"
+            # The reference says how large its payload is, but it comes from whoever sent it.
+            largest = found.driver.max_payload_size * FETCHING_COPIES
+            largest += int(limits.decompressed_size) * DECODING_COPIES
             try:
-                stored = await fetch(self.allowance, found)
-                size = stored.ByteSize()
-                payload = await self._decode(stored)
+                async with self.allowance.work(largest) as reservation:
+                    stored = await fetch(self.allowance, found)
+                    size = stored.size
+                    result = self._respond(await self._decode(stored.payload), times=len(indexes))
+                    reservation.keep(result.size)
+                results.update(dict.fromkeys(indexes, result))
+                outcome = "served"
             except Exception as error:  # noqa: BLE001  # a driver or codec may raise anything
                 for index in indexes:
                     outcome = self._fail(index, error).code
-            else:
-                self.allowance.respond_with(payload.ByteSize() * len(indexes))
-                for index in indexes:
-                    results[index] = payload
-                outcome = "served"
             finally:
                 self.access.reads.append(Read(found.driver.name(), found.sha256, size, outcome))
 
-        limit = self.access.settings.limits.concurrent_reads
-        await gather_bounded(follow, list(wanted.values()), limit=limit)
+        wanted = list(self._find(references).values())
+        await gather_bounded(follow, wanted, limit=limits.concurrent_reads)
         return results
+
+    def _find(self, references: Mapping[int, Payload]) -> dict[ClaimKey, tuple[Found, list[int]]]:
+        """Return what the references refer to, and which of the payloads do."""
+        wanted: dict[ClaimKey, tuple[Found, list[int]]] = {}
+        for index, reference in sorted(references.items()):
+            try:
+                found = find(self.access, reference)
+            except Exception as error:  # noqa: BLE001  # a plugin's confinement may raise anything
+                self.access.reads.append(Read("", "", 0, self._fail(index, error).code))
+            else:
+                wanted.setdefault(found.key, (found, []))[1].append(index)
+        return wanted
 
     async def _decode(self, payload: Payload) -> Payload:
         codec = self.access.profile.codec
@@ -188,11 +213,14 @@ class Work:
             [decoded] = await codec.decode([payload])
         except PayloadTooLargeError as error:
             raise _too_large(limit) from error
-        size = decoded.ByteSize()
-        if decoded is not payload and size > limit:
+        if decoded is not payload and len(decoded.data) > limit:
             raise _too_large(limit)
-        self.allowance.correct(payload.ByteSize(), size)
         return decoded
+
+    def _respond(self, payload: Payload, *, times: int = 1) -> PayloadFields:
+        fields = PayloadFields.of(payload)
+        self.allowance.respond_with(fields.size * times)
+        return fields
 
     def _fail(self, index: int, error: Exception) -> RequestError:
         failure = self._told(error, f"payloads[{index}]")
@@ -209,13 +237,9 @@ class Work:
         return failure
 
 
+def _is_any_reference(payload: Payload) -> bool:
+    return is_reference(payload) or is_encoded_reference(payload)
+
+
 def _too_large(limit: int) -> RequestError:
     return limit_exceeded("decompressed_size", f"it expands to more than {limit} bytes")
-
-
-def with_reason(payload: Payload, failure: RequestError) -> Payload:
-    """Return the payload with the reason why it was not decoded."""
-    result = Payload()
-    result.CopyFrom(payload)
-    result.metadata[ERROR_KEY] = f"{failure.code}: {failure.message}".encode()
-    return result

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from aiohttp import web
 
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._settings.codec_server import is_loopback
+from temporal_payloads.codec_server._connections import ACCEPTED_AT_ONCE, BACKLOG, Connections
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,9 +23,6 @@ if TYPE_CHECKING:
     from temporal_payloads._settings.codec_server import CodecServerSettings
 
 logger = logging.getLogger("temporal_payloads.codec_server")
-
-MAX_HEADER_SIZE = 32 * 1024
-"""Bytes of a header: tokens that list a person's groups get long, and the Web UI may send two."""
 
 
 def check_listening(settings: CodecServerSettings) -> ssl.SSLContext | None:
@@ -79,20 +79,31 @@ async def listening(app: web.Application, settings: CodecServerSettings) -> Asyn
         StorageError: A driver cannot be opened.
     """
     context = check_listening(settings)
-    runner = web.AppRunner(
-        app,
-        access_log=None,  # the application has its own
-        shutdown_timeout=settings.limits.request_time.total_seconds(),
-        max_line_size=MAX_HEADER_SIZE,
-        max_field_size=MAX_HEADER_SIZE,
-    )
+    seconds = settings.limits.request_time.total_seconds()
+    # Work for a client that is gone is cancelled; aiohttp would finish it.
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=seconds)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context)
-        await site.start()
-        port = runner.addresses[0][1]
+        assert runner.server is not None, "it is set up"
+        connections = Connections(runner.server, settings.limits)
+        server = await asyncio.get_running_loop().create_server(
+            connections,
+            settings.host,
+            settings.port,
+            backlog=ACCEPTED_AT_ONCE,
+            ssl=context,
+            ssl_handshake_timeout=settings.limits.client_time.total_seconds() if context else None,
+        )
+        for each in server.sockets:
+            # asyncio has one number for both, and accepts as many at once.
+            with socket.socket(fileno=os.dup(each.fileno())) as same:
+                same.listen(BACKLOG)
+        port = server.sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        yield f"{'https' if context else 'http'}://{host}:{port}"
+        try:
+            yield f"{'https' if context else 'http'}://{host}:{port}"
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
@@ -108,7 +119,7 @@ async def serve(
     Args:
         app: What `create_app` made.
         settings: Where to listen.
-        when_ready: Called with the server's address once it answers.
+        when_ready: Called with the server's address once it answers; by default the log tells it.
 
     Raises:
         ConfigurationError: It would be open to anybody, or its certificate cannot be used.
@@ -122,8 +133,9 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     try:
         async with listening(app, settings) as address:
-            logger.info("Codec server at %s", address)
-            if when_ready is not None:
+            if when_ready is None:
+                logger.info("Codec server at %s", address)
+            else:
                 when_ready(address)
             await stop.wait()
             logger.info("Stopping: requests in flight are finished")

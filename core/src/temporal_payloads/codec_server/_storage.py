@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from temporalio.converter import StorageDriver, StorageDriverClaim
 
     from temporal_payloads._settings.codec_server import CodecServerSettings
+    from temporal_payloads._storage.cache.driver_cache import Retrieved
     from temporal_payloads._storage.managed_driver import ManagedDriver
     from temporal_payloads.codec_server._limits import Allowance
     from temporal_payloads.codec_server._profiles import Profile
+
+MAX_REFERENCE_SIZE = 64 * 1024
+"""Bytes of a reference: a driver's name, a key, a hash. Nothing larger is looked into."""
 
 ClaimKey = tuple[str, str]
 """Which driver, and the canonical claim: equal for references to the same payload."""
@@ -37,8 +41,6 @@ class Found:
     driver: ManagedDriver
     claim: StorageDriverClaim
     sha256: str
-    size: int
-    """Serialized size as the reference states it; nothing vouches for it."""
 
     @property
     def key(self) -> ClaimKey:
@@ -76,6 +78,12 @@ def find(access: Access, payload: Payload) -> Found:
         RequestError: Its driver is unknown, or the caller may not follow it.
         ClaimRejectedError: It lies outside what its driver is configured for.
     """
+    if len(payload.data) > MAX_REFERENCE_SIZE:
+        raise RequestError(
+            403,
+            Code.REFERENCE_REJECTED,
+            f"the reference is over {MAX_REFERENCE_SIZE} bytes",
+        )
     reference = read_reference(payload)
     driver = access.profile.driver(reference.driver_name)
     if driver is None:
@@ -88,8 +96,7 @@ def find(access: Access, payload: Payload) -> Found:
         )
     confined = driver.confine(reference.claim)
     _require_namespace(access, confined.namespace)
-    size = min(max(reference.size, 0), int(access.settings.limits.response_size))
-    return Found(driver, confined.claim, confined.sha256, size)
+    return Found(driver, confined.claim, confined.sha256)
 
 
 def _require_namespace(access: Access, stored_by: str | None) -> None:
@@ -112,17 +119,15 @@ def _require_namespace(access: Access, stored_by: str | None) -> None:
         )
 
 
-async def fetch(allowance: Allowance, found: Found) -> Payload:
-    """Read a payload from its storage, holding memory for it.
+async def fetch(allowance: Allowance, found: Found) -> Retrieved:
+    """Read a payload from its storage, when it is its turn.
 
     Raises:
         StorageError: Why it could not be read.
     """
-    await allowance.take(found.size)
     async with allowance.read():
-        [payload] = await found.driver.retrieve(StorageDriverRetrieveContext(), [found.claim])
-    allowance.correct(found.size, payload.ByteSize())
-    return payload
+        [stored] = await found.driver.retrieve_sized(StorageDriverRetrieveContext(), [found.claim])
+    return stored
 
 
 async def store(access: Access, payloads: Sequence[Payload]) -> list[Payload]:

@@ -1,0 +1,155 @@
+"""Connections: how many there may be, and what each may cost before it has sent a request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from temporal_payloads._settings.codec_server import LimitSettings
+
+logger = logging.getLogger("temporal_payloads.codec_server")
+
+MAX_HEADER_SIZE = 32 * 1024
+"""Bytes of a header: tokens that list a person's groups get long, and the Web UI may send two."""
+MAX_HEADERS_SIZE = 128 * 1024
+"""Bytes of all headers of a request."""
+KEEPALIVE_SECONDS = 75
+"""Proxies reuse a connection for up to a minute. To them it is an error if it was closed meanwhile."""
+ACCEPTED_AT_ONCE = 8
+"""Connections that are accepted in one turn of the loop; some turns later they are counted."""
+BACKLOG = 1024
+"""Connections that the system keeps until they are accepted. One more has to try again a second later."""
+FILES_BESIDE = 8 * ACCEPTED_AT_ONCE + 64
+"""Open files that the server needs beside its connections, those to the stores for instance."""
+
+
+def connections_for(settings: LimitSettings) -> int:
+    """Return how many connections there may be: as the settings say, if the system allows as many files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.connections
+    possible = max(files - FILES_BESIDE, files // 4)
+    if possible < settings.connections:
+        logger.warning(
+            "codec_server.limits.connections is %d, but the limit of open files (ulimit -n) is %d: no more "
+            "than %d connections are taken at once",
+            settings.connections,
+            files,
+            possible,
+        )
+    return min(settings.connections, possible)
+
+
+class Connections:
+    """The connections of a server; called, it makes the protocol for one more.
+
+    Args:
+        server: What answers requests.
+        settings: How many there may be, and how long clients may take.
+    """
+
+    def __init__(self, server: web.Server, settings: LimitSettings) -> None:
+        self._server = server
+        self._limit = connections_for(settings)
+        self._open: dict[Connection, None] = {}
+        self.header_seconds = settings.client_time.total_seconds()
+
+    def __call__(self) -> Connection:
+        """Make a connection."""
+        return Connection(self, self._server)
+
+    def add(self, connection: Connection) -> bool:
+        """Take one more in, if need be in place of an idle one; tell whether there is room."""
+        if len(self._open) >= self._limit:
+            idle = next((each for each in self._open if each.is_idle), None)
+            if idle is None:
+                return False
+            self.remove(idle)
+            idle.force_close()
+        self._open[connection] = None
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """Count it no longer."""
+        self._open.pop(connection, None)
+
+    def used(self, connection: Connection) -> None:
+        """Put it behind all whose last request came earlier."""
+        if connection in self._open:
+            del self._open[connection]
+            self._open[connection] = None
+
+
+class Connection(web.RequestHandler):
+    """A connection whose client has limited time and space for a request's headers."""
+
+    __slots__ = ("_connections", "_header_bytes", "_header_timer")
+
+    def __init__(self, connections: Connections, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # the application has its own
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=MAX_HEADER_SIZE,
+            max_field_size=MAX_HEADER_SIZE,
+        )
+        # Without what clients send ahead: nobody does it, and it would be parsed and kept.
+        self._max_msg_queue_size, self._msg_queue_resume_size = 1, 0
+        self._connections = connections
+        self._header_bytes = 0
+        self._header_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no complete request."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, if there is room."""
+        super().connection_made(transport)
+        if self._connections.add(self):
+            self._start_timer()
+        else:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._connections.remove(self)
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in: headers, or the current request's body, or what a client sends ahead."""
+        is_ahead = self._current_request is not None and self._current_request.content.is_eof()
+        super().data_received(data)
+        if self.is_idle and data:
+            self._start_timer()
+        elif not self.is_idle:
+            self._stop_timer()
+            self._connections.used(self)
+        if self.is_idle or is_ahead:
+            self._header_bytes += len(data)
+        else:
+            self._header_bytes = 0
+        if self._header_bytes > MAX_HEADERS_SIZE:
+            self.force_close()
+
+    def _start_timer(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self._loop.call_later(self._connections.header_seconds, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _give_up(self) -> None:
+        self._header_timer = None
+        if self.is_idle:
+            self.force_close()

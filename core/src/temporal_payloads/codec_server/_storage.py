@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from temporal_payloads.codec_server._limits import Allowance
     from temporal_payloads.codec_server._profiles import Profile
 
-MAX_REFERENCE_SIZE = 64 * 1024
-"""Bytes of a reference: a driver's name, a key, a hash. Nothing larger is looked into."""
 
 ClaimKey = tuple[str, str]
 """Which driver, and the canonical claim: equal for references to the same payload."""
@@ -78,12 +76,6 @@ def find(access: Access, payload: Payload) -> Found:
         RequestError: Its driver is unknown, or the caller may not follow it.
         ClaimRejectedError: It lies outside what its driver is configured for.
     """
-    if len(payload.data) > MAX_REFERENCE_SIZE:
-        raise RequestError(
-            403,
-            Code.REFERENCE_REJECTED,
-            f"the reference is over {MAX_REFERENCE_SIZE} bytes",
-        )
     reference = read_reference(payload)
     driver = access.profile.driver(reference.driver_name)
     if driver is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import logging
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from temporal_payloads_redis._settings import SentinelSettings
 from temporalio.converter import DataConverter
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def snippets(language):
@@ -100,6 +101,9 @@ def test_a_wrong_configuration_is_told_as_the_readme_shows(
     without_zstd, monkeypatch, tmp_path, capsys, build
 ):
     monkeypatch.chdir(tmp_path)
+    # A command sets up logging for its process.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
     file, message = indented_blocks("When the configuration is wrong")
     Path("temporal-payloads.toml").write_text(file)
     monkeypatch.setenv("TEMPORAL_PAYLOADS_STORAGE_DRIVER", "s3")

@@ -244,7 +244,9 @@ class _Trouble:
     def begins(self, why: object) -> None:
         """Leave the disk alone for a while."""
         self._until = time.monotonic() + PAUSE_SECONDS
-        if not self._lasts:
+        # Remembered before it is told: another thread may fail while this one logs.
+        lasted, self._lasts = self._lasts, True
+        if not lasted:
             logger.warning(
                 "The payload cache in %s (storage.cache.dir) cannot be %s: %s. Payloads are not affected; "
                 "it is tried again every %d seconds",
@@ -253,7 +255,6 @@ class _Trouble:
                 why,
                 PAUSE_SECONDS,
             )
-        self._lasts = True
 
     def ends(self) -> None:
         """The disk was used."""

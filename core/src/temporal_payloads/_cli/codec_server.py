@@ -63,15 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop."""
     try:
         from temporal_payloads.codec_server import create_app, serve  # noqa: PLC0415  # needs the extra
-        from temporal_payloads.codec_server._allocator import (  # noqa: PLC0415  # likewise
-            return_freed_memory,
-        )
         from temporal_payloads.codec_server._logs import configure_logging  # noqa: PLC0415  # likewise
+        from temporal_payloads.codec_server._process import set_up_process  # noqa: PLC0415  # likewise
     except ImportError as error:
         complain(str(error))
         return CONFIGURATION_WRONG
     configure_logging(as_json=arguments.json_logs)
-    return_freed_memory()
+    set_up_process()
     settings = settings_asked_for(arguments)
     app = create_app(settings, file=arguments.config)
     listening = _overridden(settings.codec_server, arguments)

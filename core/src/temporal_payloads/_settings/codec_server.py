@@ -235,7 +235,7 @@ class LimitSettings(_Table):
         "next bytes of its body, for taking the next bytes of the response.",
     )
     connections: int = Field(
-        256,
+        128,
         ge=1,
         description="Connections at once. One more takes the place of the one that has been idle longest. "
         "The system's limit of open files may make it less.",

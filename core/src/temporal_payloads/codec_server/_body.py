@@ -14,6 +14,9 @@ from temporal_payloads.codec_server._errors import Code, RequestError, limit_exc
 if TYPE_CHECKING:
     from temporal_payloads.codec_server._limits import Allowance
 
+GROWTH = 256 * 1024
+"""Bytes by which a body grows once it turns out to be more than what arrives at once."""
+
 
 async def read_body(request: web.Request, allowance: Allowance) -> bytearray:
     """Read the body, holding memory for what has come of it.
@@ -34,14 +37,22 @@ async def read_body(request: web.Request, allowance: Allowance) -> bytearray:
         # If the body is refused, aiohttp goes on reading it for a while, so that the client gets to read why.
         # That would expand all of it.
         request.protocol._lingering_time = 0  # noqa: SLF001  # there is no public way
-    body = bytearray()
+    body, size = bytearray(), 0
     while chunk := await _next_chunk(request, allowance):
-        if len(body) + len(chunk) > limit:
+        end = size + len(chunk)
+        if end > limit:
             raise _too_large(limit)
-        await allowance.take(len(chunk))
-        body += chunk
+        if end > len(body):
+            # In large steps: what grows by little pieces beside others that do leaves gaps between them.
+            more = max(len(chunk), GROWTH if size else 0)
+            await allowance.take(more)
+            body += bytes(more)
+        body[size:end] = chunk
+        size = end
         # What has come already is read without waiting, and may expand for long: others want a turn.
         await asyncio.sleep(0)
+    allowance.give_back(len(body) - size)
+    del body[size:]
     return body
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-from typing import TYPE_CHECKING
+import select
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -22,10 +23,16 @@ KEEPALIVE_SECONDS = 75
 """Proxies reuse a connection for up to a minute. To them it is an error if it was closed meanwhile."""
 ACCEPTED_AT_ONCE = 8
 """Connections that are accepted in one turn of the loop; some turns later they are counted."""
+RECEIVED_AT_ONCE = 16 * 1024
+"""Bytes that are taken from a connection before the others have their turn. asyncio takes 256 KiB: with all
+connections sending at once, a turn of the loop would last half a second."""
 BACKLOG = 1024
 """Connections that the system keeps until they are accepted. One more has to try again a second later."""
 FILES_BESIDE = 8 * ACCEPTED_AT_ONCE + 64
 """Open files that the server needs beside its connections, those to the stores for instance."""
+
+_HANG_UP: int = getattr(select, "POLLRDHUP", 0)
+"""Where the system tells it, that the client closed its side; errors are told without being asked for."""
 
 
 def connections_for(settings: LimitSettings) -> int:
@@ -64,7 +71,9 @@ class Connections:
         return Connection(self, self._server)
 
     def add(self, connection: Connection) -> bool:
-        """Take one more in, if need be in place of an idle one; tell whether there is room."""
+        """Take one more in, if need be in place of one that is gone or idle; tell whether there is room."""
+        if len(self._open) >= self._limit:
+            self._drop_gone()
         if len(self._open) >= self._limit:
             idle = next((each for each in self._open if each.is_idle), None)
             if idle is None:
@@ -73,6 +82,21 @@ class Connections:
             idle.force_close()
         self._open[connection] = None
         return True
+
+    def _drop_gone(self) -> None:
+        """Close the connections whose clients are gone, which shows late where nothing is read from them."""
+        poll = select.poll()
+        by_file: dict[int, Connection] = {}
+        for connection in self._open:
+            socket: Any = connection.transport and connection.transport.get_extra_info("socket")
+            if socket is not None and socket.fileno() >= 0:
+                by_file[socket.fileno()] = connection
+                poll.register(socket.fileno(), _HANG_UP)
+        for file, _ in poll.poll(0):
+            gone = by_file[file]
+            self.remove(gone)
+            if gone.transport is not None:
+                gone.transport.abort()
 
     def remove(self, connection: Connection) -> None:
         """Count it no longer."""
@@ -98,6 +122,7 @@ class Connection(web.RequestHandler):
             keepalive_timeout=KEEPALIVE_SECONDS,
             max_line_size=MAX_HEADER_SIZE,
             max_field_size=MAX_HEADER_SIZE,
+            read_bufsize=RECEIVED_AT_ONCE,
         )
         # Without what clients send ahead: nobody does it, and it would be parsed and kept.
         self._max_msg_queue_size, self._msg_queue_resume_size = 1, 0
@@ -113,6 +138,8 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, if there is room."""
         super().connection_made(transport)
+        if hasattr(transport, "max_size"):  # not with TLS, which takes time enough for each piece
+            transport.max_size = RECEIVED_AT_ONCE
         if self._connections.add(self):
             self._start_timer()
         else:

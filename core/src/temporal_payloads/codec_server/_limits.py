@@ -54,10 +54,11 @@ class Limits:
         try:
             async with deadline:
                 yield allowance
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
-            raise allowance.overdue(seconds) from error
+        except BaseException as error:
+            _let_go(error)
+            if isinstance(error, TimeoutError) and deadline.expired():
+                raise allowance.overdue(seconds) from error
+            raise
         finally:
             if self._over_limit is allowance:
                 self._over_limit = None

@@ -86,7 +86,8 @@ async def test_a_response_that_is_not_taken_is_broken_off(listen, make, store):
         assert received < 20_000_000
 
 
-async def test_one_more_connection_takes_the_place_of_an_idle_one(listen):
+async def test_one_more_connection_takes_the_place_of_an_idle_one(listen, monkeypatch):
+    monkeypatch.setattr("temporal_payloads.codec_server._connections.PROMPT_SECONDS", 0)
     async with listen(connections=2) as (address, port), connected(port) as (oldest, _), connected(port):
         assert await healthy(address)
         assert await asyncio.wait_for(oldest.read(), 10) == b""
@@ -101,8 +102,8 @@ async def test_a_connection_that_is_being_answered_keeps_its_place(listen, make,
         connected(port, HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body) as (reader, _),
     ):
         await store.reading.wait()
-        async with connected(port) as (refused, _):
-            assert await asyncio.wait_for(refused.read(), 10) == b""
+        async with connected(port, HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body) as (refused, _):
+            assert (await asyncio.wait_for(refused.readline(), 10)).startswith(b"HTTP/1.1 503")
         store.held.set()
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
 
@@ -124,7 +125,7 @@ async def test_work_for_a_client_that_is_gone_stops_and_holds_nothing(listen, ma
 
 
 @pytest.mark.parametrize(
-    ("files", "expected"), [(1024, 256), (FILES_BESIDE + 100, 100), (FILES_BESIDE, FILES_BESIDE // 4)]
+    ("files", "expected"), [(1024, 128), (FILES_BESIDE + 100, 100), (FILES_BESIDE, FILES_BESIDE // 4)]
 )
 def test_there_are_fewer_connections_than_open_files(monkeypatch, files, expected, make_settings):
     monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))

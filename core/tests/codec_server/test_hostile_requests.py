@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 
 import pytest
 from temporal_payloads.codec_server import create_app
@@ -128,7 +129,9 @@ async def test_two_hosts_and_two_authorizations_are_bad_requests(send):
 
 
 async def test_a_flood_of_headers_is_a_bad_request(send):
-    assert (await send(*(b"A%d: b" % number for number in range(5000))))[0] in (400, 431)
+    # Who still sends when the answer comes may see no more than that the connection is closed.
+    with suppress(ConnectionResetError):
+        assert (await send(*(b"A%d: b" % number for number in range(5000))))[0] in (400, 431)
 
 
 async def test_what_is_no_http_is_one_line_in_the_log_and_tells_no_token(send, capsys):

@@ -17,6 +17,7 @@ from temporal_payloads._settings.reading import read_settings
 from temporal_payloads._settings.settings import PayloadSettings
 from temporal_payloads.codec_server._auth import Authenticator, Caller, read_tokens
 from temporal_payloads.codec_server._body import read_body
+from temporal_payloads.codec_server._connections import require_room
 from temporal_payloads.codec_server._cors import Cors
 from temporal_payloads.codec_server._errors import Code, RequestError, error_response
 from temporal_payloads.codec_server._fields import PayloadFields
@@ -160,6 +161,7 @@ class CodecServer:
     ) -> web.StreamResponse:
         story = request[STORY].fields
         story["operation"] = operation
+        require_room(request)
         namespace = read_namespace(request, self._settings.path_prefix)
         story["namespace"] = namespace
         # Within the request's time: who asks may depend on keys that an identity provider has to send.

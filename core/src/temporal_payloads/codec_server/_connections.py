@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from temporal_payloads.codec_server._errors import limit_exceeded
+
 if TYPE_CHECKING:
     from temporal_payloads._settings.codec_server import LimitSettings
 
@@ -28,7 +30,11 @@ RECEIVED_AT_ONCE = 16 * 1024
 connections sending at once, a turn of the loop would last half a second."""
 BACKLOG = 1024
 """Connections that the system keeps until they are accepted. One more has to try again a second later."""
-FILES_BESIDE = 8 * ACCEPTED_AT_ONCE + 64
+SPARE = 32
+"""Connections beyond the limit, on which health is told, and everything else that there is no room."""
+PROMPT_SECONDS = 1.0
+"""Time in which a client that has just connected gets to send its request before it counts as idle."""
+FILES_BESIDE = 8 * ACCEPTED_AT_ONCE + SPARE + 64
 """Open files that the server needs beside its connections, those to the stores for instance."""
 
 _HANG_UP: int = getattr(select, "POLLRDHUP", 0)
@@ -75,13 +81,20 @@ class Connections:
         if len(self._open) >= self._limit:
             self._drop_gone()
         if len(self._open) >= self._limit:
-            idle = next((each for each in self._open if each.is_idle), None)
-            if idle is None:
-                return False
-            self.remove(idle)
-            idle.force_close()
+            idle = next((each for each in self._open if self._may_go(each)), None)
+            if idle is not None:
+                self.remove(idle)
+                idle.force_close()
+        if len(self._open) >= self._limit + SPARE:
+            return False
+        connection.is_spare = len(self._open) >= self._limit
         self._open[connection] = None
         return True
+
+    def _may_go(self, connection: Connection) -> bool:
+        """Tell whether a connection is idle. Who has just connected is about to send a request."""
+        age = asyncio.get_running_loop().time() - connection.since
+        return connection.is_idle and (connection.sent_headers > 0 or age > PROMPT_SECONDS)
 
     def _drop_gone(self) -> None:
         """Close the connections whose clients are gone, which shows late where nothing is read from them."""
@@ -105,6 +118,7 @@ class Connections:
     def used(self, connection: Connection) -> None:
         """Put it behind all whose last request came earlier."""
         if connection in self._open:
+            connection.since = asyncio.get_running_loop().time()
             del self._open[connection]
             self._open[connection] = None
 
@@ -112,7 +126,7 @@ class Connections:
 class Connection(web.RequestHandler):
     """A connection whose client has limited time and space for a request's headers."""
 
-    __slots__ = ("_connections", "_header_bytes", "_header_timer")
+    __slots__ = ("_connections", "_header_timer", "is_spare", "sent_headers", "since")
 
     def __init__(self, connections: Connections, server: web.Server) -> None:
         super().__init__(
@@ -127,7 +141,12 @@ class Connection(web.RequestHandler):
         # Without what clients send ahead: nobody does it, and it would be parsed and kept.
         self._max_msg_queue_size, self._msg_queue_resume_size = 1, 0
         self._connections = connections
-        self._header_bytes = 0
+        self.since = self._loop.time()
+        """When something came last, by the loop's clock."""
+        self.is_spare = False
+        """Whether it is one more than there may be."""
+        self.sent_headers = 0
+        """Bytes of headers that have come, of a request that is not complete."""
         self._header_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -140,10 +159,12 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         if hasattr(transport, "max_size"):  # not with TLS, which takes time enough for each piece
             transport.max_size = RECEIVED_AT_ONCE
-        if self._connections.add(self):
-            self._start_timer()
-        else:
+        if not self._connections.add(self):
             self.force_close()
+            return
+        self._start_timer()
+        if self.is_spare:
+            self._lingering_time = 0  # what is refused is not read to its end
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
@@ -161,10 +182,10 @@ class Connection(web.RequestHandler):
             self._stop_timer()
             self._connections.used(self)
         if self.is_idle or is_ahead:
-            self._header_bytes += len(data)
+            self.sent_headers += len(data)
         else:
-            self._header_bytes = 0
-        if self._header_bytes > MAX_HEADERS_SIZE:
+            self.sent_headers = 0
+        if self.sent_headers > MAX_HEADERS_SIZE:
             self.force_close()
 
     def _start_timer(self) -> None:
@@ -180,3 +201,14 @@ class Connection(web.RequestHandler):
         self._header_timer = None
         if self.is_idle:
             self.force_close()
+
+
+def require_room(request: web.Request) -> None:
+    """Refuse a request whose connection is one more than there may be.
+
+    Raises:
+        RequestError: It is.
+    """
+    # In a service that mounts the application connections are not counted.
+    if isinstance(request.protocol, Connection) and request.protocol.is_spare:
+        raise limit_exceeded("connections", "the server has as many connections as it may", 503)

@@ -183,7 +183,7 @@ async def test_a_payload_that_was_changed_is_not_returned(
         await wire.client.put_object(Bucket=s3_bucket, Key=claims[0].claim_data["key"], Body=damage)
         with pytest.raises(PayloadIntegrityError, match="integrity check failed") as caught:
             await driver.retrieve(EMPTY, claims)
-    assert caught.value.non_retryable
+    assert not caught.value.non_retryable
 
 
 async def test_an_object_that_is_no_payload_is_an_integrity_error(

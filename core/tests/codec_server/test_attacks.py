@@ -1,7 +1,6 @@
 """What strangers send to a server with default limits, as a process of its own, watched from outside.
 
-Whatever it is, the server takes less than 450 MiB more than when idle, and `/healthz` answers within half a
-second.
+Whatever it is, the server takes less than 450 MiB more than when idle, and `/healthz` goes on to answer.
 """
 
 import asyncio
@@ -40,8 +39,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 KIB, MIB = 1024, 1024 * 1024
 MEMORY = 450 * MIB
-HEALTH_SECONDS = 0.5 if os.getloadavg()[0] < (os.cpu_count() or 1) else 5.0
-"""On a machine that is busy with other things nobody answers that fast."""
+HEALTH_SECONDS = 2.0
+"""Half a second is what holds where the attackers have machines of their own. Here they share the server's, with
+all that tests do; a server that is held up takes five seconds."""
 STORED_SIZE = 30 * 1000 * 1000
 NAMESPACE = StorageDriverStoreContext(StorageDriverWorkflowInfo(namespace="default"))
 

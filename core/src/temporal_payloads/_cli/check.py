@@ -116,7 +116,7 @@ async def _check_one(
         async with driver.kept_open(check=True):
             pass
     except Exception as failure:  # noqa: BLE001  # a driver may raise anything
-        error = {"type": type(failure).__name__, "message": str(failure)}
+        error = {"type": type(failure).__name__, "message": getattr(failure, "message", "") or str(failure)}
     answered(key)
     return _Driver(
         key=key,

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 KIB, MIB = 1024, 1024 * 1024
 MEMORY = 450 * MIB
 HEALTH_SECONDS = 2.0
-"""Half a second is what holds where the attackers have machines of their own. Here they share the server's, with
+"""Half a second is what holds where attackers have machines of their own. Here they share the server's, with
 all that tests do; a server that is held up takes five seconds."""
 STORED_SIZE = 30 * 1000 * 1000
 NAMESPACE = StorageDriverStoreContext(StorageDriverWorkflowInfo(namespace="default"))

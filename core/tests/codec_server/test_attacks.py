@@ -1,6 +1,7 @@
 """What strangers send to a server with default limits, as a process of its own, watched from outside.
 
-Whatever it is, the server takes less than 450 MiB more than when idle, and `/healthz` goes on to answer.
+Whatever it is, the server takes less than 450 MiB more than when idle, and `/healthz` answers within half a
+second.
 """
 
 import asyncio
@@ -39,9 +40,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 KIB, MIB = 1024, 1024 * 1024
 MEMORY = 450 * MIB
-HEALTH_SECONDS = 2.0
-"""Half a second is what holds where attackers have machines of their own. Here they share the server's, with
-all that tests do; a server that is held up takes five seconds."""
+HEALTH_SECONDS = 0.5 if os.getloadavg()[0] < (os.cpu_count() or 1) else 5.0
+"""On a machine that is busy with other things nobody answers that fast."""
 STORED_SIZE = 30 * 1000 * 1000
 NAMESPACE = StorageDriverStoreContext(StorageDriverWorkflowInfo(namespace="default"))
 
@@ -136,7 +136,7 @@ while True:
 
 
 @contextmanager
-def attacked(server: Server) -> Iterator[None]:
+def attacked(server: Server, health: float = HEALTH_SECONDS) -> Iterator[None]:
     """Watch the server while the block attacks it: in a process of its own, which does not wait for us."""
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # forget the peak so far
     watch = subprocess.Popen(
@@ -153,7 +153,7 @@ def attacked(server: Server) -> Iterator[None]:
         longest = float(watch.stdout.read().split()[-1])
     peak = server.memory("VmHWM") - server.idle
     sys.stdout.write(f"peak {peak / MIB:.0f} MiB, health {longest * 1000:.0f} ms\n")
-    assert longest < HEALTH_SECONDS
+    assert longest < health
     assert peak < MEMORY
 
 
@@ -313,7 +313,8 @@ def test_abandoned_requests(server, references):
     [bomb] = asyncio.run(ZstdCodec().encode([Payload(data=bytes(31 * MIB))]))
     costly = [body_of(reference) for reference in references] + [body_of(*[bomb] * 900)]
     costly.append(body_of(Payload(data=os.urandom(1_500_000))))
-    with attacked(server):
+    # What is sent and given up keeps this machine's processors as busy as the server's work on it.
+    with attacked(server, health=max(2.0, HEALTH_SECONDS)):
         for n in range(300):
             server.send(costly[n % len(costly)]).close()
         # What they had begun ends, and holds nothing any more.

@@ -1,4 +1,4 @@
-"""All that the author of a driver or codec plugin imports.
+"""All that the author of a driver, codec or payload converter plugin imports.
 
 The plugin author's guide is `docs/plugins.md`; the conformance kit is `temporal_payloads.testing`.
 """
@@ -18,6 +18,7 @@ from temporal_payloads._plugins.contract import (
     ConfinedClaim,
     DriverContext,
     DriverPlugin,
+    PayloadConverterPlugin,
     StorageEvent,
     hookimpl,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "DriverContext",
     "DriverPlugin",
     "Duration",
+    "PayloadConverterPlugin",
     "PayloadIntegrityError",
     "PayloadNotDecodedError",
     "PayloadNotFoundError",

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 from temporal_payloads import PluginConflictError, PluginLoadError, UnknownPluginError
-from temporal_payloads.plugin import CodecPlugin, DriverPlugin, PluginRegistry, StorageEvent, hookimpl
+from temporal_payloads.plugin import (
+    CodecPlugin,
+    DriverPlugin,
+    PayloadConverterPlugin,
+    PluginRegistry,
+    StorageEvent,
+    hookimpl,
+)
 
 DISTRIBUTIONS = Path(__file__).parents[1] / "distributions"
 EVENT = StorageEvent(
@@ -48,6 +55,13 @@ def test_an_installed_codec_is_loaded_by_the_name_of_its_entry_point(install):
     assert plugin.encodings == ("binary/reversed",)
 
 
+def test_an_installed_payload_converter_is_loaded_by_the_name_of_its_entry_point(install):
+    install("tidy")
+    plugin = PluginRegistry().payload_converter("tidy")
+    assert isinstance(plugin, PayloadConverterPlugin)
+    assert plugin.sandbox_passthrough == ("tidy_converter",)
+
+
 def test_a_plugin_is_described_once_for_each_registry(install):
     install("shelf")
     registry = PluginRegistry()
@@ -75,17 +89,19 @@ def test_nothing_is_imported_before_a_plugin_is_asked_for_by_name():
 import json, sys
 from temporal_payloads.plugin import PluginRegistry
 registry = PluginRegistry()
-offered = {offer.name for kind in ("driver", "codec") for offer in registry.offers(kind)}
-before = [m for m in sys.modules if m.startswith(("shelf", "reverse", "broken"))]
+kinds = ("driver", "codec", "payload_converter")
+offered = {offer.name for kind in kinds for offer in registry.offers(kind)}
+before = [m for m in sys.modules if m.startswith(("shelf", "reverse", "tidy", "broken"))]
 registry.driver("shelf")
-after = [m for m in sys.modules if m.startswith(("shelf", "reverse", "broken"))]
+after = [m for m in sys.modules if m.startswith(("shelf", "reverse", "tidy", "broken"))]
 print(json.dumps({"offered": sorted(offered), "before": before, "after": after}))
 """,
         "shelf",
         "reverse",
+        "tidy",
         "broken",
     )
-    assert {"shelf", "reverse", "broken"} <= set(seen["offered"])
+    assert {"shelf", "reverse", "tidy", "broken"} <= set(seen["offered"])
     assert seen["before"] == []
     assert seen["after"] == ["shelf_storage"]
 
@@ -139,6 +155,12 @@ def test_a_plugin_of_this_project_that_is_not_installed_is_answered_with_the_pip
         PluginRegistry().driver("s3")
     with pytest.raises(UnknownPluginError, match="pip install temporal-payloads-gzip-codec"):
         PluginRegistry().codec("gzip")
+    with pytest.raises(
+        UnknownPluginError,
+        match=r"the payload converter 'msgspec' is not installed \(no payload converter plugin is "
+        r"installed\)\. Run: pip install temporal-payloads-msgspec-converter",
+    ):
+        PluginRegistry().payload_converter("msgspec")
 
 
 def test_a_misspelt_plugin_of_this_project_is_recognised_even_if_it_is_not_installed(monkeypatch):
@@ -162,6 +184,17 @@ def test_two_distributions_that_offer_one_name_are_both_named_with_their_version
     assert "rival-storage 7.0 (rival_storage)" in message
     assert "type = 'rival-storage:shelf' or 'shelf-storage:shelf'" in message
     assert "rival_storage" not in sys.modules
+
+
+def test_the_kind_that_two_distributions_offer_says_in_which_table_to_choose(install):
+    install("tidy", "rival")
+    with pytest.raises(PluginConflictError) as caught:
+        PluginRegistry().payload_converter("tidy")
+    assert "the payload converter 'tidy' is offered by" in str(caught.value)
+    assert "[payload_converters.NAME], with type = 'rival-storage:tidy' or 'tidy-converter:tidy'" in str(
+        caught.value
+    )
+    assert PluginRegistry().payload_converter("rival-storage:tidy").sandbox_passthrough == ("tidy_converter",)
 
 
 @pytest.mark.parametrize("spelling", ["rival-storage:shelf", "rival_storage:shelf", "Rival.Storage:shelf"])
@@ -236,6 +269,22 @@ def test_a_plugin_for_another_plugin_api_says_which_side_to_update(install, name
     assert advice in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("broken", "broken-plugins 0.1 (broken_plugin:converter) cannot be imported: ModuleNotFoundError"),
+        ("wrong-type", "hook temporal_payloads_payload_converter returns dict, not PayloadConverterPlugin"),
+        ("of-tomorrow", "plugin API 2, this temporal-payloads speaks 1. Update temporal-payloads"),
+    ],
+)
+def test_a_payload_converter_that_breaks_the_contract_is_told_as_the_other_kinds_are(install, name, why):
+    install("broken", "faulty")
+    with pytest.raises(PluginLoadError) as caught:
+        PluginRegistry().payload_converter(name)
+    assert str(caught.value).startswith(f"the payload converter {name!r} of ")
+    assert why in str(caught.value)
+
+
 @pytest.mark.parametrize("faulty", ["misspelt", "wrong-arguments", "unmarked", "raising", "wrong-type"])
 def test_a_faulty_plugin_does_not_disturb_those_loaded_after_it(install, faulty):
     install("shelf", "faulty")
@@ -272,6 +321,13 @@ def test_a_codec_can_be_registered_in_code(install):
     registry = PluginRegistry()
     registry.register_codec("backwards", __import__("reverse_codec"))
     assert registry.codec("backwards").encodings == ("binary/reversed",)
+
+
+def test_a_payload_converter_can_be_registered_in_code(install):
+    install("tidy")
+    registry = PluginRegistry()
+    registry.register_payload_converter("neat", __import__("tidy_converter"))
+    assert registry.payload_converter("neat").settings.__name__ == "TidySettings"
 
 
 def test_classes_of_one_name_are_different_plugins(install):

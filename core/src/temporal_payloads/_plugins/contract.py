@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pluggy
 from pydantic import BaseModel
-from temporalio.converter import PayloadCodec, StorageDriver, StorageDriverClaim
+from temporalio.converter import PayloadCodec, PayloadConverter, StorageDriver, StorageDriverClaim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,6 +107,31 @@ class CodecPlugin(Generic[SettingsT]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PayloadConverterPlugin(Generic[SettingsT]):
+    """A payload converter as a plugin; what the `temporal_payloads_payload_converter` hook returns."""
+
+    api_version: int
+    """The plugin API that this plugin was written for: 1. Write the number, not a constant of core's."""
+    settings: type[SettingsT]
+    """The model of a `[payload_converters.NAME]` table: `extra="forbid"`, frozen, secrets as `SecretStr`."""
+    create: Callable[[SettingsT], type[PayloadConverter]]
+    """Returns the converter's class. The SDK makes it without arguments. Import the library here.
+
+    Equal settings give the same class: by that a converter that was built before is recognised. The class can
+    be pickled: activities in a process pool are given it.
+    """
+    extend: Callable[[SettingsT, type[PayloadConverter]], type[PayloadConverter]] | None = None
+    """Returns the class on top of a base converter's own: of `base=`, or of a client that has
+    `PayloadsPlugin`. Raises a `ValueError` whose text says why the two do not compose, and what to do.
+    None: it composes with no other. Where the base is the SDK's default, `create` is called instead.
+    """
+    sandbox_passthrough: Sequence[str] = ()
+    """Modules that the workflow sandbox must pass through, with their submodules: the plugin's own, and the
+    library. `PayloadsPlugin` adds them to those of the worker's runner.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class StorageEvent:
     """One store or retrieve call of the SDK on one driver, as observers see it when it has ended."""
 
@@ -161,6 +186,22 @@ class Hooks:
                     settings=GzipSettings,
                     encodings=("binary/gzip",),
                     create=_create,
+                )
+        """
+
+    @hookspec
+    def temporal_payloads_payload_converter(self) -> PayloadConverterPlugin[Any]:  # type: ignore[empty-body]  # a specification
+        """Describe the payload converter that an entry point in `temporal_payloads.payload_converters` names.
+
+        Example, in `_plugin.py`::
+
+            @hookimpl
+            def temporal_payloads_payload_converter() -> PayloadConverterPlugin[MsgspecSettings]:
+                return PayloadConverterPlugin(
+                    api_version=1,
+                    settings=MsgspecSettings,
+                    create=_create,
+                    sandbox_passthrough=("msgspec", "temporal_payloads_msgspec_converter"),
                 )
         """
 

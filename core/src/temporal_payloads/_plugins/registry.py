@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any
 
 import pluggy
 
@@ -27,25 +27,13 @@ from temporal_payloads._plugins.contract import (
     CodecPlugin,
     DriverPlugin,
     Hooks,
+    PayloadConverterPlugin,
     StorageEvent,
 )
+from temporal_payloads._plugins.kinds import KINDS, AnyPlugin, Kind, KindName
 
 logger = logging.getLogger("temporal_payloads")
 
-Kind = Literal["driver", "codec"]
-ENTRY_POINT_GROUPS: dict[Kind, str] = {
-    "driver": "temporal_payloads.drivers",
-    "codec": "temporal_payloads.codecs",
-}
-KNOWN_DISTRIBUTIONS: dict[Kind, dict[str, str]] = {
-    "driver": {"s3": "temporal-payloads-s3", "redis": "temporal-payloads-redis"},
-    "codec": {
-        "gzip": "temporal-payloads-gzip-codec",
-        "zlib": "temporal-payloads-gzip-codec",
-        "zstd": "temporal-payloads-zstd-codec",
-    },
-}
-"""Plugins of this project, so that an error can say what to install."""
 KNOWN_ENCODINGS = {
     "binary/gzip": "gzip",
     "binary/zlib": "zlib",
@@ -86,8 +74,8 @@ class PluginRegistry:
     def __init__(self) -> None:
         self._plugins = pluggy.PluginManager(PROJECT)
         self._plugins.add_hookspecs(Hooks)
-        self._registered: dict[tuple[Kind, str], Offer] = {}
-        self._loaded: dict[tuple[Kind, str], DriverPlugin[Any] | CodecPlugin[Any]] = {}
+        self._registered: dict[tuple[KindName, str], Offer] = {}
+        self._loaded: dict[tuple[KindName, str], AnyPlugin] = {}
         self._failures_told: dict[str, float] = {}
 
     def register_driver(self, name: str, plugin: object) -> None:
@@ -98,8 +86,12 @@ class PluginRegistry:
         """Offer a module or object with a `temporal_payloads_codec` hook as the codec type `name`."""
         self._register("codec", name, plugin)
 
-    def _register(self, kind: Kind, name: str, plugin: object) -> None:
-        self._registered[kind, name] = Offer(kind, name, "the application", "", plugin)
+    def register_payload_converter(self, name: str, plugin: object) -> None:
+        """Offer a module or object with a `temporal_payloads_payload_converter` hook as `name`."""
+        self._register("payload_converter", name, plugin)
+
+    def _register(self, kind: KindName, name: str, plugin: object) -> None:
+        self._registered[kind, name] = Offer(KINDS[kind], name, "the application", "", plugin)
         self._loaded.pop((kind, name), None)
 
     def register_observer(self, observer: object) -> None:
@@ -136,12 +128,10 @@ class PluginRegistry:
             exc_info=error,
         )
 
-    def offers(self, kind: Kind) -> list[Offer]:
+    def offers(self, kind: KindName) -> list[Offer]:
         """Return everything that can be had, sorted by name. A name stands twice if two offer it."""
-        return sorted(
-            [*self._installed[kind], *(o for o in self._registered.values() if o.kind == kind)],
-            key=lambda offer: (offer.name, offer.provider),
-        )
+        registered = [offer for (its_kind, _), offer in self._registered.items() if its_kind == kind]
+        return sorted([*self._installed[kind], *registered], key=lambda offer: (offer.name, offer.provider))
 
     def driver(self, name: str) -> DriverPlugin[Any]:
         """Load the driver plugin of this name.
@@ -161,31 +151,33 @@ class PluginRegistry:
         assert isinstance(plugin, CodecPlugin)
         return plugin
 
+    def payload_converter(self, name: str) -> PayloadConverterPlugin[Any]:
+        """Load the payload converter plugin of this name; raises as `driver` does."""
+        plugin = self._load("payload_converter", name)
+        assert isinstance(plugin, PayloadConverterPlugin)
+        return plugin
+
     @cached_property
-    def _installed(self) -> dict[Kind, list[Offer]]:
+    def _installed(self) -> dict[KindName, list[Offer]]:
         # All entry points are listed, never looked up by name: pluggy's own loader would take the first of
         # two that share a name, and say nothing.
-        offers: dict[Kind, list[Offer]] = {"driver": [], "codec": []}
-        for kind, group in ENTRY_POINT_GROUPS.items():
-            for entry_point in entry_points(group=group):
-                dist = entry_point.dist
-                assert dist is not None  # entry_points() goes through distributions
-                provider = f"{dist.name} {dist.version}"
-                offers[kind].append(Offer(kind, entry_point.name, provider, dist.name, entry_point))
-        return offers
+        return {
+            kind.name: [_installed_offer(kind, entry_point) for entry_point in entry_points(group=kind.group)]
+            for kind in KINDS.values()
+        }
 
-    def _load(self, kind: Kind, name: str) -> DriverPlugin[Any] | CodecPlugin[Any]:
+    def _load(self, kind: KindName, name: str) -> AnyPlugin:
         if (kind, name) not in self._loaded:
-            self._loaded[kind, name] = self._describe(self._find(kind, name))
+            self._loaded[kind, name] = self._describe(self._find(KINDS[kind], name))
         return self._loaded[kind, name]
 
     def _find(self, kind: Kind, name: str) -> Offer:
-        if (kind, name) in self._registered:
-            return self._registered[kind, name]
+        if (kind.name, name) in self._registered:
+            return self._registered[kind.name, name]
         distribution, _, short_name = name.rpartition(":")
         found = [
             offer
-            for offer in self._installed[kind]
+            for offer in self._installed[kind.name]
             if offer.name == short_name
             and (not distribution or _normalized(distribution) == _normalized(offer.distribution))
         ]
@@ -196,22 +188,22 @@ class PluginRegistry:
             choices = " or ".join(repr(f"{offer.distribution}:{name}") for offer in found)
             raise PluginConflictError(
                 Problem(
-                    f"the {kind} {name!r} is offered by {providers}. "
-                    f"Uninstall one of them, or choose one with type = {choices}"
+                    f"the {kind} {name!r} is offered by {providers}. Uninstall one of them, or choose one "
+                    f"in its table, [{kind.table}.NAME], with type = {choices}"
                 )
             )
         return found[0]
 
     def _unknown(self, kind: Kind, name: str) -> str:
-        names = list(dict.fromkeys(offer.name for offer in self.offers(kind)))
+        names = list(dict.fromkeys(offer.name for offer in self.offers(kind.name)))
         installed = f"installed: {', '.join(names)}" if names else f"no {kind} plugin is installed"
-        known = KNOWN_DISTRIBUTIONS[kind]
+        known = kind.distributions
         if name in known:
             return f"the {kind} {name!r} is not installed ({installed}). Run: pip install {known[name]}"
         hint = did_you_mean(name, {*names, *known})
         return f"there is no {kind} {name!r} ({installed}).{hint}"
 
-    def _describe(self, offer: Offer) -> DriverPlugin[Any] | CodecPlugin[Any]:
+    def _describe(self, offer: Offer) -> AnyPlugin:
         try:
             source = offer.source
             plugin = source.load() if isinstance(source, EntryPoint) else source
@@ -220,12 +212,11 @@ class PluginRegistry:
                 f"cannot be imported: {type(error).__name__}: {error}. Reinstall or update that distribution"
             )
             raise _unusable(offer, why) from error
-        hook = f"{PROJECT}_{offer.kind}"
+        hook, expected = offer.kind.hook, offer.kind.description
         try:
             description = self._adopt(plugin, hook)()
         except Exception as error:
             raise _unusable(offer, f"is no valid plugin: {error}") from error
-        expected = DriverPlugin if offer.kind == "driver" else CodecPlugin
         if not isinstance(description, expected):
             returned = type(description).__name__
             raise _unusable(
@@ -259,6 +250,12 @@ class PluginRegistry:
                 function: Callable[[], object] = implementation.function
                 return function
         raise LookupError(f"it has no function {hook} that is marked @hookimpl, and no wrapper")
+
+
+def _installed_offer(kind: Kind, entry_point: EntryPoint) -> Offer:
+    dist = entry_point.dist
+    assert dist is not None  # entry_points() goes through distributions
+    return Offer(kind, entry_point.name, f"{dist.name} {dist.version}", dist.name, entry_point)
 
 
 def _unusable(offer: Offer, why: str) -> PluginLoadError:

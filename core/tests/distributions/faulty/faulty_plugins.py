@@ -1,7 +1,7 @@
 """One plugin for each way of getting the contract wrong."""
 
 from pydantic import BaseModel
-from temporal_payloads.plugin import CodecPlugin, hookimpl
+from temporal_payloads.plugin import CodecPlugin, PayloadConverterPlugin, hookimpl
 
 
 class Misspelt:
@@ -32,9 +32,13 @@ class ReturningTheWrongType:
     def temporal_payloads_driver(self):
         return {"api_version": 1}
 
+    @hookimpl
+    def temporal_payloads_payload_converter(self):
+        return {"api_version": 1}
+
 
 class Of:
-    """A codec for some version of the plugin API."""
+    """A codec and a payload converter for some version of the plugin API."""
 
     def __init__(self, api_version):
         self.api_version = api_version
@@ -48,12 +52,18 @@ class Of:
             create=lambda _settings: None,
         )
 
+    @hookimpl
+    def temporal_payloads_payload_converter(self):
+        return PayloadConverterPlugin(
+            api_version=self.api_version, settings=BaseModel, create=lambda _settings: None
+        )
+
 
 misspelt = Misspelt()
 wrong_arguments = WrongArguments()
 unmarked = Unmarked()
 raising = Raising()
 wrong_type = ReturningTheWrongType()
-of_tomorrow = Of(2)
+of_tomorrow = converter_of_tomorrow = Of(2)
 of_yesterday = Of(0)
 of_no_number = Of("1")

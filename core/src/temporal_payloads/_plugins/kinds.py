@@ -1,0 +1,68 @@
+"""The kinds of plugins: all that the registry must know to find one of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from temporal_payloads._plugins.contract import PROJECT, CodecPlugin, DriverPlugin, PayloadConverterPlugin
+
+KindName = Literal["driver", "codec", "payload_converter"]
+AnyPlugin = DriverPlugin[Any] | CodecPlugin[Any] | PayloadConverterPlugin[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One thing that a plugin can be."""
+
+    name: KindName
+    group: str
+    """The entry point group in which distributions offer it."""
+    description: type[AnyPlugin]
+    """What its hook returns."""
+    table: str
+    """The table of the settings in which the tables of its plugins are."""
+    distributions: Mapping[str, str]
+    """The plugins of this project and where they are, so that an error can say what to install."""
+
+    @property
+    def hook(self) -> str:
+        """The hook by which a plugin describes itself."""
+        return f"{PROJECT}_{self.name}"
+
+    def __str__(self) -> str:
+        """Return the kind in the words of an error."""
+        return self.name.replace("_", " ")
+
+
+KINDS: Mapping[KindName, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="driver",
+            group="temporal_payloads.drivers",
+            description=DriverPlugin,
+            table="storage.drivers",
+            distributions={"s3": "temporal-payloads-s3", "redis": "temporal-payloads-redis"},
+        ),
+        Kind(
+            name="codec",
+            group="temporal_payloads.codecs",
+            description=CodecPlugin,
+            table="codec",
+            distributions={
+                "gzip": "temporal-payloads-gzip-codec",
+                "zlib": "temporal-payloads-gzip-codec",
+                "zstd": "temporal-payloads-zstd-codec",
+            },
+        ),
+        Kind(
+            name="payload_converter",
+            group="temporal_payloads.payload_converters",
+            description=PayloadConverterPlugin,
+            table="payload_converters",
+            distributions={"msgspec": "temporal-payloads-msgspec-converter"},
+        ),
+    )
+}

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 from temporal_payloads import PayloadSettings
+from temporal_payloads._plugins.kinds import KINDS
 from temporal_payloads._settings.codec_server import CodecServerSettings
 from temporal_payloads._settings.models import CacheSettings, DriverTable, PluginTable, Route, StorageSettings
 from temporal_payloads._settings.problems import variable
@@ -43,16 +44,14 @@ def reference() -> str:
         _section("`[[storage.routes]]`", Route, (), variables=False),
         _section("`[storage.drivers.KEY]`, every driver", DriverTable, (), variables=False),
         _section("`[codec.NAME]`, every codec", PluginTable, (), variables=False),
+        _section("`[payload_converters.NAME]`, every payload converter", PluginTable, (), variables=False),
     ]
     registry = PluginRegistry()
-    for offer in registry.offers("driver"):
-        model = registry.driver(offer.name).settings
-        title = f"Driver `{offer.name}` ({offer.distribution})"
-        sections += _nested(title, model, ("storage", "drivers", offer.name))
-    for offer in registry.offers("codec"):
-        model = registry.codec(offer.name).settings
-        title = f"Codec `{offer.name}` ({offer.distribution})"
-        sections += _nested(title, model, ("codec", offer.name))
+    for kind in KINDS.values():
+        for offer in registry.offers(kind.name):
+            model = getattr(registry, kind.name)(offer.name).settings
+            title = f"{str(kind).capitalize()} `{offer.name}` ({offer.distribution})"
+            sections += _nested(title, model, (*kind.table.split("."), offer.name))
     sections += _nested("`[codec_server]`", CodecServerSettings, ("codec_server",))
     return "\n".join(sections)
 

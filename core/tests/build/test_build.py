@@ -100,37 +100,6 @@ def test_a_base_converter_is_built_upon(registry):
     assert pydantic_data_converter.external_storage is None
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "temporalio.contrib.pydantic:PydanticPayloadConverter",
-        "temporalio.contrib.pydantic:pydantic_data_converter",
-    ],
-)
-def test_a_payload_converter_is_named_by_its_import_path(path):
-    converter = build_data_converter(PayloadSettings(payload_converter=path))
-    assert converter.payload_converter_class is PydanticPayloadConverter
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("pydantic", "must be an import path of the form module:name"),
-        (":name", "must be an import path of the form module:name"),
-        ("module:", "must be an import path of the form module:name"),
-        ("no_such_module:Name", "cannot be imported: ModuleNotFoundError"),
-        (".relative:Name", "cannot be imported: TypeError"),
-        ("temporalio.converter:NoSuchName", "cannot be imported: AttributeError"),
-        ("temporalio.converter:PayloadCodec", "is neither a PayloadConverter class nor a DataConverter"),
-        ("os:path", "is neither a PayloadConverter class nor a DataConverter"),
-    ],
-)
-def test_a_payload_converter_that_cannot_be_had_is_told(path, message):
-    ((place, text),) = problems_of(PayloadSettings(payload_converter=path))
-    assert place == "payload_converter"
-    assert message in text
-
-
 def test_failures_are_encoded_if_the_settings_say_so():
     encoding = DefaultFailureConverterWithEncodedAttributes
     assert not issubclass(build_data_converter().failure_converter_class, encoding)
@@ -155,7 +124,7 @@ def test_parts_of_the_base_are_never_silently_replaced(install, registry):
     settings = PayloadSettings(
         codecs=["reverse"],
         encode_failures=True,
-        payload_converter="temporalio.contrib.pydantic:PydanticPayloadConverter",
+        payload_converter="temporalio.converter:DefaultPayloadConverter",
         storage={"drivers": {"memory": {}}},
     )
     base = dataclasses.replace(
@@ -342,10 +311,12 @@ def test_a_required_setting_of_a_plugin_is_told_with_its_variable(install):
 
 
 def test_problems_of_core_and_of_every_plugin_are_told_at_once(install, write_settings, registry):
-    install("shelf", "reverse", "broken")
+    install("shelf", "reverse", "tidy", "broken")
     write_settings("""
         codecs = ["reverse", "broken"]
-        payload_converter = "nothing"
+        payload_converter = "tidy"
+        [payload_converters.tidy]
+        indent = "perhaps"
         [codec.reverse]
         times = 0
         [storage]
@@ -361,7 +332,7 @@ def test_problems_of_core_and_of_every_plugin_are_told_at_once(install, write_se
         build_data_converter(registry=registry)
     assert {problem.place for problem in caught.value.problems} == {
         "codecs[1]",
-        "payload_converter",
+        "payload_converters.tidy.indent",
         "codec.reverse.times",
         "storage.concurrency",
         "storage.drivers.shelf.boards",

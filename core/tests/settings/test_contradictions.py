@@ -29,6 +29,16 @@ def the_problem(load=PayloadSettings.load, **arguments):
             "no entry of codecs uses this table. Did you mean 'gzip'?",
         ),
         (
+            "[payload_converters.msgspec]",
+            "payload_converters.msgspec",
+            "payload_converter does not name this table. Set payload_converter to 'msgspec', or remove",
+        ),
+        (
+            "payload_converter = 'msgspec'\n[payload_converters.msgpsec]",
+            "payload_converters.msgpsec",
+            "payload_converter does not name this table. Did you mean 'msgspec'?",
+        ),
+        (
             "[storage.drivers.a]\n[storage.drivers.b]",
             "storage.driver",
             "of several drivers (a, b) none is the default: name one, or 'inline'",

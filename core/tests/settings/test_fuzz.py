@@ -16,8 +16,8 @@ from temporalio.api.common.v1 import Payload
 tries = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WORDS = """
-    codecs codec storage codec_server payload_converter encode_failures driver drivers routes
-    threshold timeout cache max_size concurrency type driver_name retrieve_only read_aliases
+    codecs codec storage codec_server payload_converter payload_converters encode_failures driver drivers
+    routes threshold timeout cache max_size concurrency type driver_name retrieve_only read_aliases
     min_size namespace workflow_type profile dev memory inline shelf password allowed_origins auth
     tokens jwt rules
 """

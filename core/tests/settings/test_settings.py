@@ -129,6 +129,7 @@ EVERY_FIELD = {
     "PAYLOAD_CONVERTER": "temporalio.converter:DefaultPayloadConverter",
     "ENCODE_FAILURES": "true",
     "CODEC__GZIP__TYPE": "gzip",
+    "PAYLOAD_CONVERTERS__MSGSPEC__TYPE": "msgspec",
     "STORAGE__DRIVER": "inline",
     "STORAGE__THRESHOLD": "1KiB",
     "STORAGE__CONCURRENCY": "5",
@@ -148,7 +149,10 @@ EVERY_FIELD = {
 
 @pytest.mark.parametrize("name", EVERY_FIELD)
 def test_every_setting_can_be_set_by_its_variable(set_variables, name):
-    needed = {"CODEC__GZIP__TYPE": {"CODECS": "gzip"}}.get(name, {})
+    needed = {
+        "CODEC__GZIP__TYPE": {"CODECS": "gzip"},
+        "PAYLOAD_CONVERTERS__MSGSPEC__TYPE": {"PAYLOAD_CONVERTER": "msgspec"},
+    }.get(name, {})
     set_variables(**needed)
     before = PayloadSettings.load().model_dump()
     set_variables(**{name: EVERY_FIELD[name]})
@@ -171,7 +175,7 @@ def paths_of(model, place=()):
 
 
 def test_no_field_was_forgotten_above():
-    keys = {"GZIP": "*", "OLD": "*"}
+    keys = {"GZIP": "*", "MSGSPEC": "*", "OLD": "*"}
     tested = {".".join(keys.get(part, part.lower()) for part in name.split("__")) for name in EVERY_FIELD}
     assert {".".join(path) for path in paths_of(PayloadSettings)} == tested
 
@@ -322,6 +326,10 @@ def test_invalid_toml_is_told_with_line_and_column(write_settings):
         ("storage.driver = null", "TOML has no such value; leave the setting out"),
         ("[storage]\ndriver = 's3'\n[storage.driver.s3]", "a driver's table is [storage.drivers.NAME]"),
         ("codecs = ['gzip']\n[codecs.gzip]\nlevel = 1", "a codec's table is [codec.NAME]"),
+        (
+            "payload_converter = 'msgspec'\n[payload_converter.msgspec]",
+            "payload_converter is the name of a payload converter; its table is [payload_converters.NAME]",
+        ),
     ],
 )
 def test_toml_that_is_nearly_right_gets_a_hint(write_settings, text, hint):

@@ -41,6 +41,8 @@ def the_problem(load=PayloadSettings.load, **arguments):
         ("codecs = 3", "codecs", "must be a list"),
         ("codecs = [3]", "codecs[0]", "should be a valid string"),
         ("codec = 3", "codec", "must be a table"),
+        ("payload_converter = 3", "payload_converter", "should be a valid string"),
+        ("payload_converters.msgspec = 3", "payload_converters.msgspec", "must be a table"),
         ("storage = 3", "storage", "must be a table"),
         ("storage.drivers = 3", "storage.drivers", "must be a table"),
         ("storage.drivers = [1]", "storage.drivers", "must be a table"),
@@ -198,6 +200,7 @@ def test_a_variable_of_ours_in_small_letters_is_not_silently_ignored(monkeypatch
         ("storage.driver.s3 = {}", "storage.driver.s3", "[storage.drivers.s3]"),
         ("[storage.driver]\nbucket = 'b'", "storage.driver.bucket", "[storage.drivers.bucket]"),
         ("[codecs.gzip]\nlevel = 1", "codecs.gzip", "[codec.gzip]"),
+        ("[payload_converter.msgspec]\na = 1", "payload_converter.msgspec", "[payload_converters.msgspec]"),
     ],
 )
 def test_a_table_in_the_file_is_told_where_it_belongs(write_settings, text, place, meant):
@@ -214,6 +217,7 @@ def test_a_table_in_the_file_is_told_where_it_belongs(write_settings, text, plac
         ("STORAGE__DRIVER__S3__BUCKET", "b", "STORAGE__DRIVERS__S3__BUCKET"),
         ("STORAGE__DRIVER", '{"s3": {"bucket": "b"}}', "STORAGE__DRIVERS"),
         ("CODECS__GZIP__LEVEL", "1", "CODEC__GZIP__LEVEL"),
+        ("PAYLOAD_CONVERTER__MSGSPEC__A", "1", "PAYLOAD_CONVERTERS__MSGSPEC__A"),
     ],
 )
 @pytest.mark.parametrize(
@@ -254,6 +258,10 @@ def test_a_variable_does_not_hide_a_mistaken_table_of_the_file(write_settings, s
     [
         ("codec = ['gzip']", "must be a table; the list of codecs is `codecs`"),
         ("storage.drivers = 's3'", "must be a table; the name of the default driver is `storage.driver`"),
+        (
+            "payload_converters = 'msgspec'",
+            "must be a table; the name of the payload converter is `payload_converter`",
+        ),
     ],
 )
 def test_a_value_where_tables_belong_is_told_what_was_meant(write_settings, text, message):

@@ -25,7 +25,7 @@ from temporal_payloads._storage.external_storage import PayloadStorage
 from temporal_payloads._storage.failures import with_payload_failures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from temporal_payloads._storage.managed_driver import ManagedDriver
@@ -39,6 +39,8 @@ class Assembly:
     converter: DataConverter
     drivers: Mapping[str, ManagedDriver]
     """The drivers by their table's key."""
+    sandbox_passthrough: Sequence[str] = ()
+    """Modules that the workflow sandbox must pass through for the payload converter."""
 
     def drivers_open(self, *, check: bool = False) -> AbstractAsyncContextManager[None]:
         """Keep every driver open in this event loop.
@@ -144,9 +146,8 @@ def build(
         # A file that could not be read: nothing can be built of its settings.
         raise ConfigurationError(settings.problems)
     findings = Findings(settings)
-    changes: dict[str, Any] = {}
-    if settings.payload_converter is not None:
-        changes["payload_converter_class"] = payload_converter(settings.payload_converter, base, findings)
+    chosen = payload_converter(settings, base, registry, findings)
+    changes: dict[str, Any] = {"payload_converter_class": chosen.converter}
     if settings.encode_failures:
         changes["failure_converter_class"] = encoding_failure_converter(base, findings)
     base = _without_our_placeholders(base)
@@ -161,7 +162,7 @@ def build(
         changes["external_storage"] = external_storage(settings.storage, drivers)
     failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
     changes["failure_converter_class"] = with_payload_failures(failure_converter)
-    return Assembly(settings, dataclasses.replace(base, **changes), drivers)
+    return Assembly(settings, dataclasses.replace(base, **changes), drivers, chosen.sandbox_passthrough)
 
 
 def _without_our_placeholders(base: DataConverter) -> DataConverter:

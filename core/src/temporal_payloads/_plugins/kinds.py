@@ -25,6 +25,8 @@ class Kind:
     """The table of the settings in which the tables of its plugins are."""
     distributions: Mapping[str, str]
     """The plugins of this project and where they are, so that an error can say what to install."""
+    otherwise: str = ""
+    """How else than by a plugin it can be named, for those who did not mean a plugin."""
 
     @property
     def hook(self) -> str:
@@ -63,6 +65,7 @@ KINDS: Mapping[KindName, Kind] = {
             description=PayloadConverterPlugin,
             table="payload_converters",
             distributions={"msgspec": "temporal-payloads-msgspec-converter"},
+            otherwise=" The import path of a class has the form module:name.",
         ),
     )
 }

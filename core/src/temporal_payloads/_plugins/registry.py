@@ -200,7 +200,7 @@ class PluginRegistry:
         known = kind.distributions
         if name in known:
             return f"the {kind} {name!r} is not installed ({installed}). Run: pip install {known[name]}"
-        hint = did_you_mean(name, {*names, *known})
+        hint = did_you_mean(name, {*names, *known}) or kind.otherwise
         return f"there is no {kind} {name!r} ({installed}).{hint}"
 
     def _describe(self, offer: Offer) -> AnyPlugin:

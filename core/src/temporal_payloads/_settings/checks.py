@@ -28,6 +28,8 @@ def cross_check(settings: RootTable) -> list[Problem]:
     found: list[tuple[Place, str]] = []
     if sound("codecs", "codec"):
         found += _codec_checks(settings)
+    if sound("payload_converter", "payload_converters"):
+        found += _payload_converter_checks(settings)
     if sound("storage.driver", "storage.drivers", "storage.routes"):
         found += _driver_checks(settings.storage)
     if sound("storage.routes", "storage.threshold"):
@@ -43,6 +45,14 @@ def _codec_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
         if name not in settings.codecs:
             hint = did_you_mean(name, settings.codecs) or f" Add {name!r} to codecs, or remove the table"
             yield ("codec", name), f"no entry of codecs uses this table.{hint}"
+
+
+def _payload_converter_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
+    for name in settings.payload_converters:
+        if name != settings.payload_converter:
+            hint = did_you_mean(name, [settings.payload_converter or ""])
+            hint = hint or f" Set payload_converter to {name!r}, or remove the table"
+            yield ("payload_converters", name), f"payload_converter does not name this table.{hint}"
 
 
 def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:

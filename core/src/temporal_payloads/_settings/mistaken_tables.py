@@ -32,6 +32,11 @@ _MISTAKES = (
         ("codec",),
         "must be a list of codecs; a codec's table is [codec.NAME]",
     ),
+    _Mistake(
+        ("payload_converter",),
+        ("payload_converters",),
+        "must be the name of a payload converter; its table is [payload_converters.NAME]",
+    ),
 )
 
 

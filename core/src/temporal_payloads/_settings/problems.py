@@ -109,6 +109,7 @@ _MESSAGES = {
 _NO_TABLES: dict[Place, str] = {
     ("codec",): "; the list of codecs is `codecs`",
     ("storage", "drivers"): "; the name of the default driver is `storage.driver`",
+    ("payload_converters",): "; the name of the payload converter is `payload_converter`",
 }
 """What was meant by a value where tables belong."""
 

@@ -25,12 +25,15 @@ class RootTable(BaseSettings):
 
     codecs: Words = Field((), description="Codecs in the order in which they encode; they decode in reverse.")
     payload_converter: str | None = Field(
-        None, description="Import path, `module:name`, of a PayloadConverter class or a DataConverter."
+        None,
+        description="A payload converter plugin; or the import path, `module:name`, of a PayloadConverter "
+        "class or of a DataConverter that has one.",
     )
     encode_failures: bool = Field(
         False, description="Failure messages and stack traces go through the codecs and the storage too."
     )
     codec: dict[str, PluginTable] = Field(default_factory=dict)
+    payload_converters: dict[str, PluginTable] = Field(default_factory=dict)
     storage: StorageSettings = StorageSettings()
     codec_server: CodecServerSettings = CodecServerSettings()
 

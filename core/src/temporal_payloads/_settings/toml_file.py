@@ -25,6 +25,10 @@ _HEADERS = (
         "storage.driver is the name of the default driver; a driver's table is [storage.drivers.NAME]",
     ),
     (re.compile(r"\s*\[+(.*\.)?codecs\."), "codecs is the list of codecs; a codec's table is [codec.NAME]"),
+    (
+        re.compile(r"\s*\[+(.*\.)?payload_converter\."),
+        "payload_converter is the name of a payload converter; its table is [payload_converters.NAME]",
+    ),
 )
 """Likewise, of lines."""
 

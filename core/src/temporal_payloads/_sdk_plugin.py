@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import temporalio
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from temporal_payloads._build.assembly import Assembly, assemble
 from temporal_payloads._settings.settings import PayloadSettings
@@ -18,7 +20,7 @@ from temporal_payloads._settings.settings import PayloadSettings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from temporalio.worker import Worker, WorkerConfig
+    from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 
     from temporal_payloads._plugins.registry import PluginRegistry
 
@@ -33,7 +35,9 @@ class PayloadsPlugin(SimplePlugin):
 
     On a client or replayer it builds the data converter, on top of the one they were given. Around a worker
     or a replay it opens the drivers, checks them, and closes them. A worker's storage concurrency is set
-    to `storage.concurrency`, unless the worker sets another than the SDK's default of 3.
+    to `storage.concurrency`, unless the worker sets another than the SDK's default of 3. The modules that the
+    payload converter's plugin names are passed through the workflow sandbox, beside all that the worker's own
+    `SandboxedWorkflowRunner` passes through; other runners are left alone.
 
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
 
@@ -68,6 +72,7 @@ class PayloadsPlugin(SimplePlugin):
         super().__init__(
             "temporal_payloads.PayloadsPlugin",
             data_converter=self._convert,
+            workflow_runner=self._pass_through,
             run_context=self._drivers_open,
         )
 
@@ -115,6 +120,17 @@ class PayloadsPlugin(SimplePlugin):
         if not any(assembly is known for known in self._assemblies):
             self._assemblies.append(assembly)
         return assembly.converter
+
+    def _pass_through(self, existing: WorkflowRunner | None) -> WorkflowRunner:
+        """Return the runner; if it has a sandbox, with the payload converter's modules passed through it."""
+        runner = existing or SandboxedWorkflowRunner()  # the SDK's default
+        modules = self._first.sandbox_passthrough
+        if modules and isinstance(runner, SandboxedWorkflowRunner):
+            # A copy, for the user's object may serve other workers. It keeps what a subclass has beside.
+            runner = copy(runner)
+            restrictions = runner.restrictions.with_passthrough_modules(*modules)
+            object.__setattr__(runner, "restrictions", restrictions)  # the class is frozen
+        return runner
 
     @asynccontextmanager
     async def _drivers_open(self) -> AsyncIterator[None]:

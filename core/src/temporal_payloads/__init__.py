@@ -1,4 +1,4 @@
-"""Temporal's `DataConverter` from declarative settings, with storage drivers and codecs as plugins.
+"""Temporal's `DataConverter` from declarative settings; drivers, codecs and payload converters are plugins.
 
 The promise is the names below, those of `temporal_payloads.plugin` for plugin authors, and those of
 `temporal_payloads.testing`. Everything else is private.

@@ -60,7 +60,7 @@ class ConfigurationError(PayloadsError):
 
 
 class UnknownPluginError(ConfigurationError):
-    """The settings name a driver or codec that is not installed."""
+    """The settings name a plugin that is not installed."""
 
 
 class PluginConflictError(ConfigurationError):

@@ -94,6 +94,28 @@ def test_check_prints_codecs_drivers_and_routes(run, write_settings, s3_server, 
     assert document["routes"] == [{"driver": "inline", "workflow_type": ["Health*"]}]
 
 
+def test_check_shows_the_payload_converter_and_what_it_needs_in_a_sandbox(run, write_settings, install):
+    install("tidy")
+    assert "Payload converter\n  the SDK's own\n" in run("check")[1]
+    write_settings("payload_converter = 'tidy'")
+    assert (
+        "Payload converter\n"
+        "  tidy (tidy_converter.TidyPayloadConverter)\n"
+        "  passed through the workflow sandbox: tidy_converter\n"
+    ) in run("check")[1]
+    assert json.loads(run("check", "--json")[1])["payload_converter"] == {
+        "name": "tidy",
+        "class": "tidy_converter.TidyPayloadConverter",
+        "sandbox_passthrough": ["tidy_converter"],
+    }
+    write_settings("payload_converter = 'tidyy'")
+    assert json.loads(run("check", "--json")[1])["payload_converter"] == {
+        "name": "tidyy",
+        "class": None,
+        "sandbox_passthrough": [],
+    }
+
+
 def test_check_ends_with_1_when_a_store_cannot_be_reached(run, write_settings, unused_tcp_port):
     write_settings(f'[storage.drivers.redis]\nurl = "redis://:hunter2@127.0.0.1:{unused_tcp_port}/0"\n')
     status, out, err = run("check")
@@ -198,7 +220,10 @@ def test_the_json_of_check_has_the_same_keys_whatever_is_wrong(run, write_settin
     ended, out, _ = run("check", "--json")
     document = json.loads(out)
     assert (ended, document["ok"]) == (status, status == 0)
-    assert list(document) == ["ok", "settings", "codecs", "drivers", "routes", "threshold", "problems"]
+    assert list(document) == [
+        *("ok", "settings", "payload_converter", "codecs", "drivers", "routes", "threshold", "problems")
+    ]
+    assert list(document["payload_converter"]) == ["name", "class", "sandbox_passthrough"]
     assert [list(problem) for problem in document["problems"]] == [["message", "place", "origin"]] * (
         status == 2
     )

@@ -87,12 +87,13 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         if not arguments.json:
             raise
-        say(json.dumps(_as_json(settings, [], error.problems), indent=2))
+        say(json.dumps(_as_json(settings, None, [], error.problems), indent=2))
         return CONFIGURATION_WRONG
     if arguments.json:
         drivers = asyncio.run(_check(assembly, lambda _: None))
-        say(json.dumps(_as_json(settings, drivers), indent=2))
+        say(json.dumps(_as_json(settings, assembly, drivers), indent=2))
     else:
+        _print_payload_converter(assembly)
         _print_codecs(settings)
         say(heading("Drivers"))
         with waiting_for(assembly.drivers) as answered:
@@ -129,7 +130,10 @@ async def _check_one(
 
 
 def _as_json(
-    settings: PayloadSettings, drivers: list[_Driver], problems: Sequence[Problem] = ()
+    settings: PayloadSettings,
+    assembly: Assembly | None,
+    drivers: list[_Driver],
+    problems: Sequence[Problem] = (),
 ) -> dict[str, Any]:
     """Return the document. It has the same keys whatever is wrong, so that programs need not ask first."""
     sources, storage = settings.sources, settings.storage
@@ -142,6 +146,11 @@ def _as_json(
             "profile_chosen_by": sources.profile_chosen_by,
             "variables": list(sources.variables),
             "warnings": sources.warnings(),
+        },
+        "payload_converter": {
+            "name": settings.payload_converter,
+            "class": _payload_converter_class(assembly) if assembly else None,
+            "sandbox_passthrough": list(assembly.sandbox_passthrough) if assembly else [],
         },
         "codecs": list(settings.codecs),
         "drivers": [asdict(driver) for driver in drivers],
@@ -162,6 +171,19 @@ def _print_settings(settings: PayloadSettings) -> None:
     say(table(rows))
     for warning in sources.warnings():
         warn(warning)
+
+
+def _print_payload_converter(assembly: Assembly) -> None:
+    say(heading("Payload converter"))
+    name, modules = assembly.settings.payload_converter, assembly.sandbox_passthrough
+    say(f"  {name} ({_payload_converter_class(assembly)})" if name else "  the SDK's own")
+    if modules:
+        say(f"  passed through the workflow sandbox: {', '.join(modules)}")
+
+
+def _payload_converter_class(assembly: Assembly) -> str:
+    converter = assembly.converter.payload_converter_class
+    return f"{converter.__module__}.{converter.__qualname__}"
 
 
 def _print_codecs(settings: PayloadSettings) -> None:

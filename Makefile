@@ -14,7 +14,7 @@ KEEP = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep)
 VENV := .venv
 IN_VENV := $(VENV)/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
-DEMO_MEMBERS := core plugins/gzip_codec plugins/redis plugins/s3 examples/local_servers examples/order_batch
+DEMO_MEMBERS := core plugins/gzip_codec plugins/msgspec_converter plugins/redis plugins/s3 examples/local_servers examples/order_batch
 
 # An installed uv, or one of our own.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
@@ -57,7 +57,7 @@ types: $(VENV)/.dev ## check types
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
 	--no-emit-index-url --custom-compile-command "make requirements" --no-annotate
 NO_MEMBERS := $(foreach name,local-servers order-batch temporal-payloads temporal-payloads-gzip-codec \
-	temporal-payloads-redis temporal-payloads-s3 temporal-payloads-zstd-codec,--no-emit-package $(name))
+	temporal-payloads-msgspec-converter temporal-payloads-redis temporal-payloads-s3 temporal-payloads-zstd-codec,--no-emit-package $(name))
 
 requirements: | $(UV) ## pin what the distributions and the development tools depend on
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

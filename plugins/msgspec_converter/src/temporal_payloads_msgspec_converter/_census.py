@@ -96,9 +96,7 @@ class Census:
             # msgspec would sort a set.
             self.is_native = False
             self._take_from(group, group, depth)
-        elif issubclass(kind, Enum):
-            self.is_native &= _are_plain(kind, group)
-        else:
+        elif not (issubclass(kind, Enum) and _are_plain(kind, group)):
             raise LeftToTheSDKError
 
     def _take_from(self, collections: Collection[Any], contents: Any, depth: int) -> None:

@@ -8,6 +8,8 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, Generic, get_type_hints
 
+from temporal_payloads_msgspec_converter._remembering import remembered
+
 _REMEMBERED = "__temporal_payloads_fields__"
 _GENERATED = "<string>"
 """The file name of code that `dataclasses` generates."""
@@ -37,20 +39,11 @@ class Fields:
 def fields_of(cls: type) -> Fields | None:
     """Return the fields if the class is a plain dataclass, else None.
 
-    An object of a plain one is made by setting its fields, and they are all that JSON has of it. What was
-    found is kept with the class and goes with it: workflow sandboxes import their modules anew for each run.
+    An object of a plain one is made by setting its fields, and they are all that JSON has of it.
     """
-    if _REMEMBERED in cls.__dict__:
-        fields: Fields | None = cls.__dict__[_REMEMBERED]
-        return fields
     if not dataclasses.is_dataclass(cls):
         return None
-    fields = Fields(cls) if _is_plain(cls) else None
-    try:
-        setattr(cls, _REMEMBERED, fields)
-    except Exception:  # noqa: BLE001  # a class that lets nobody set anything is looked at each time
-        return fields
-    return fields
+    return remembered(cls, _REMEMBERED, lambda: Fields(cls) if _is_plain(cls) else None)
 
 
 def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

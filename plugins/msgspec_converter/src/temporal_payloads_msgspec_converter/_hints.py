@@ -11,7 +11,7 @@ from uuid import UUID
 from temporal_payloads_msgspec_converter._dataclasses import fields_of
 from temporal_payloads_msgspec_converter._enums import is_plain_enum
 
-_SCALARS: tuple[Any, ...] = (str, int, float, bool, None, NoneType, UUID)
+_SCALARS: tuple[Any, ...] = (str, int, float, bool, NoneType, UUID)
 _LITERALS = (str, int, NoneType)
 
 

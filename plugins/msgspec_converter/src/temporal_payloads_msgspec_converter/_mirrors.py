@@ -16,6 +16,7 @@ import msgspec
 from temporal_payloads_msgspec_converter._census import Census, LeftToTheSDKError
 from temporal_payloads_msgspec_converter._dataclasses import fields_of
 from temporal_payloads_msgspec_converter._hints import Form, form_of, is_text_and_a_number
+from temporal_payloads_msgspec_converter._remembering import remembered
 
 Check = Callable[[Collection[Any]], None]
 """Looks at all objects that stand in one place, for what msgspec does not check; raises LeftToTheSDKError."""
@@ -61,21 +62,15 @@ def write_objects(cls: type, objects: Any, *, alone: bool) -> bytes | None:
 
 
 def mirror_of(cls: type) -> Mirror | None:
-    """Return the mirror of a plain dataclass, if all its fields can have one. It is kept with the class."""
-    if _REMEMBERED in cls.__dict__:
-        mirror: Mirror | None = cls.__dict__[_REMEMBERED]
-        return mirror
-    if fields_of(cls) is None:
-        return None
+    """Return the mirror of a plain dataclass, if all its fields can have one."""
+    return remembered(cls, _REMEMBERED, lambda: _make_mirror(cls)) if fields_of(cls) else None
+
+
+def _make_mirror(cls: type) -> Mirror | None:
     try:
-        mirror = _Mirroring().of_class(cls)
+        return _Mirroring().of_class(cls)
     except Exception:  # noqa: BLE001  # hints are evaluated, and classes may do anything
-        mirror = None
-    try:
-        setattr(cls, _REMEMBERED, mirror)
-    except Exception:  # noqa: BLE001  # a class that lets nobody set anything
         return None
-    return mirror
 
 
 def _to_text(kind: type, value: object) -> _Text:

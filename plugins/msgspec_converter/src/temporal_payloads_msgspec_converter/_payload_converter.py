@@ -15,12 +15,8 @@ from temporalio.converter import (
     PayloadConverter,
 )
 
-from temporal_payloads_msgspec_converter._reading import Reader, reader_for
+from temporal_payloads_msgspec_converter._reading import reader_for
 from temporal_payloads_msgspec_converter._writing import write_json
-
-REMEMBERED_HINTS = 1024
-"""Hints that one converter remembers how to read. Each workflow has a converter of its own, so this bounds
-what activities and clients use; further hints are looked at each time."""
 
 
 class MsgspecJSONPlainPayloadConverter(EncodingPayloadConverter):
@@ -37,7 +33,6 @@ class MsgspecJSONPlainPayloadConverter(EncodingPayloadConverter):
         self._sdk = sdk or JSONPlainPayloadConverter()
         self._writes = self._sdk._encoder is AdvancedJSONEncoder  # noqa: SLF001  # there is no public way to know
         self._reads = self._sdk._decoder is None and not self._sdk._custom_type_converters  # noqa: SLF001  # likewise
-        self._readers: dict[Any, Reader | None] = {}
 
     @property
     def encoding(self) -> str:
@@ -53,7 +48,7 @@ class MsgspecJSONPlainPayloadConverter(EncodingPayloadConverter):
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """Convert a payload to what the hint says; raises what the SDK's converter raises."""
-        reader = self._reader(type_hint or Any) if self._reads else None
+        reader = reader_for(type_hint or Any) if self._reads else None
         if reader is not None:
             data = payload.data
             try:
@@ -63,18 +58,6 @@ class MsgspecJSONPlainPayloadConverter(EncodingPayloadConverter):
             except Exception:  # noqa: BLE001, S110  # the SDK may know better, or tells it in its own words
                 pass
         return self._sdk.from_payload(payload, type_hint)
-
-    def _reader(self, hint: Any) -> Reader | None:
-        try:
-            return self._readers[hint]
-        except KeyError:
-            pass
-        except TypeError:  # a hint without a hash
-            return None
-        reader = reader_for(hint)
-        if len(self._readers) < REMEMBERED_HINTS:
-            self._readers[hint] = reader
-        return reader
 
 
 def _with_msgspec(converters: Iterable[EncodingPayloadConverter]) -> list[EncodingPayloadConverter]:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from temporal_payloads_msgspec_converter._dataclasses import fields_of
+from temporal_payloads_msgspec_converter._filling import Fill, fill_for
 from temporal_payloads_msgspec_converter._hints import Form, form_of, is_text_and_a_number
+from temporal_payloads_msgspec_converter._remembering import remembered
 
 Reader = Callable[[bytes], Any]
+
+MAX_REMEMBERED = 1024
+"""Hints that are remembered with one class; further ones are looked at each time."""
 
 # Each begins with what is searched for fast, and then looks back.
 _ROUNDED_TIME = re.compile(rb"\.\d{7}(?<=\d:\d\d\.\d{7})")
 _LOWER_CASE_UTC = re.compile(rb'z"(?<=\dz")')
+
+
+_STANDARD = frozenset({"builtins", "datetime", "uuid"})
+_REMEMBERED = "__temporal_payloads_readers__"
+_of_no_class: dict[Any, Reader | None] = {}
+"""Readers for hints in which there is no class of anybody's own."""
 
 
 def reader_for(hint: Any) -> Reader | None:
@@ -23,14 +34,48 @@ def reader_for(hint: Any) -> Reader | None:
 
     What the reader returns is what the SDK returns. Where it raises, that means nothing: ask the SDK.
     """
+    try:
+        readers = _remembered_readers(hint)
+        if hint in readers:
+            return readers[hint]
+    except TypeError:  # a hint without a hash
+        return None
+    reader = _make_reader(hint)
+    if len(readers) < MAX_REMEMBERED:
+        # Unions in another order are equal hints; they are read alike, or by the SDK.
+        readers[hint] = reader
+    return reader
+
+
+def _remembered_readers(hint: Any) -> dict[Any, Reader | None]:
+    classes = set(_classes_in(hint))
+    if not classes:
+        return _of_no_class
+    if len(classes) > 1:
+        return {}  # one of them may live longer than the others
+    return remembered(classes.pop(), _REMEMBERED, dict[Any, Reader | None])
+
+
+def _classes_in(hint: Any) -> Iterator[type]:
+    """Yield the classes of somebody's own in the hint: with them is kept what is found out about it."""
+    for argument in getattr(hint, "__args__", ()):
+        yield from _classes_in(argument)
+    if isinstance(hint, type) and hint.__module__ not in _STANDARD:
+        yield hint
+
+
+def _make_reader(hint: Any) -> Reader | None:
     plan = _Plan()
     try:
         if not plan.covers(hint):
             return None
-        decode = msgspec.json.Decoder(hint).decode
+        read: Reader = msgspec.json.Decoder(hint).decode
+        fill = fill_for(hint)
     except Exception:  # noqa: BLE001  # hints are evaluated, and classes may do anything
         return None
-    return _without_odd_times(decode) if plan.has_times else decode
+    if plan.has_times:
+        read = _without_odd_times(read)
+    return _filled(read, fill) if fill else read
 
 
 def _without_odd_times(decode: Reader) -> Reader:
@@ -39,6 +84,15 @@ def _without_odd_times(decode: Reader) -> Reader:
         if _ROUNDED_TIME.search(data) or _LOWER_CASE_UTC.search(data):
             raise ValueError("a time that is left to the SDK")
         return decode(data)
+
+    return read
+
+
+def _filled(decode: Reader, fill: Fill) -> Reader:
+    def read(data: bytes) -> Any:
+        value = decode(data)
+        fill((value,))
+        return value
 
     return read
 

@@ -19,9 +19,12 @@ no pytest plugin: each test runs event loops of its own.
 import pytest
 
 # Before the modules are imported: pytest explains the assertions of those alone that it knows.
-pytest.register_assert_rewrite(f"{__name__}._plugin", f"{__name__}._driver", f"{__name__}._codec")
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{module}" for module in ("_plugin", "_driver", "_codec", "_payload_converter"))
+)
 
 from temporal_payloads.testing._codec import CodecConformance  # noqa: E402  # see above
 from temporal_payloads.testing._driver import DriverConformance  # noqa: E402  # see above
+from temporal_payloads.testing._payload_converter import PayloadConverterConformance  # noqa: E402  # see above
 
-__all__ = ["CodecConformance", "DriverConformance"]
+__all__ = ["CodecConformance", "DriverConformance", "PayloadConverterConformance"]

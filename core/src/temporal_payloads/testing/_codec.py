@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from temporal_payloads._plugins.contract import CodecPlugin
+from temporal_payloads._plugins.kinds import KindName
 from temporal_payloads._storage.errors import PayloadTooLargeError, StorageError
 from temporal_payloads.testing._plugin import PluginConformance
 from temporal_payloads.testing._samples import SIZES, a_payload, assorted_payloads, same
@@ -26,7 +27,7 @@ class CodecConformance(PluginConformance):
     `plugin` is the `CodecPlugin`; `settings` an instance of its settings model.
     """
 
-    kind: ClassVar[Literal["driver", "codec"]] = "codec"
+    kind: ClassVar[KindName] = "codec"
     deterministic: ClassVar[bool] = True
     """Whether equal payloads encode to equal bytes, to be stored once. Encryption with a nonce: False."""
 

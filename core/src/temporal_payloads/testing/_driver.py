@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from temporalio.converter import (
 )
 
 from temporal_payloads._plugins.contract import DriverContext, DriverPlugin
+from temporal_payloads._plugins.kinds import KindName
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -59,7 +60,7 @@ class DriverConformance(PluginConformance):
     for a store that may be written to. The tests leave a few megabytes in it.
     """
 
-    kind: ClassVar[Literal["driver", "codec"]] = "driver"
+    kind: ClassVar[KindName] = "driver"
 
     # -- what the plugin says
 

@@ -1,6 +1,8 @@
 """A working payload converter plugin: JSON with spaces, for people to read."""
 
+import copyreg
 import json
+from abc import ABCMeta
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,13 +50,22 @@ def create(settings):
     return IndentedPayloadConverter if settings.indent else TidyPayloadConverter
 
 
+class ExtendedClass(ABCMeta):
+    """The class of classes that no module has; they are pickled by how they were made."""
+
+
+copyreg.pickle(ExtendedClass, lambda extended: (extend, extended.made_of))
+
+
 @cache
 def extend(settings, base):
     if not issubclass(base, CompositePayloadConverter):
         raise ValueError(f"{base.__name__} has no part that could be replaced. Leave one of the two out")
     tidy = create(settings)
 
-    class Extended(base):
+    class Extended(base, metaclass=ExtendedClass):
+        made_of = settings, base
+
         def __init__(self):
             super().__init__()
             self._set_converters(*{**self.converters, b"json/plain": tidy.json()}.values())

@@ -2,11 +2,13 @@
 
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from temporal_payloads import PayloadSettings, build_data_converter
 from temporal_payloads.plugin import PluginRegistry
-from temporal_payloads.testing import CodecConformance, DriverConformance
+from temporal_payloads.testing import CodecConformance, DriverConformance, PayloadConverterConformance
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 
@@ -22,12 +24,14 @@ def installed(tmp_path_factory):
     site = tmp_path_factory.mktemp("site-packages")
     (site / "temporal_payloads_directory.py").write_text(snippet_with("class DirectoryDriver"))
     (site / "temporal_payloads_reverse.py").write_text(snippet_with("class ReverseCodec"))
+    (site / "temporal_payloads_decimal.py").write_text(snippet_with("class DecimalPayloadConverter"))
     metadata = site / "temporal_payloads_guide-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: temporal-payloads-guide\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
         "[temporal_payloads.drivers]\ndirectory = temporal_payloads_directory\n"
         "[temporal_payloads.codecs]\nreverse = temporal_payloads_reverse\n"
+        "[temporal_payloads.payload_converters]\ndecimal = temporal_payloads_decimal\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
@@ -57,3 +61,21 @@ class TestTheCodecOfTheGuide(CodecConformance):
     @pytest.fixture
     def settings(self, plugin):
         return plugin.settings()
+
+
+class TestThePayloadConverterOfTheGuide(PayloadConverterConformance):
+    entry_point = "decimal"
+
+    @pytest.fixture
+    def plugin(self):
+        return PluginRegistry().payload_converter("decimal")
+
+    @pytest.fixture
+    def settings(self, plugin):
+        return plugin.settings()
+
+
+def test_the_payload_converter_of_the_guide_knows_decimals():
+    converter = build_data_converter(PayloadSettings(payload_converter="decimal")).payload_converter
+    price = Decimal("12.50")
+    assert converter.from_payload(converter.to_payload([price]), list[Decimal]) == [price]

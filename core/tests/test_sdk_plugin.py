@@ -126,6 +126,19 @@ async def test_the_clients_own_converter_is_built_upon(temporal_server, plugin):
     assert client.data_converter.external_storage is not None
 
 
+async def test_the_clients_own_payload_converter_is_extended_by_a_plugin(temporal_server, install):
+    install("tidy")
+    plugin = PayloadsPlugin(PayloadSettings(payload_converter="tidy"))
+    client = await Client.connect(
+        temporal_server.address, data_converter=pydantic_data_converter, plugins=[plugin]
+    )
+    assert issubclass(client.data_converter.payload_converter_class, PydanticPayloadConverter)
+    assert client.data_converter.payload_converter.to_payload([1, 2]).data == b"[1, 2]"
+    # As a replayer does with the converter of a client that has the plugin.
+    replayer = Replayer(workflows=[Repeating], data_converter=client.data_converter, plugins=[plugin])
+    assert replayer.config(active_config=True)["data_converter"] is client.data_converter
+
+
 async def test_one_plugin_serves_several_clients(temporal_server, plugin, store):
     converters = [
         (await Client.connect(temporal_server.address, data_converter=base, plugins=[plugin])).data_converter

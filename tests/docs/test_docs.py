@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -121,6 +122,20 @@ def test_the_settings_reference_is_generated_from_the_models():
         [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
     )
     assert check.returncode == 0, check.stderr
+
+
+def test_the_settings_reference_has_a_payload_converter_that_is_installed():
+    program = f"import runpy; print(runpy.run_path({str(ROOT / 'docs/generate.py')!r})['reference']())"
+    reference = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "core/tests/distributions/tidy")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    _, _, tidy = reference.partition("## Payload converter `tidy` (tidy-converter)")
+    assert "`TEMPORAL_PAYLOADS_PAYLOAD_CONVERTERS__TIDY__INDENT`" in tidy
+    assert "| `indent` | true or false | `false` | Whether each key has a line of its own. |" in tidy
 
 
 def test_the_settings_reference_has_the_tables_within_a_plugins_settings():

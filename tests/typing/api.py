@@ -30,6 +30,7 @@ from temporal_payloads.plugin import (
     DriverContext,
     DriverPlugin,
     Duration,
+    PayloadConverterPlugin,
     PayloadIntegrityError,
     PerPayloadCodec,
     PluginRegistry,
@@ -39,11 +40,17 @@ from temporal_payloads.plugin import (
     hookimpl,
     run_off_loop,
 )
-from temporal_payloads.testing import CodecConformance, DriverConformance
+from temporal_payloads.testing import CodecConformance, DriverConformance, PayloadConverterConformance
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, StorageDriver, StorageDriverClaim
+from temporalio.converter import (
+    DataConverter,
+    DefaultPayloadConverter,
+    PayloadConverter,
+    StorageDriver,
+    StorageDriverClaim,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, Worker
 
@@ -168,6 +175,25 @@ class CodecOfOurOwn:
         )
 
 
+# -- a payload converter plugin
+
+
+def extend(settings: NoSettings, base: type[PayloadConverter]) -> type[PayloadConverter]:
+    raise ValueError("It composes with no other")
+
+
+class PayloadConverterOfOurOwn:
+    @hookimpl
+    def temporal_payloads_payload_converter(self) -> PayloadConverterPlugin[NoSettings]:
+        return PayloadConverterPlugin(
+            api_version=1,
+            settings=NoSettings,
+            create=lambda _settings: DefaultPayloadConverter,
+            extend=extend,
+            sandbox_passthrough=["own"],
+        )
+
+
 # -- observing, and registering in code
 
 
@@ -181,6 +207,7 @@ class Metrics:
 def a_registry_of_our_own() -> PluginRegistry:
     registry = PluginRegistry()
     registry.register_codec("own", CodecOfOurOwn())
+    registry.register_payload_converter("own", PayloadConverterOfOurOwn())
     registry.register_observer(Metrics())
     return registry
 
@@ -200,3 +227,8 @@ class TestShelf(DriverConformance):
 class TestOwn(CodecConformance):
     entry_point = "own"
     deterministic = False
+
+
+class TestOwnPayloadConverter(PayloadConverterConformance):
+    entry_point = "own"
+    bases = (DefaultPayloadConverter,)

@@ -34,6 +34,11 @@ def the_problem(load=PayloadSettings.load, **arguments):
             "payload_converter does not name this table. Set payload_converter to 'msgspec', or remove",
         ),
         (
+            "payload_converter = 'app:Mine'\n[payload_converters.'app:Mine']",
+            "payload_converters.app:Mine",
+            "a class by its import path has no settings; remove the table",
+        ),
+        (
             "payload_converter = 'msgspec'\n[payload_converters.msgpsec]",
             "payload_converters.msgpsec",
             "payload_converter does not name this table. Did you mean 'msgspec'?",

@@ -49,7 +49,9 @@ def _codec_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
 
 def _payload_converter_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
     for name in settings.payload_converters:
-        if name != settings.payload_converter:
+        if ":" in name:
+            yield ("payload_converters", name), "a class by its import path has no settings; remove the table"
+        elif name != settings.payload_converter:
             hint = did_you_mean(name, [settings.payload_converter or ""])
             hint = hint or f" Set payload_converter to {name!r}, or remove the table"
             yield ("payload_converters", name), f"payload_converter does not name this table.{hint}"

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -74,6 +73,7 @@ class PluginRegistry:
     def __init__(self) -> None:
         self._plugins = pluggy.PluginManager(PROJECT)
         self._plugins.add_hookspecs(Hooks)
+        self._found: dict[KindName, list[Offer]] = {}
         self._registered: dict[tuple[KindName, str], Offer] = {}
         self._loaded: dict[tuple[KindName, str], AnyPlugin] = {}
         self._failures_told: dict[str, float] = {}
@@ -131,7 +131,8 @@ class PluginRegistry:
     def offers(self, kind: KindName) -> list[Offer]:
         """Return everything that can be had, sorted by name. A name stands twice if two offer it."""
         registered = [offer for (its_kind, _), offer in self._registered.items() if its_kind == kind]
-        return sorted([*self._installed[kind], *registered], key=lambda offer: (offer.name, offer.provider))
+        installed = self._installed(KINDS[kind])
+        return sorted([*installed, *registered], key=lambda offer: (offer.name, offer.provider))
 
     def driver(self, name: str) -> DriverPlugin[Any]:
         """Load the driver plugin of this name.
@@ -157,14 +158,13 @@ class PluginRegistry:
         assert isinstance(plugin, PayloadConverterPlugin)
         return plugin
 
-    @cached_property
-    def _installed(self) -> dict[KindName, list[Offer]]:
-        # All entry points are listed, never looked up by name: pluggy's own loader would take the first of
-        # two that share a name, and say nothing.
-        return {
-            kind.name: [_installed_offer(kind, entry_point) for entry_point in entry_points(group=kind.group)]
-            for kind in KINDS.values()
-        }
+    def _installed(self, kind: Kind) -> list[Offer]:
+        if kind.name not in self._found:
+            # All of the group are listed, never looked up by name: pluggy's own loader would take the first
+            # of two that share a name, and say nothing.
+            found = entry_points(group=kind.group)
+            self._found[kind.name] = [_installed_offer(kind, entry_point) for entry_point in found]
+        return self._found[kind.name]
 
     def _load(self, kind: KindName, name: str) -> AnyPlugin:
         if (kind, name) not in self._loaded:
@@ -177,7 +177,7 @@ class PluginRegistry:
         distribution, _, short_name = name.rpartition(":")
         found = [
             offer
-            for offer in self._installed[kind.name]
+            for offer in self._installed(kind)
             if offer.name == short_name
             and (not distribution or _normalized(distribution) == _normalized(offer.distribution))
         ]

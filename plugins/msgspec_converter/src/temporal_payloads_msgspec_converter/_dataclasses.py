@@ -58,7 +58,7 @@ def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
 def _is_plain(cls: type) -> bool:
     return (
         type(cls).__call__ is type.__call__
-        and not any(hasattr(cls, name) for name in _MEANS_SOMETHING_ELSE)
+        and not any(hasattr(cls, name) or name in cls.__dataclass_fields__ for name in _MEANS_SOMETHING_ELSE)  # type: ignore[attr-defined]
         and not issubclass(cls, (Generic, Mapping))
         and all(base is object or base.__module__ != "builtins" for base in cls.__mro__)
         and cls.__new__ is object.__new__

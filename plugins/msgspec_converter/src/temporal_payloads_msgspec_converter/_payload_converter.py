@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
+from abc import ABCMeta
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -78,6 +81,13 @@ class MsgspecPayloadConverter(CompositePayloadConverter):
         super().__init__(*_with_msgspec(DefaultPayloadConverter.default_encoding_payload_converters))
 
 
+class _OnBase(ABCMeta):
+    """The class of classes that no module has: they are pickled as what makes them."""
+
+    base: type[PayloadConverter]
+
+
+@cache
 def msgspec_converter_on(base: type[PayloadConverter]) -> type[PayloadConverter]:
     """Return a class that converts as the base does, but `json/plain` faster.
 
@@ -93,10 +103,17 @@ def msgspec_converter_on(base: type[PayloadConverter]) -> type[PayloadConverter]
             "may write and read JSON in other ways. Give one of the two"
         )
 
-    class MsgspecOnBase(base):  # type: ignore[valid-type, misc]  # the base is known at run time only
-        def __init__(self) -> None:
-            super().__init__()
-            self._set_converters(*_with_msgspec(self.converters.values()))
+    def init(self: CompositePayloadConverter) -> None:
+        base.__init__(self)
+        self._set_converters(*_with_msgspec(self.converters.values()))
 
-    MsgspecOnBase.__name__ = MsgspecOnBase.__qualname__ = f"Msgspec{base.__name__}"
-    return MsgspecOnBase
+    made_on_base: Any = _OnBase(f"Msgspec{base.__name__}", (base,), {"__init__": init, "base": base})
+    extended: type[PayloadConverter] = made_on_base
+    return extended
+
+
+def _how_to_make(extended: _OnBase) -> tuple[object, tuple[type[PayloadConverter]]]:
+    return msgspec_converter_on, (extended.base,)
+
+
+copyreg.pickle(_OnBase, _how_to_make)  # type: ignore[arg-type]  # typeshed knows no metaclasses here

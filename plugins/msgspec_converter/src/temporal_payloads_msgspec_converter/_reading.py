@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NewType
 
 import msgspec
 
@@ -24,6 +24,7 @@ _LOWER_CASE_UTC = re.compile(rb'z"(?<=\dz")')
 
 
 _STANDARD = frozenset({"builtins", "datetime", "uuid"})
+_NO_CLASSES = (Any, None, Ellipsis)
 _REMEMBERED = "__temporal_payloads_readers__"
 _of_no_class: dict[Any, Reader | None] = {}
 """Readers for hints in which there is no class of anybody's own."""
@@ -48,20 +49,27 @@ def reader_for(hint: Any) -> Reader | None:
 
 
 def _remembered_readers(hint: Any) -> dict[Any, Reader | None]:
+    """Return where readers for such a hint are kept: with the class in it, if there is one."""
     classes = set(_classes_in(hint))
     if not classes:
         return _of_no_class
-    if len(classes) > 1:
+    if len(classes) > 1 or None in classes:
         return {}  # one of them may live longer than the others
     return remembered(classes.pop(), _REMEMBERED, dict[Any, Reader | None])
 
 
-def _classes_in(hint: Any) -> Iterator[type]:
-    """Yield the classes of somebody's own in the hint: with them is kept what is found out about it."""
-    for argument in getattr(hint, "__args__", ()):
+def _classes_in(hint: Any) -> Iterator[Any]:
+    """Yield the classes of somebody's own in the hint, and None for what may have some in it."""
+    arguments = getattr(hint, "__args__", ())
+    for argument in arguments:
         yield from _classes_in(argument)
-    if isinstance(hint, type) and hint.__module__ not in _STANDARD:
-        yield hint
+    if isinstance(hint, NewType):
+        yield from _classes_in(hint.__supertype__)
+    elif isinstance(hint, type):
+        if hint.__module__ not in _STANDARD:
+            yield hint
+    elif not arguments and hint not in _NO_CLASSES and type(hint) not in (str, int, bool):
+        yield None
 
 
 def _make_reader(hint: Any) -> Reader | None:

@@ -21,7 +21,7 @@ MAX_OBJECTS = 1_000_000
 """Larger values are left to the SDK where nothing else says that they end."""
 
 _SCALARS = frozenset({str, int, bool, type(None)})
-_NEVER_NATIVE = frozenset({bytes, bytearray, memoryview, date, datetime, time, timedelta, Decimal, complex})
+_NEVER_NATIVE = frozenset({bytes, bytearray, date, datetime, time, timedelta, Decimal, complex})
 _UNORDERED = frozenset({set, frozenset, deque})
 
 

@@ -36,15 +36,15 @@ def write_json(value: object) -> bytes | None:
     types of everything in the value are looked at.
     """
     kind = type(value)
-    if kind in _SCALARS:
-        return _written(value)
-    if kind is not dict:
-        try:
+    try:
+        if kind in _SCALARS:
+            return _msgspec_encoder.encode(value)
+        if kind is not dict:
             kinds = set(map(type, value)) if kind is list else {kind}  # type: ignore[call-overload]  # a list
             if len(kinds) == 1 and (data := write_objects(kinds.pop(), value, alone=kind is not list)):
                 return data
-        except Exception:  # noqa: BLE001, S110  # not what it is annotated with, or code of its own that fails
-            pass
+    except Exception:  # noqa: BLE001, S110  # not what it is annotated with, or code of its own that fails
+        pass
     return _write_what_is_known(value)
 
 

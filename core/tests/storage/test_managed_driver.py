@@ -658,6 +658,34 @@ async def test_every_operation_is_told_with_what_it_did(
         assert event.duration > 0
 
 
+async def test_readers_that_share_a_fetch_are_told_as_one_that_asked_the_store(
+    make_driver, cached, store, make_payload, store_context, retrieve_context, events
+):
+    [claim] = await make_driver().store(store_context, [make_payload()])
+    events.clear()
+    store.gate = asyncio.Event()
+    readers = [asyncio.create_task(cached.retrieve(retrieve_context, [claim])) for _ in range(3)]
+    await turns()
+    store.gate.set()
+    await asyncio.gather(*readers)
+    assert store.reads == sum(event.payloads - event.cache_hits for event in events) == 1
+
+
+async def test_reads_are_told_to_listeners_of_their_own_event_loop(
+    cached, make_payload, store_context, retrieve_context
+):
+    [claim] = await cached.store(store_context, [make_payload()])
+    told = []
+    with cached.telling_of_reads(told.append):
+        await asyncio.to_thread(lambda: asyncio.run(cached.retrieve(retrieve_context, [claim])))
+        await cached.fetch_ahead(retrieve_context, claim)
+        assert told == []
+        await cached.retrieve(retrieve_context, [claim])
+        assert told == [cached.content_of(claim)]
+    await cached.retrieve(retrieve_context, [claim])
+    assert len(told) == 1
+
+
 async def test_a_failed_operation_is_told_with_the_failures_type(driver, store, retrieve_context, events):
     with pytest.raises(ClaimRejectedError):
         await driver.retrieve(retrieve_context, [StorageDriverClaim(claim_data={})])

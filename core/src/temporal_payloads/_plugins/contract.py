@@ -133,7 +133,11 @@ class PayloadConverterPlugin(Generic[SettingsT]):
 
 @dataclass(frozen=True, kw_only=True)
 class StorageEvent:
-    """One store or retrieve call of the SDK on one driver, as observers see it when it has ended."""
+    """One store or retrieve call on one driver, as observers see it when it has ended.
+
+    Calls are the SDK's. During a replay with `PayloadsPlugin` there are also those that fetch one payload
+    ahead, of which the SDK's own call is then a cache hit.
+    """
 
     operation: Literal["store", "retrieve"]
     driver: str
@@ -145,7 +149,7 @@ class StorageEvent:
     duration: float
     """Seconds, by the monotonic clock."""
     cache_hits: int
-    """Retrieved without asking the store."""
+    """Retrieved without asking the store: from the cache, or with a request that was under way already."""
     dedupe_hits: int
     """Not stored again, for the same bytes had just been stored in the same place."""
     error: str | None

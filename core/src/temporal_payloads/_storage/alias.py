@@ -27,6 +27,11 @@ class DriverAlias(StorageDriver):
     def __repr__(self) -> str:
         return f"<{self._name!r}, an earlier name of {self._driver!r}>"
 
+    @property
+    def driver(self) -> StorageDriver:
+        """The driver itself."""
+        return self._driver
+
     def name(self) -> str:
         """Return the earlier name."""
         return self._name

@@ -70,6 +70,8 @@ class _Tally:
     size: int = 0
     cache_hits: int = 0
     dedupe_hits: int = 0
+    fetched: int = 0
+    """Payloads that came from the store."""
 
 
 class ManagedDriver(StorageDriver):
@@ -114,6 +116,7 @@ class ManagedDriver(StorageDriver):
         self._notify = notify
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
         self._fetches: Board[FetchKey, Retrieved] = {}
+        self._listeners: dict[Callable[[CacheKey], None], asyncio.AbstractEventLoop] = {}
 
     def __repr__(self) -> str:
         return f"<{self._identity}>"
@@ -224,6 +227,7 @@ class ManagedDriver(StorageDriver):
         async with self._operation("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
             keys = [self._cache.fetch_key(one) for one in confined]
+            self._tell_of_reads(keys)
             wanted = dict(zip(keys, confined, strict=True))
             cached = self._cache.get({key.content for key in keys})
             found = {key: cached[key.content] for key in wanted if key.content in cached}
@@ -236,6 +240,7 @@ class ManagedDriver(StorageDriver):
                 lambda some: self._fetch(context, {key: wanted[key].claim for key in some}, tally),
                 copy=Retrieved.copy,
             )
+            tally.cache_hits = len(keys) - tally.fetched
             retrieved: list[Retrieved] = []
             given: set[CacheKey] = set()
             for key in keys:
@@ -243,6 +248,57 @@ class ManagedDriver(StorageDriver):
                 given.add(key.content)
             tally.size = sum(one.size for one in retrieved)
             return retrieved
+
+    # -- ahead of the SDK's asking
+
+    def content_of(self, claim: StorageDriverClaim) -> CacheKey:
+        """Return what a claim's payload is kept under in the cache.
+
+        Raises:
+            ClaimRejectedError: The claim lies outside what the driver is configured for.
+        """
+        return self._cache.key(self.confine(claim))
+
+    def keeps_in_memory(self, size: int) -> bool:
+        """Tell whether the cache would have a payload of this size in memory once it was fetched."""
+        return self._cache.keeps_in_memory(size)
+
+    async def fetch_ahead(self, context: StorageDriverRetrieveContext, claim: StorageDriverClaim) -> int:
+        """Bring a payload into the cache. Whoever asks for it meanwhile shares the fetch.
+
+        Returns:
+            Its serialized size in bytes.
+
+        Raises:
+            StorageError: As `retrieve` does.
+        """
+        confined = self.confine(claim)
+        key = self._cache.fetch_key(confined)
+        size = self._cache.touch(key.content)
+        if size is not None:
+            return size
+        async with self._operation("retrieve", 1) as tally:
+            found = await shared(
+                self._fetches, [key], lambda _: self._fetch(context, {key: confined.claim}, tally)
+            )
+            tally.size = found[key].size
+            tally.cache_hits = 1 - tally.fetched
+            return tally.size
+
+    @contextmanager
+    def telling_of_reads(self, listener: Callable[[CacheKey], None]) -> Iterator[None]:
+        """Tell the listener what is asked for in this event loop; what is fetched ahead is not told."""
+        self._listeners[listener] = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            del self._listeners[listener]
+
+    def _tell_of_reads(self, keys: Collection[FetchKey]) -> None:
+        for listener, loop in list(self._listeners.items()):
+            if loop is asyncio.get_running_loop():
+                for key in keys:
+                    listener(key.content)
 
     async def _fetch(
         self,
@@ -258,6 +314,7 @@ class ManagedDriver(StorageDriver):
             async with self._inner.use() as driver:
                 with self._forgetting_lost({key.content for key in missing}):
                     payloads = await driver.retrieve(context, [claims[key] for key in missing])
+            tally.fetched += len(missing)
             for key, payload in zip(missing, payloads, strict=True):
                 found[key] = self._cache.keep_fetched(key.content, payload)
         return found

@@ -14,6 +14,18 @@ def test_the_least_recently_used_payload_goes_first() -> None:
     assert [cache.get(key) is not None for key in keys] == [True, False, True, True, True]
 
 
+def test_a_payload_that_is_touched_is_kept_and_counts_as_no_hit() -> None:
+    cache = MemoryCache(2 * (1000 + ENTRY_OVERHEAD))
+    keys = [("store", "ns", str(n)) for n in range(3)]
+    for key in keys[:2]:
+        cache.put(key, b"x" * 1000)
+    assert cache.touch(keys[0]) == 1000
+    assert cache.touch(keys[2]) is None
+    assert (cache.statistics.hits, cache.statistics.misses) == (0, 0)
+    cache.put(keys[2], b"x" * 1000)
+    assert [cache.get(key) is not None for key in keys] == [True, False, True]
+
+
 def test_a_payload_over_half_of_the_cache_is_not_kept() -> None:
     cache = MemoryCache(10_000)
     assert not cache.accepts(5_000)

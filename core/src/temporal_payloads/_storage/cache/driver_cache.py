@@ -65,6 +65,14 @@ class DriverCache:
         """Tell whether a payload of this serialized size would be kept."""
         return self._cache is not None and self._cache.accepts(size)
 
+    def keeps_in_memory(self, size: int) -> bool:
+        """Tell whether a payload of this serialized size would be in memory from now on."""
+        return self._cache is not None and self._cache.keeps_in_memory(size)
+
+    def touch(self, key: CacheKey) -> int | None:
+        """Make a payload in memory the last one to go. Returns its size; None if it is not in memory."""
+        return None if self._cache is None else self._cache.touch(key)
+
     def get(self, keys: Iterable[CacheKey]) -> dict[CacheKey, Retrieved]:
         """Return those of the payloads that are in memory, each one the caller's own."""
         if self._cache is None:

@@ -71,6 +71,15 @@ class MemoryCache:
                 self._entries.move_to_end(key)
             return data
 
+    def touch(self, key: CacheKey) -> int | None:
+        """Make a payload the most recently used, for whoever asks for it soon. Returns its size, or None."""
+        with self._lock:
+            data = self._entries.get(key)
+            if data is None:
+                return None
+            self._entries.move_to_end(key)
+            return len(data)
+
     def accepts(self, size: int) -> bool:
         """Tell whether a payload of this size would be kept."""
         return size + ENTRY_OVERHEAD <= self._max_size // 2

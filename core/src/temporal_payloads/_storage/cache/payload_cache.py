@@ -48,6 +48,14 @@ class PayloadCache:
         """Tell whether a payload of this size would be kept, so that nobody serializes it in vain."""
         return self._memory.accepts(size) or (self._disk is not None and self._disk.accepts(size))
 
+    def keeps_in_memory(self, size: int) -> bool:
+        """Tell whether a payload of this size would be in memory from now on."""
+        return self._memory.accepts(size)
+
+    def touch(self, key: CacheKey) -> int | None:
+        """Make a payload in memory the last one to go. Returns its size; None if it is not in memory."""
+        return self._memory.touch(key)
+
     def put(self, key: CacheKey, data: bytes) -> None:
         """Keep the serialized payload, if it is not too large. Returns at once: the disk follows later."""
         self._memory.put(key, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -243,9 +244,26 @@ class Produces:
         return large(tag)
 
 
+@workflow.defn
+class Collects:
+    """Large values of many activities at the same time."""
+
+    @workflow.run
+    async def run(self, tag: str, count: int) -> int:
+        """Return how much they made."""
+        values = await asyncio.gather(
+            *(
+                workflow.execute_activity(produce, f"{tag}-{number}", start_to_close_timeout=QUICK)
+                for number in range(count)
+            )
+        )
+        return sum(map(len, values))
+
+
 ALL = [
     Beats,
     CatchesFailure,
+    Collects,
     CompletedElsewhere,
     Echo,
     EchoElsewhere,

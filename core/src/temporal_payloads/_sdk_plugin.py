@@ -15,17 +15,24 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._operate.fetching_ahead import fetching_ahead
+from temporal_payloads._operate.replay_reads import ReplayReads
 from temporal_payloads._settings.settings import PayloadSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
-    from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
+    from temporalio.client import WorkflowHistory
+    from temporalio.worker import Replayer, Worker, WorkerConfig, WorkflowReplayResult, WorkflowRunner
 
     from temporal_payloads._plugins.registry import PluginRegistry
 
 logger = logging.getLogger("temporal_payloads")
 
+FETCHED_AHEAD = 1 / 4
+"""Part of the cache that may be fetched ahead of a replay. As much again is taken by what the replay has just
+read; the rest is for what it stores, and for another replay at the same time."""
 SDK_DEFAULT_CONCURRENCY = 3
 """The SDK's default for storage operations at once in a workflow task; it hands us its default as a value."""
 
@@ -38,6 +45,10 @@ class PayloadsPlugin(SimplePlugin):
     to `storage.concurrency`, unless the worker sets another than the SDK's default of 3. The modules that the
     payload converter's plugin names are passed through the workflow sandbox, beside all that the worker's own
     `SandboxedWorkflowRunner` passes through; other runners are left alone.
+
+    A replayer's payloads are fetched ahead, in parallel, into the cache: at most a quarter of
+    `storage.cache.max_size` before they are asked for. While one history is replayed, the next one is taken
+    and fetched for. Without a cache (`max_size = 0`) payloads are fetched one at a time, when asked for.
 
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
 
@@ -107,6 +118,42 @@ class PayloadsPlugin(SimplePlugin):
                 # waits would cancel it, and it would raise the cancellation and not the reason.
                 await asyncio.sleep(0)
             raise
+
+    @asynccontextmanager
+    async def run_replayer(
+        self,
+        replayer: Replayer,
+        histories: AsyncIterator[WorkflowHistory],
+        next: Callable[  # noqa: A002  # the SDK's name for it
+            [Replayer, AsyncIterator[WorkflowHistory]],
+            AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]],
+        ],
+    ) -> AsyncIterator[AsyncIterator[WorkflowReplayResult]]:
+        """Replay with the drivers open, and with payloads fetched ahead; see `temporalio.worker.Plugin`.
+
+        Raises:
+            StorageError: Why a store cannot be used; nothing was replayed.
+        """
+        config = replayer.config(active_config=True)
+        storage = self._settings.storage
+
+        @asynccontextmanager
+        async def fetching(
+            replayer: Replayer, histories: AsyncIterator[WorkflowHistory]
+        ) -> AsyncIterator[AsyncIterator[WorkflowReplayResult]]:
+            async with (
+                fetching_ahead(
+                    histories,
+                    ReplayReads(config["data_converter"], config["namespace"]),
+                    concurrency=storage.concurrency,
+                    max_size=int(storage.cache.max_size * FETCHED_AHEAD),
+                ) as ahead,
+                next(replayer, ahead) as results,
+            ):
+                yield results
+
+        async with super().run_replayer(replayer, histories, fetching) as results:
+            yield results
 
     def _convert(self, existing: DataConverter | None) -> DataConverter:
         base = existing or DataConverter.default

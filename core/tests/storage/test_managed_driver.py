@@ -675,7 +675,7 @@ async def test_reads_are_told_to_listeners_of_their_own_event_loop(
     cached, make_payload, store_context, retrieve_context
 ):
     [claim] = await cached.store(store_context, [make_payload()])
-    told = []
+    told: list[object] = []
     with cached.telling_of_reads(told.append):
         await asyncio.to_thread(lambda: asyncio.run(cached.retrieve(retrieve_context, [claim])))
         await cached.fetch_ahead(retrieve_context, claim)

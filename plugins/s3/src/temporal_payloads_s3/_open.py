@@ -13,6 +13,7 @@ from temporal_payloads.plugin import StorageMisconfiguredError
 
 from temporal_payloads_s3._client import ConditionalS3Client
 from temporal_payloads_s3._driver import OffLoopS3StorageDriver
+from temporal_payloads_s3._endpoints import remember_endpoints
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,6 +52,7 @@ async def open_driver(settings: S3Settings, context: DriverContext) -> AsyncIter
             ) from error
         except (BotoCoreError, ValueError) as error:
             raise StorageMisconfiguredError(f"No S3 client from {context.place}: {error}") from error
+        remember_endpoints(aioboto3_client)
         client = ConditionalS3Client(
             aioboto3_client,
             put_arguments=_put_arguments(settings),

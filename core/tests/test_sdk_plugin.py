@@ -99,11 +99,12 @@ async def test_a_replayer_reads_what_the_worker_stored(client, plugin, store):
     async with make_worker(client) as worker:
         handle = await run_workflow(client, worker)
     history = await handle.fetch_history()
-    reads = store.reads
+    reads, writes = store.reads, store.writes
     replayer = Replayer(workflows=[Repeating], plugins=[plugin], workflow_runner=UnsandboxedWorkflowRunner())
     result = await replayer.replay_workflow(history)
     assert result.replay_failure is None
     assert store.reads > reads
+    assert store.writes == writes
     assert store.open_now == 0
 
 

@@ -104,6 +104,7 @@ async def test_a_replay_fetches_what_it_would_fetch_by_itself_and_nothing_else(
 
     assert (plain.replay_failure, result.replay_failure) == (None, None)
     assert fetched(ahead) == fetched(by_itself) > 0
+    assert ahead.payloads("store") == 0
 
 
 async def test_payloads_are_under_way_all_at_once(temporal_server: TemporalServer, s3_store: S3Store) -> None:

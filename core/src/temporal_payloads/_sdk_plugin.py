@@ -18,6 +18,7 @@ from temporal_payloads._build.assembly import Assembly, assemble
 from temporal_payloads._operate.fetching_ahead import fetching_ahead
 from temporal_payloads._operate.replay_reads import ReplayReads
 from temporal_payloads._settings.settings import PayloadSettings
+from temporal_payloads._storage.routing import nothing_is_stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,7 +49,8 @@ class PayloadsPlugin(SimplePlugin):
 
     A replayer's payloads are fetched ahead, in parallel, into the cache: at most a quarter of
     `storage.cache.max_size` before they are asked for. While one history is replayed, the next one is taken
-    and fetched for. Without a cache (`max_size = 0`) payloads are fetched one at a time, when asked for.
+    and fetched for. Without a cache (`max_size = 0`) payloads are fetched one at a time, when asked for. A
+    replay stores nothing.
 
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
 
@@ -141,15 +143,18 @@ class PayloadsPlugin(SimplePlugin):
         async def fetching(
             replayer: Replayer, histories: AsyncIterator[WorkflowHistory]
         ) -> AsyncIterator[AsyncIterator[WorkflowReplayResult]]:
-            async with (
-                fetching_ahead(
-                    histories,
-                    ReplayReads(config["data_converter"], config["namespace"]),
-                    concurrency=storage.concurrency,
-                    max_size=int(storage.cache.max_size * FETCHED_AHEAD),
-                ) as ahead,
-                next(replayer, ahead) as results,
-            ):
+            async with AsyncExitStack() as stack:
+                ahead = await stack.enter_async_context(
+                    fetching_ahead(
+                        histories,
+                        ReplayReads(config["data_converter"], config["namespace"]),
+                        concurrency=storage.concurrency,
+                        max_size=int(storage.cache.max_size * FETCHED_AHEAD),
+                    )
+                )
+                # What a replay makes goes nowhere. The tasks that make it begin here.
+                with nothing_is_stored():
+                    results = await stack.enter_async_context(next(replayer, ahead))
                 yield results
 
         async with super().run_replayer(replayer, histories, fetching) as results:

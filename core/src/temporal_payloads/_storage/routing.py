@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -9,12 +11,25 @@ from typing import TYPE_CHECKING
 from temporalio.converter import StorageDriverActivityInfo, StorageDriverWorkflowInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import StorageDriver, StorageDriverSelectContext
 
     from temporal_payloads._settings.models import Route
+
+
+_storing: ContextVar[bool] = ContextVar("storing", default=True)
+
+
+@contextmanager
+def nothing_is_stored() -> Iterator[None]:
+    """Keep all new payloads where they are, in this block and in the tasks that are begun in it."""
+    token = _storing.set(False)
+    try:
+        yield
+    finally:
+        _storing.reset(token)
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,8 @@ class Router:
 
     def __call__(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
         """Return the driver to store this payload with, or None to keep it in the history."""
+        if not _storing.get():
+            return None
         for route, driver in self.routes:
             if _matches(route, context, payload):
                 return driver

@@ -33,7 +33,7 @@ logger = logging.getLogger("temporal_payloads")
 
 FETCHED_AHEAD = 1 / 4
 """Part of the cache that may be fetched ahead of a replay. As much again is taken by what the replay has just
-read; the rest is for what it stores, and for another replay at the same time."""
+read; the rest is for another replay at the same time, or a worker."""
 SDK_DEFAULT_CONCURRENCY = 3
 """The SDK's default for storage operations at once in a workflow task; it hands us its default as a value."""
 

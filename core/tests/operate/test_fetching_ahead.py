@@ -413,6 +413,15 @@ async def test_what_one_replay_did_not_ask_for_makes_room_for_the_next(assembly,
         assert store.reads == 4
 
 
+async def test_a_history_that_is_over_at_once_does_not_hold_up_the_next(assembly, driver, store, offload):
+    references = await offload(3)
+    async with replaying(each(*map(history_of, references)), assembly.converter) as ahead:
+        for _ in references:
+            await anext(ahead)
+        await quiet(store)
+    assert driver._cache.touch(driver.content_of(read_reference(references[-1]).claim))
+
+
 async def test_a_failure_of_the_histories_is_raised_where_the_next_one_is_asked_for(assembly, offload):
     async def histories():
         yield history_of(*await offload(1))

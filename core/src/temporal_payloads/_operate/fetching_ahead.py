@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ class _Upcoming:
     asked: set[CacheKey] = field(default_factory=set)
     """Payloads that the replay has asked for, fetched ahead or not."""
     all_entered: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when all its payloads have been in the window; those of the next history follow."""
+    """Set when all its payloads have been in the window, or it is over: those of the next one follow."""
     fetching: asyncio.Task[None] | None = None
 
 
@@ -77,7 +77,7 @@ class _HistoriesAhead:
     def __init__(
         self, histories: AsyncIterator[WorkflowHistory], reads: ReplayReads, concurrency: int, window: Window
     ) -> None:
-        self._histories = histories
+        self._histories = aiter(histories)  # the SDK takes whatever can be iterated
         self._reads = reads
         self._slots = asyncio.Semaphore(concurrency)
         self._window = window
@@ -127,25 +127,23 @@ class _HistoriesAhead:
             return
         upcoming.fetching.cancel()
         await asyncio.wait([upcoming.fetching])
+        upcoming.all_entered.set()
         for key in upcoming.entered:
             self._window.leave(key)
 
     async def _fetch(self, upcoming: _Upcoming, after: _Upcoming | None) -> None:
-        try:
-            if after is not None:
-                await after.all_entered.wait()
-            async with asyncio.TaskGroup() as fetches:
-                async for stored in self._reads.of(upcoming.history):
-                    if stored.key in upcoming.entered:
-                        continue
-                    await self._window.enter(stored.key, stored.stated_size)
-                    upcoming.entered.add(stored.key)
-                    await self._slots.acquire()
-                    fetch = fetches.create_task(self._fetch_one(stored, upcoming))
-                    # Not by the task itself: one that is cancelled early runs none of its code.
-                    fetch.add_done_callback(lambda _: self._slots.release())
-                upcoming.all_entered.set()
-        finally:
+        if after is not None:
+            await after.all_entered.wait()
+        async with asyncio.TaskGroup() as fetches, aclosing(self._reads.of(upcoming.history)) as reads:
+            async for stored in reads:
+                if stored.key in upcoming.entered:
+                    continue
+                await self._window.enter(stored.key, stored.stated_size)
+                upcoming.entered.add(stored.key)
+                await self._slots.acquire()
+                fetch = fetches.create_task(self._fetch_one(stored, upcoming))
+                # Not by the task itself: one that is cancelled early runs none of its code.
+                fetch.add_done_callback(lambda _: self._slots.release())
             upcoming.all_entered.set()
 
     async def _fetch_one(self, stored: StoredPayload, upcoming: _Upcoming) -> None:

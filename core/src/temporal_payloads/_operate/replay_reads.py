@@ -13,7 +13,7 @@ from temporal_payloads._storage.alias import DriverAlias
 from temporal_payloads._storage.managed_driver import ManagedDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from temporalio.api.common.v1 import Payload
     from temporalio.client import WorkflowHistory
@@ -66,7 +66,7 @@ class ReplayReads:
         """The drivers that count."""
         return set(self._drivers.values())
 
-    async def of(self, history: WorkflowHistory) -> AsyncIterator[StoredPayload]:
+    async def of(self, history: WorkflowHistory) -> AsyncGenerator[StoredPayload, None]:
         """Yield the stored payloads in about the order in which they are asked for, some more than once.
 
         A reference that cannot be followed is left out: the replay meets it, and says what is wrong.

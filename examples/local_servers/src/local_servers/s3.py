@@ -93,7 +93,6 @@ def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
         # A gRPC port that is left out is its neighbour's plus 10,000, taken or not.
         f"-master.port.grpc={master_grpc}",
         "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=64",
         f"-volume.port={volume}",
         f"-volume.port.grpc={volume_grpc}",
         # Each bucket takes volumes of its own, so that a bucket a test is affordable.

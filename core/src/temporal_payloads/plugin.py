@@ -38,6 +38,11 @@ from temporal_payloads._storage.errors import (
     StorageUnavailableError,
     UnknownDriverError,
 )
+from temporal_payloads._storage.serialized import (
+    SerializedDriver,
+    SerializedPayload,
+    serialize_all,
+)
 
 __all__ = [
     "DEFAULT_MAX_DECODED_SIZE",
@@ -60,6 +65,8 @@ __all__ = [
     "PayloadTooLargeError",
     "PerPayloadCodec",
     "PluginRegistry",
+    "SerializedDriver",
+    "SerializedPayload",
     "StorageError",
     "StorageEvent",
     "StorageMisconfiguredError",
@@ -70,4 +77,5 @@ __all__ = [
     "gather_bounded",
     "hookimpl",
     "run_off_loop",
+    "serialize_all",
 ]

@@ -11,6 +11,7 @@ import pytest
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import assemble
 from temporal_payloads._storage.alias import DriverAlias
+from temporal_payloads._storage.cache.payload_cache import PayloadCache
 from temporal_payloads.plugin import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -720,24 +721,67 @@ async def test_an_observer_that_fails_is_logged_and_harms_nobody(
 # -- large work
 
 
-async def test_large_payloads_are_hashed_in_another_thread(driver, make_payload, store_context, monkeypatch):
-    threads: dict[int, set[threading.Thread]] = {}
+@pytest.mark.parametrize("cache", [NO_CACHE, {"max_size": 9_999_001}])
+@pytest.mark.parametrize("size", [10, 1024 * 1024])
+async def test_a_payload_is_hashed_once_and_in_another_thread_if_it_is_large(
+    make_driver, make_payload, store_context, monkeypatch, cache, size
+):
+    threads: list[threading.Thread] = []
     sha256 = hashlib.sha256
 
     def seen(data):
-        threads.setdefault(len(data), set()).add(threading.current_thread())
+        threads.append(threading.current_thread())
         return sha256(data)
 
+    driver = make_driver(cache=cache)  # whose identity is hashed too
     monkeypatch.setattr(hashlib, "sha256", seen)
-    small, large = make_payload(10), make_payload(1024 * 1024)
-    await driver.store(store_context, [small])
-    await driver.store(store_context, [large])
-    assert threads[small.ByteSize()] == {threading.current_thread()}
-    assert threading.current_thread() not in threads[large.ByteSize()]
+    await driver.store(store_context, [make_payload(size)])
+    (thread,) = threads
+    assert (thread is threading.current_thread()) == (size == 10)
+
+
+async def test_a_retrieved_payload_is_kept_as_it_is_in_the_store(
+    make_driver, store, store_context, retrieve_context, monkeypatch
+):
+    """Bytes that this SDK would write otherwise keep their hash, which is what the disk is verified by."""
+    cached = make_driver(cache={"max_size": 9_999_002})
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=b"1")
+    backwards = b"\x12\x01" + b"1" + Payload(metadata=payload.metadata).SerializeToString()
+    sha256 = hashlib.sha256(backwards).hexdigest()
+    store.items[f"main/orders/{sha256}"] = backwards
+    claim = StorageDriverClaim(
+        claim_data={"key": f"main/orders/{sha256}", "hash_algorithm": "sha256", "hash_value": sha256}
+    )
+    kept = []
+    monkeypatch.setattr(PayloadCache, "put", lambda _self, _key, data: kept.append(data))
+    assert await cached.retrieve(retrieve_context, [claim]) == [payload]
+    assert kept == [backwards]
+
+
+async def test_a_driver_that_overrides_store_or_retrieve_sees_every_payload(
+    driver, make_payload, store_context, retrieve_context, monkeypatch
+):
+    seen = []
+
+    async with driver._inner.use() as inner:
+
+        async def store(self, context, payloads):
+            seen.append("store")
+            return await super(type(self), self).store(context, payloads)
+
+        async def retrieve(self, context, claims):
+            seen.append("retrieve")
+            return await super(type(self), self).retrieve(context, claims)
+
+        watched = type("Watched", (type(inner),), {"store": store, "retrieve": retrieve})
+        monkeypatch.setattr(inner, "__class__", watched)
+    claims = await driver.store(store_context, [make_payload()])
+    assert await driver.retrieve(retrieve_context, claims) == [make_payload()]
+    assert seen == ["store", "retrieve"]
 
 
 def test_timeout_is_a_duration(make_driver):
-    assert make_driver(timeout="1m")._timeout == timedelta(minutes=1)
+    assert make_driver(timeout="1m")._operations._timeout == timedelta(minutes=1)
 
 
 async def test_payloads_without_data_or_metadata_are_stored_too(driver, store_context, retrieve_context):

@@ -21,7 +21,8 @@ from temporal_payloads._plugins.contract import DriverContext
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
-from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._storage.managed_driver import ManagedDriver
+from temporal_payloads._storage.operations import DriverIdentity
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._concurrency.per_loop import PerLoop
 

@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import Payload
 from temporal_payloads._codecs.base import PerPayloadCodec, each_payload
 from temporal_payloads._concurrency.offload import OFFLOAD_SIZE
 from temporal_payloads._storage.errors import PayloadIntegrityError, PayloadTooLargeError
-from temporal_payloads._storage.serialized import SerializedPayload, data_prefix
+from temporal_payloads._storage.serialized import data_prefix, serialize
 
 DEFAULT_MAX_DECODED_SIZE = 256 * 1024 * 1024
 TYPICAL_EXPANSION = 8
@@ -93,7 +93,7 @@ class CompressionCodec(PerPayloadCodec):
         Raises:
             PayloadTooLargeError: The payload is over `max_decoded_size`: nobody could decode it.
         """
-        serialized = SerializedPayload.of(payload).join()
+        serialized = b"".join(serialize(payload))
         if len(serialized) > self._max_decoded_size:
             raise PayloadTooLargeError(
                 f"Codec {self.codec_name!r}: the payload has {len(serialized)} bytes, more than the "

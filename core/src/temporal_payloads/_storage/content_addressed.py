@@ -22,7 +22,7 @@ from temporal_payloads._storage.errors import (
     PayloadNotFoundError,
     PayloadTooLargeError,
 )
-from temporal_payloads._storage.serialized import SerializedPayload
+from temporal_payloads._storage.serialized import SerializedPayload, serialize_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,24 +74,33 @@ class ContentAddressedDriver(StorageDriver):
         Raises:
             PayloadTooLargeError: A payload is over `max_payload_size`; nothing was stored.
         """
-        pieces = [SerializedPayload.of(payload) for payload in payloads]
-        for size in map(len, pieces):
+        return await self.store_serialized(context, await serialize_all(payloads))
+
+    async def store_serialized(
+        self, context: StorageDriverStoreContext, payloads: Sequence[SerializedPayload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads that are serialized and hashed already; see `store`."""
+        for size in map(len, payloads):
             if size > self._max_payload_size:
                 raise PayloadTooLargeError(
                     f"Payload size {size} bytes exceeds the configured max_payload_size of "
                     f"{self._max_payload_size} bytes of storage driver {self._driver_name!r}"
                 )
-        serialized = await run_off_loop(lambda: [_join(piece) for piece in pieces], sum(map(len, pieces)))
-        items: dict[str, bytes] = {}
-        claims = []
-        for sha256, data in serialized:
-            key = self.key_for(context.target, sha256)
-            items[key] = data
-            claims.append(
-                StorageDriverClaim(claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": sha256})
+        keys = [self.key_for(context.target, payload.sha256) for payload in payloads]
+        # Equal payloads are one item. Those in one piece are not copied.
+        items = dict(zip(keys, payloads, strict=True))
+        await self.write(
+            await run_off_loop(
+                lambda: {key: payload.join() for key, payload in items.items()},
+                sum(len(payload) for payload in items.values() if len(payload.pieces) > 1),
             )
-        await self.write(items)
-        return claims
+        )
+        return [
+            StorageDriverClaim(
+                claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": payload.sha256}
+            )
+            for key, payload in zip(keys, payloads, strict=True)
+        ]
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
@@ -103,12 +112,18 @@ class ContentAddressedDriver(StorageDriver):
             PayloadNotFoundError: A key is not in the store.
             PayloadIntegrityError: The bytes under a key are not those that were stored.
         """
+        return [payload for payload, _ in await self.retrieve_serialized(context, claims)]
+
+    async def retrieve_serialized(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[tuple[Payload, bytes]]:
+        """Retrieve payloads, each with its bytes in the store; see `retrieve`."""
         del context  # empty in the SDK
         wanted = [self._read_claim(claim) for claim in claims]
         keys = list(dict.fromkeys(key for key, _ in wanted))
         found = dict(zip(keys, await self.read(keys), strict=True))
 
-        def parse() -> list[Payload]:
+        def parse() -> list[tuple[Payload, bytes]]:
             return [self._parse(key, sha256, found[key]) for key, sha256 in wanted]
 
         return await run_off_loop(parse, sum(len(data or b"") for data in found.values()))
@@ -123,7 +138,7 @@ class ContentAddressedDriver(StorageDriver):
             )
         return key, sha256
 
-    def _parse(self, key: str, sha256: str, data: bytes | None) -> Payload:
+    def _parse(self, key: str, sha256: str, data: bytes | None) -> tuple[Payload, bytes]:
         if data is None:
             raise PayloadNotFoundError(
                 f"Storage driver {self._driver_name!r} has no payload under key {key!r}: "
@@ -135,9 +150,4 @@ class ContentAddressedDriver(StorageDriver):
                 f"Storage driver {self._driver_name!r}: the payload under key {key!r} has SHA-256 {actual}, "
                 f"its claim says {sha256}: the object was changed after it was stored; put the original back"
             )
-        return Payload.FromString(data)
-
-
-def _join(piece: SerializedPayload) -> tuple[str, bytes]:
-    data = piece.join()
-    return hashlib.sha256(data).hexdigest(), data
+        return Payload.FromString(data), data

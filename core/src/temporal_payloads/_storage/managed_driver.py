@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,21 +17,21 @@ from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
-from temporal_payloads._storage.errors import (
-    PayloadIntegrityError,
-    PayloadNotFoundError,
-    StorageError,
-    StorageTimeoutError,
-)
+from temporal_payloads._storage.errors import PayloadIntegrityError, PayloadNotFoundError
 from temporal_payloads._storage.namespaces import AllowedNamespaces
+from temporal_payloads._storage.operations import DriverIdentity, DriverOperations, Tally, storage_error_in
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
-from temporal_payloads._storage.retries import inbound, outbound
-from temporal_payloads._storage.serialized import SerializedPayload
+from temporal_payloads._storage.serialized import (
+    Pieces,
+    SerializedPayload,
+    serialize,
+    size_of,
+    takes_serialized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
     from datetime import timedelta
-    from typing import Literal
 
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import (
@@ -44,34 +43,6 @@ if TYPE_CHECKING:
     from temporal_payloads._concurrency.per_loop import PerLoop
     from temporal_payloads._concurrency.shared_work import Board
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriverIdentity:
-    """How a configured driver is called, by whom."""
-
-    name: str
-    """The driver name that references record."""
-    type: str
-    """The SDK driver type, the same in every language."""
-    place: str
-    """Where it is configured: `storage.drivers.s3`."""
-    fingerprint: str
-    """Tells stores apart in the cache."""
-
-    def __str__(self) -> str:
-        return f"storage driver {self.name!r} ({self.place})"
-
-
-@dataclass
-class _Tally:
-    """What one call did, for its event."""
-
-    size: int = 0
-    cache_hits: int = 0
-    dedupe_hits: int = 0
-    fetched: int = 0
-    """Payloads that came from the store."""
 
 
 class ManagedDriver(StorageDriver):
@@ -109,11 +80,11 @@ class ManagedDriver(StorageDriver):
         self._inner = inner
         self._confine = confine
         self._namespaces = namespaces
-        self._timeout = timeout
+        self._operations = DriverOperations(
+            identity, timeout=timeout, missing_is_final=missing_is_final, notify=notify
+        )
         self._cache = DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
-        self._missing_is_final = missing_is_final
-        self._notify = notify
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
         self._fetches: Board[FetchKey, Retrieved] = {}
         self._listeners: dict[Callable[[CacheKey], None], asyncio.AbstractEventLoop] = {}
@@ -150,9 +121,8 @@ class ManagedDriver(StorageDriver):
             StorageError: The driver cannot be opened, or its check failed.
         """
         async with AsyncExitStack() as stack:
-            with self._explained("open"):
-                async with self._deadline():
-                    await stack.enter_async_context(self._inner.kept_open())
+            async with self._operations.run("open"):
+                await stack.enter_async_context(self._inner.kept_open())
             if check:
                 await self.check()
             yield
@@ -163,11 +133,10 @@ class ManagedDriver(StorageDriver):
         Raises:
             StorageError: Why it is of no use.
         """
-        with self._explained("check"):
-            async with self._deadline(), self._inner.use() as driver:
-                checker = getattr(driver, "check", None)
-                if checker is not None:
-                    await checker()
+        async with self._operations.run("check"), self._inner.use() as driver:
+            checker = getattr(driver, "check", None)
+            if checker is not None:
+                await checker()
 
     async def store(
         self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
@@ -177,11 +146,11 @@ class ManagedDriver(StorageDriver):
         Raises:
             StorageError: Why a payload could not be stored. Retryable except in an activity.
         """
-        async with self._operation("store", len(payloads)) as tally:
+        async with self._operations.run_told("store", len(payloads)) as tally:
             self._namespaces.require_storable(context.target)
             digests = await self._digests(payloads)
             keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
-            wanted = dict(zip(keys, zip(payloads, digests, strict=True), strict=True))
+            wanted = dict(zip(keys, digests, strict=True))
             claims = self._stored.among(wanted) if self._stored else {}
             tally.size = sum(digest.size for digest in digests)
             tally.dedupe_hits = sum(key in claims for key in keys)
@@ -193,17 +162,20 @@ class ManagedDriver(StorageDriver):
             return [claims[key] for key in keys]
 
     async def _put(
-        self, context: StorageDriverStoreContext, items: dict[StoreKey, tuple[Payload, _Digest]]
+        self, context: StorageDriverStoreContext, items: dict[StoreKey, _Digest]
     ) -> dict[StoreKey, StorageDriverClaim]:
         async with self._inner.use() as driver:
-            stored = await driver.store(context, [payload for payload, _ in items.values()])
+            if takes_serialized(driver):
+                stored = await driver.store_serialized(context, [one.serialized() for one in items.values()])
+            else:
+                stored = await driver.store(context, [one.payload for one in items.values()])
         claims = dict(zip(items, stored, strict=True))
         for key, claim in claims.items():
             # A claim that could not be read back must not get into a history.
             confined = self.confine(claim)
             if self._stored:
                 self._stored.add(key, claim, self._cache.key(confined))
-            data = items[key][1].data
+            data = items[key].data
             if data is not None:
                 self._cache.keep(confined, data)
         return claims
@@ -224,7 +196,7 @@ class ManagedDriver(StorageDriver):
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
     ) -> list[Retrieved]:
         """Retrieve payloads and their sizes; see `retrieve`."""
-        async with self._operation("retrieve", len(claims)) as tally:
+        async with self._operations.run_told("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
             keys = [self._cache.fetch_key(one) for one in confined]
             self._tell_of_reads(keys)
@@ -277,7 +249,7 @@ class ManagedDriver(StorageDriver):
         size = self._cache.touch(key.content)
         if size is not None:
             return size
-        async with self._operation("retrieve", 1) as tally:
+        async with self._operations.run_told("retrieve", 1) as tally:
             found = await shared(
                 self._fetches, [key], lambda _: self._fetch(context, {key: confined.claim}, tally)
             )
@@ -304,7 +276,7 @@ class ManagedDriver(StorageDriver):
         self,
         context: StorageDriverRetrieveContext,
         claims: dict[FetchKey, StorageDriverClaim],
-        tally: _Tally,
+        tally: Tally,
     ) -> dict[FetchKey, Retrieved]:
         cached = await self._cache.get_from_disk({key.content for key in claims})
         found = {key: cached[key.content] for key in claims if key.content in cached}
@@ -313,10 +285,10 @@ class ManagedDriver(StorageDriver):
         if missing:
             async with self._inner.use() as driver:
                 with self._forgetting_lost({key.content for key in missing}):
-                    payloads = await driver.retrieve(context, [claims[key] for key in missing])
+                    fetched = await _retrieve(driver, context, [claims[key] for key in missing])
             tally.fetched += len(missing)
-            for key, payload in zip(missing, payloads, strict=True):
-                found[key] = self._cache.keep_fetched(key.content, payload)
+            for key, (payload, data) in zip(missing, fetched, strict=True):
+                found[key] = self._cache.keep_fetched(key.content, payload, data)
         return found
 
     @contextmanager
@@ -325,127 +297,48 @@ class ManagedDriver(StorageDriver):
         try:
             yield
         except Exception as error:
-            lost = error if isinstance(error, ApplicationError) else _storage_error_in(error)
+            lost = error if isinstance(error, ApplicationError) else storage_error_in(error)
             if self._stored and lost and lost.type in _LOST:
                 # The error does not tell which of them it is. To store one again in vain does no harm.
                 self._stored.forget(contents)
             raise
 
     async def _digests(self, payloads: Sequence[Payload]) -> list[_Digest]:
-        serialized = deque(SerializedPayload.of(payload) for payload in payloads)
+        serialized = deque(serialize(payload) for payload in payloads)
         # Taken out one by one: what the thread still held when it is done would be one copy more.
         return await run_off_loop(
-            lambda: [self._digest(serialized.popleft()) for _ in payloads],
-            sum(len(one) for one in serialized),
+            lambda: [self._digest(payload, serialized.popleft()) for payload in payloads],
+            sum(map(size_of, serialized)),
         )
 
-    def _digest(self, serialized: SerializedPayload) -> _Digest:
-        size = len(serialized)
-        return _Digest(serialized.sha256(), size, serialized.join() if self._cache.accepts(size) else None)
-
-    @asynccontextmanager
-    async def _operation(
-        self, operation: Literal["store", "retrieve"], payloads: int
-    ) -> AsyncIterator[_Tally]:
-        tally = _Tally()
-        start = time.monotonic()
-        failure: str | None = None
-        try:
-            with self._explained(operation):
-                async with self._deadline():
-                    yield tally
-        except BaseException as error:
-            failure = getattr(error, "type", None) or type(error).__name__
-            raise
-        finally:
-            self._notify(
-                StorageEvent(
-                    operation=operation,
-                    driver=self.name(),
-                    payloads=payloads,
-                    size=tally.size,
-                    duration=time.monotonic() - start,
-                    cache_hits=tally.cache_hits,
-                    dedupe_hits=tally.dedupe_hits,
-                    error=failure,
-                )
-            )
-
-    @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
-        seconds = self._timeout.total_seconds()
-        deadline = asyncio.timeout(seconds)
-        try:
-            async with deadline:
-                yield
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
-            raise StorageTimeoutError(
-                f"{self._identity} gave no answer within storage.timeout = {seconds:g}s: the store is "
-                "slow or cannot be reached; see that it is up, or raise the timeout"
-            ) from error
-
-    @contextmanager
-    def _explained(self, operation: str) -> Iterator[None]:
-        """Raise what went wrong as a failure that Temporal understands and a person can act on."""
-        try:
-            yield
-        except Exception as error:
-            explained = self._on_retries(operation, self._as_application_error(operation, error))
-            if explained is error:
-                raise
-            # Its own cause stays: the exception that wrapped it would make a circle of causes.
-            raise explained from explained.__cause__
-
-    def _as_application_error(self, operation: str, error: Exception) -> ApplicationError:
-        if isinstance(error, ApplicationError):
-            return error
-        raised_by_driver = _storage_error_in(error)
-        if raised_by_driver is not None:
-            return raised_by_driver
-        wrapped = StorageError(f"{self._identity} failed to {operation}: {type(error).__name__}: {error}")
-        wrapped.__cause__ = error
-        return wrapped
-
-    def _on_retries(self, operation: str, error: ApplicationError) -> ApplicationError:
-        """Return the error with core's word on retries, see `docs/failures.md`."""
-        if operation == "store":
-            return outbound(error)
-        if operation == "retrieve" and error.type == PayloadNotFoundError.__name__:
-            return self._missing(error)
-        return inbound(error)
-
-    def _missing(self, error: ApplicationError) -> PayloadNotFoundError:
-        place = self._identity.place
-        advice = (
-            f'It is taken to be gone for good. If it can come back, set {place}.missing_payload = "retry"'
-            if self._missing_is_final
-            else f"Temporal tries again until it is there: see that {place} leads to the store that it was "
-            "written to (another endpoint or database, a failover, a lost replica). If it is gone for good, "
-            f'set {place}.missing_payload = "fail"'
-        )
-        missing = PayloadNotFoundError(f"{error.message}. {advice}", non_retryable=self._missing_is_final)
-        missing.__cause__ = error.__cause__
-        return missing.with_traceback(error.__traceback__)
+    def _digest(self, payload: Payload, pieces: Pieces) -> _Digest:
+        size = size_of(pieces)
+        data = b"".join(pieces) if self._cache.accepts(size) else None
+        return _Digest(payload, SerializedPayload.of(pieces).sha256, size, data)
 
 
 _LOST = {PayloadNotFoundError.__name__, PayloadIntegrityError.__name__}
 
 
-def _storage_error_in(error: BaseException) -> ApplicationError | None:
-    """Return the error that a driver raised before an SDK driver wrapped it."""
-    cause = error.__cause__
-    while cause is not None and not isinstance(cause, ApplicationError):
-        cause = cause.__cause__
-    return cause
+async def _retrieve(
+    driver: StorageDriver, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+) -> Sequence[tuple[Payload, bytes | None]]:
+    if takes_serialized(driver):
+        return await driver.retrieve_serialized(context, claims)
+    return [(payload, None) for payload in await driver.retrieve(context, claims)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Digest:
-    """What is to be known of a payload once it need no longer be there as bytes."""
+    """A payload, and what is to be known of its bytes."""
 
+    payload: Payload
     sha256: str
     size: int
     data: bytes | None
-    """The serialized payload, if the cache would keep it."""
+    """The bytes, if the cache would keep them. Those of a larger payload are made again when they are needed:
+    many are not, and a driver that makes its own would have to bear with another copy."""
+
+    def serialized(self) -> SerializedPayload:
+        """Return the bytes with their hash."""
+        return SerializedPayload(serialize(self.payload) if self.data is None else (self.data,), self.sha256)

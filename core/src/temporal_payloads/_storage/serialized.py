@@ -4,50 +4,41 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._concurrency.offload import OFFLOAD_SIZE
+from temporal_payloads._concurrency.offload import OFFLOAD_SIZE, run_off_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.converter import (
+        StorageDriver,
+        StorageDriverClaim,
+        StorageDriverRetrieveContext,
+        StorageDriverStoreContext,
+    )
+
+Pieces = tuple[bytes, ...]
+"""What is one after the other the bytes of a payload."""
 
 
-@dataclass(frozen=True, slots=True)
-class SerializedPayload:
-    """A serialized payload in three pieces.
+def serialize(payload: Payload) -> Pieces:
+    """Return the bytes of a payload: the same for equal payloads.
 
     Protobuf's own `SerializeToString`, and `ByteSize` likewise, makes two copies of a payload and holds the
     GIL for both: 40 MB stall the event loop for 50 ms even from a thread. Reading the large field makes one,
     and what stands around it is small.
     """
-
-    before: bytes
-    data: bytes
-    after: bytes
-
-    @classmethod
-    def of(cls, payload: Payload) -> SerializedPayload:
-        """Serialize the payload: to the same bytes for equal payloads."""
-        data = payload.data
-        # What a newer SDK may have added is not among the fields below.
-        if len(data) < OFFLOAD_SIZE or len(UnknownFieldSet(payload)):
-            return cls(payload.SerializeToString(deterministic=True), b"", b"")
-        before = Payload(metadata=payload.metadata).SerializeToString(deterministic=True)
-        after = Payload(external_payloads=payload.external_payloads).SerializeToString(deterministic=True)
-        return cls(before + data_prefix(len(data)), data, after)
-
-    def __len__(self) -> int:
-        return len(self.before) + len(self.data) + len(self.after)
-
-    def join(self) -> bytes:
-        """Return it in one piece, which is a copy of a large one."""
-        return b"".join((self.before, self.data, self.after))
-
-    def sha256(self) -> str:
-        """Return the SHA-256 of the whole, in lower-case hex."""
-        digest = hashlib.sha256(self.before)
-        digest.update(self.data)
-        digest.update(self.after)
-        return digest.hexdigest()
+    data = payload.data
+    # What a newer SDK may have added is not among the fields below.
+    if len(data) < OFFLOAD_SIZE or len(UnknownFieldSet(payload)):
+        return (payload.SerializeToString(deterministic=True),)
+    before = Payload(metadata=payload.metadata).SerializeToString(deterministic=True)
+    after = Payload(external_payloads=payload.external_payloads).SerializeToString(deterministic=True)
+    return before + data_prefix(len(data)), data, after
 
 
 def data_prefix(size: int) -> bytes:
@@ -58,3 +49,68 @@ def data_prefix(size: int) -> bytes:
         size >>= 7
     prefix.append(size)
     return bytes(prefix)
+
+
+def size_of(pieces: Pieces) -> int:
+    """Return how many bytes the pieces are together."""
+    return sum(map(len, pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class SerializedPayload:
+    """A payload as a store keeps it, and its hash, which takes as long as many a store does."""
+
+    pieces: Pieces
+    """The bytes, in order. A large payload is not in one piece: that would be one more copy of it."""
+    sha256: str
+    """The SHA-256 of the whole, in lower-case hex."""
+
+    @classmethod
+    def of(cls, pieces: Pieces) -> SerializedPayload:
+        """Hash the pieces."""
+        digest = hashlib.sha256(pieces[0])
+        for piece in pieces[1:]:
+            digest.update(piece)
+        return cls(pieces, digest.hexdigest())
+
+    def __len__(self) -> int:
+        return size_of(self.pieces)
+
+    def join(self) -> bytes:
+        """Return it in one piece, which is a copy unless it is in one piece already."""
+        return b"".join(self.pieces)
+
+
+async def serialize_all(payloads: Sequence[Payload]) -> list[SerializedPayload]:
+    """Serialize and hash payloads, off the event loop if they are large."""
+    serialized = [serialize(payload) for payload in payloads]
+    return await run_off_loop(
+        lambda: [SerializedPayload.of(pieces) for pieces in serialized], sum(map(size_of, serialized))
+    )
+
+
+class SerializedDriver(Protocol):
+    """A storage driver that need not serialize and hash again what was serialized and hashed already."""
+
+    async def store_serialized(
+        self, context: StorageDriverStoreContext, payloads: Sequence[SerializedPayload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads as `StorageDriver.store` does."""
+
+    async def retrieve_serialized(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[tuple[Payload, bytes]]:
+        """Retrieve payloads as `StorageDriver.retrieve` does, each with its bytes in the store."""
+
+
+def takes_serialized(driver: StorageDriver) -> TypeGuard[SerializedDriver]:
+    """Tell whether a driver is a `SerializedDriver`.
+
+    One that inherits those methods and overrides `store` or `retrieve` is none: it means to see all payloads.
+    """
+    scopes = [getattr(driver, "__dict__", {}), *map(vars, type(driver).__mro__)]
+
+    def depth(name: str) -> int:
+        return next((depth for depth, scope in enumerate(scopes) if name in scope), len(scopes))
+
+    return all(depth(f"{name}_serialized") <= depth(name) for name in ("store", "retrieve"))

@@ -16,8 +16,9 @@ from temporalio.converter import StorageDriverClaim, StorageDriverStoreContext, 
 
 from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._plugins.contract import ConfinedClaim, DriverContext, DriverPlugin
-from temporal_payloads._storage.managed_driver import DriverIdentity, ManagedDriver
+from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporal_payloads._storage.namespaces import AllowedNamespaces
+from temporal_payloads._storage.operations import DriverIdentity
 
 PLACE = "storage.drivers.conformance"
 TIMEOUT = timedelta(minutes=1)

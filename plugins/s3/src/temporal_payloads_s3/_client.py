@@ -15,7 +15,7 @@ from temporal_payloads_s3._location import Location
 from temporal_payloads_s3._upload import put_in_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from types_aiobotocore_s3.client import S3Client
 
@@ -64,17 +64,20 @@ class ConditionalS3Client(S3StorageDriverClient):
             return not self._conditional and await self._exists(location)
 
     async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
-        """Write an object unless it is there.
+        """Write an object unless it is there; see `put_pieces`."""
+        await self.put_pieces(Location(bucket, key), [data])
+
+    async def put_pieces(self, location: Location, pieces: Sequence[bytes]) -> None:
+        """Write an object, given in pieces, unless it is there.
 
         Raises:
             StorageError: One of its subclasses, which names the setting to look at.
         """
-        location = Location(bucket, key)
-        large = len(data) >= self._multipart_threshold
+        large = self._is_large(pieces)
         with self._errors.told("PutObject", location):
             if large and self._conditional and self._expect_duplicate and await self._exists(location):
                 return
-            is_new = await self._put_if_absent(location, data)
+            is_new = await self._put_if_absent(location, pieces)
             if large:
                 self._expect_duplicate = not is_new
 
@@ -116,11 +119,11 @@ class ConditionalS3Client(S3StorageDriverClient):
             raise self._errors.not_s3("GetObject", location)
         return data
 
-    async def _put_if_absent(self, location: Location, data: bytes) -> bool:
+    async def _put_if_absent(self, location: Location, pieces: Sequence[bytes]) -> bool:
         """Tell whether the object was written, as far as the store says."""
         if self._conditional:
             try:
-                await self._put(location, data, {"IfNoneMatch": "*"})
+                await self._put(location, pieces, {"IfNoneMatch": "*"})
             except ClientError as error:
                 match status_of(error):
                     case HTTPStatus.PRECONDITION_FAILED:
@@ -137,22 +140,25 @@ class ConditionalS3Client(S3StorageDriverClient):
                         raise
             else:
                 return True
-        await self._put(location, data, {})
+        await self._put(location, pieces, {})
         return True
 
-    async def _put(self, location: Location, data: bytes, condition: Mapping[str, Any]) -> None:
-        if len(data) >= self._multipart_threshold:
+    def _is_large(self, pieces: Sequence[bytes]) -> bool:
+        return sum(map(len, pieces)) >= self._multipart_threshold
+
+    async def _put(self, location: Location, pieces: Sequence[bytes], condition: Mapping[str, Any]) -> None:
+        if self._is_large(pieces):
             await put_in_parts(
                 self._client,
                 location,
-                data,
+                pieces,
                 part_size=self._part_size,
                 parallel_parts=self._parallel_parts,
                 condition=condition,
                 arguments=self._put_arguments,
             )
             return
-        body: Any = Body(data)
+        body: Any = Body(pieces)
         arguments: dict[str, Any] = {**condition, **self._put_arguments}
         response = await self._client.put_object(
             Bucket=location.bucket, Key=location.key, Body=body, **arguments

@@ -13,8 +13,11 @@ from temporal_payloads.plugin import (
     StorageMisconfiguredError,
     gather_bounded,
     run_off_loop,
+    serialize_all,
 )
+from temporalio.api.common.v1 import Payload
 from temporalio.contrib.aws.s3driver import S3StorageDriver, S3StorageDriverClient
+from temporalio.converter import StorageDriverClaim
 
 from temporal_payloads_s3._claims import bucket_for
 from temporal_payloads_s3._location import Location
@@ -22,13 +25,8 @@ from temporal_payloads_s3._location import Location
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from temporal_payloads.plugin import DriverContext
-    from temporalio.api.common.v1 import Payload
-    from temporalio.converter import (
-        StorageDriverClaim,
-        StorageDriverRetrieveContext,
-        StorageDriverStoreContext,
-    )
+    from temporal_payloads.plugin import DriverContext, SerializedPayload
+    from temporalio.converter import StorageDriverRetrieveContext, StorageDriverStoreContext
 
     from temporal_payloads_s3._client import ConditionalS3Client
     from temporal_payloads_s3._settings import S3Settings
@@ -40,8 +38,8 @@ class OffLoopS3StorageDriver(S3StorageDriver):
     """What the SDK's driver does, in two steps: its work on bytes in a thread, then the requests here.
 
     The SDK's driver serializes, hashes and verifies between its requests, on the event loop, which stands
-    still meanwhile. Here it is given a client that only notes what is to be written, or hands out what was
-    read already. Keys, claims and verification remain its own.
+    still meanwhile. Here it makes the claim of an empty payload, from which the others differ by their hashes
+    alone, and verifies what was read already. Keys, claims and verification remain its own.
     """
 
     def __init__(self, client: ConditionalS3Client, settings: S3Settings, context: DriverContext) -> None:
@@ -67,21 +65,29 @@ class OffLoopS3StorageDriver(S3StorageDriver):
             PayloadTooLargeError: A payload is over `max_payload_size`; nothing was stored.
             StorageError: Another of its subclasses, which names the setting to look at.
         """
-        sizes = [payload.ByteSize() for payload in payloads]
+        return await self.store_serialized(context, await serialize_all(payloads))
+
+    async def store_serialized(
+        self, context: StorageDriverStoreContext, payloads: Sequence[SerializedPayload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads that are serialized and hashed already; see `store`."""
+        largest = max(map(len, payloads), default=0)
         limit = self._settings.max_payload_size
-        if max(sizes, default=0) > limit:
+        if largest > limit:
             raise PayloadTooLargeError(
-                f"Payload size {max(sizes)} bytes exceeds the configured max_payload_size of {limit} bytes; "
+                f"Payload size {largest} bytes exceeds the configured max_payload_size of {limit} bytes; "
                 f"raise {self._context.place}.max_payload_size, or make the value smaller"
             )
-        noted = _NotedWrites()
-        claims = await _in_thread(lambda: self._with(noted).store(context, payloads), sum(sizes))
+        (empty,) = await self._with(_Nowhere()).store(context, [Payload()])
+        claims = [_claim_like(empty, payload.sha256) for payload in payloads]
+        # Equal payloads of one call are one object.
+        objects = {_location(claim): payload for claim, payload in zip(claims, payloads, strict=True)}
 
         async def write(location: Location) -> None:
             if not await self._requests.object_exists(**location._asdict()):
-                await self._requests.put_object(**location._asdict(), data=noted.objects[location])
+                await self._requests.put_pieces(location, objects[location].pieces)
 
-        await gather_bounded(write, list(noted.objects), self._context.concurrency)
+        await gather_bounded(write, list(objects), self._context.concurrency)
         return claims
 
     async def retrieve(
@@ -94,30 +100,33 @@ class OffLoopS3StorageDriver(S3StorageDriver):
             PayloadIntegrityError: An object's bytes are not those that were stored.
             StorageError: Another of its subclasses, which names the setting to look at.
         """
-        locations = list(dict.fromkeys(Location(c.claim_data["bucket"], c.claim_data["key"]) for c in claims))
+        return [payload for payload, _ in await self.retrieve_serialized(context, claims)]
+
+    async def retrieve_serialized(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[tuple[Payload, bytes]]:
+        """Retrieve payloads, each with its bytes in the store; see `retrieve`."""
+        locations = list(dict.fromkeys(map(_location, claims)))
 
         async def read(location: Location) -> bytes:
             return await self._requests.get_object(**location._asdict())
 
-        found = await gather_bounded(read, locations, self._context.concurrency)
-        size = sum(len(data) for data in found)
-        objects = _FoundObjects(dict(zip(locations, found, strict=True)))
-        del found
-
-        async def parse() -> list[Payload]:
-            try:
-                return await self._with(objects).retrieve(context, claims)
-            finally:
-                # A thread lets go of its work some time after the result is there: that is one copy more.
-                objects.objects.clear()
-
+        found = dict(
+            zip(
+                locations,
+                await gather_bounded(read, locations, self._context.concurrency),
+                strict=True,
+            )
+        )
+        size = sum(map(len, found.values()))
         try:
-            return await _in_thread(parse, size)
+            payloads = await _in_thread(lambda: self._with(_Found(found)).retrieve(context, claims), size)
         except (ValueError, DecodeError) as error:
             raise PayloadIntegrityError(
                 f"{error}. The object was changed after it was stored; if an earlier version or a copy "
                 "is left, restore it"
             ) from error
+        return [(payload, found[_location(claim)]) for payload, claim in zip(payloads, claims, strict=True)]
 
     def _with(self, client: S3StorageDriverClient) -> S3StorageDriver:
         return S3StorageDriver(client, self._choose_bucket, self.name(), self._settings.max_payload_size)
@@ -140,24 +149,35 @@ async def _in_thread(work: Callable[[], Coroutine[None, None, T]], size: int) ->
     return await run_off_loop(lambda: asyncio.run(work()), size)
 
 
-class _NotedWrites(S3StorageDriverClient):
-    """Notes what the SDK's driver wants written. Equal payloads in one call are one object."""
-
-    def __init__(self) -> None:
-        self.objects: dict[Location, bytes] = {}
-
-    async def object_exists(self, *, bucket: str, key: str) -> bool:
-        return Location(bucket, key) in self.objects
-
-    async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
-        self.objects[Location(bucket, key)] = data
-
-    async def get_object(self, *, bucket: str, key: str) -> bytes:
-        return self.objects[Location(bucket, key)]
+def _location(claim: StorageDriverClaim) -> Location:
+    return Location(claim.claim_data["bucket"], claim.claim_data["key"])
 
 
-class _FoundObjects(_NotedWrites):
+def _claim_like(empty: StorageDriverClaim, sha256: str) -> StorageDriverClaim:
+    """Return the claim of a payload, given that of an empty one for the same workflow or activity."""
+    data = empty.claim_data
+    key = data["key"].removesuffix(data["hash_value"]) + sha256
+    return StorageDriverClaim({**data, "key": key, "hash_value": sha256})
+
+
+class _Found(S3StorageDriverClient):
     """Hands the SDK's driver what was read."""
 
     def __init__(self, objects: Mapping[Location, bytes]) -> None:
-        self.objects = dict(objects)
+        self._objects = objects
+
+    async def object_exists(self, *, bucket: str, key: str) -> bool:
+        return Location(bucket, key) in self._objects
+
+    async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
+        """Write nothing."""
+
+    async def get_object(self, *, bucket: str, key: str) -> bytes:
+        return self._objects[Location(bucket, key)]
+
+
+class _Nowhere(_Found):
+    """Takes what the SDK's driver writes, and keeps nothing."""
+
+    def __init__(self) -> None:
+        super().__init__({})

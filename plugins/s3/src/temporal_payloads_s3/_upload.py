@@ -11,7 +11,7 @@ from temporal_payloads.plugin import gather_bounded
 from temporal_payloads_s3._body import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from types_aiobotocore_s3.client import S3Client
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
@@ -25,14 +25,14 @@ _ABORT_TIMEOUT = 5
 async def put_in_parts(
     client: S3Client,
     location: Location,
-    data: bytes,
+    pieces: Sequence[bytes],
     *,
     part_size: int,
     parallel_parts: int,
     condition: Mapping[str, Any],
     arguments: Mapping[str, Any],
 ) -> None:
-    """Write an object in parallel parts. If that fails, no part of it is left in the store.
+    """Write an object, given in pieces, in parallel parts. If that fails, no part of it is left in the store.
 
     `arguments` go with the request that begins the upload, `condition` with the one that completes it and
     so decides whether the object comes to be.
@@ -43,7 +43,7 @@ async def put_in_parts(
 
     async def send(start: int) -> CompletedPartTypeDef:
         number = start // part_size + 1
-        body: Any = Body(data, start, part_size)
+        body: Any = Body(pieces, start, part_size)
         sent: Any = await client.upload_part(
             Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body
         )
@@ -52,7 +52,7 @@ async def put_in_parts(
         return cast("CompletedPartTypeDef", {"PartNumber": number, "ETag": sent["ETag"], **checksums})
 
     try:
-        parts = await gather_bounded(send, range(0, len(data), part_size), parallel_parts)
+        parts = await gather_bounded(send, range(0, sum(map(len, pieces)), part_size), parallel_parts)
         await client.complete_multipart_upload(
             Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
         )

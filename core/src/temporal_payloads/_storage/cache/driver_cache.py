@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._storage.serialized import SerializedPayload
+from temporal_payloads._storage.serialized import serialize, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,12 +92,19 @@ class DriverCache:
         if self._cache is not None:
             self._cache.put(self.key(confined), data)
 
-    def keep_fetched(self, key: CacheKey, payload: Payload) -> Retrieved:
-        """Keep a payload that came from the store, and return it with its size."""
-        serialized = SerializedPayload.of(payload)
-        if self._cache is not None and self._cache.accepts(len(serialized)):
-            self._cache.put(key, serialized.join())
-        return Retrieved(payload, len(serialized))
+    def keep_fetched(self, key: CacheKey, payload: Payload, data: bytes | None) -> Retrieved:
+        """Keep a payload that came from the store, and return it with its size.
+
+        Args:
+            key: What it is kept under.
+            payload: The payload.
+            data: Its bytes in the store; None if only the driver knows them.
+        """
+        pieces = serialize(payload) if data is None else (data,)
+        size = size_of(pieces)
+        if self._cache is not None and self._cache.accepts(size):
+            self._cache.put(key, b"".join(pieces))
+        return Retrieved(payload, size)
 
 
 def _parse(data: bytes) -> Retrieved:

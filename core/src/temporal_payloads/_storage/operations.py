@@ -1,0 +1,183 @@
+"""What every operation of a storage driver has: a deadline, failures that say what to do, an event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporalio.exceptions import ApplicationError
+
+from temporal_payloads._plugins.contract import StorageEvent
+from temporal_payloads._storage.errors import PayloadNotFoundError, StorageError, StorageTimeoutError
+from temporal_payloads._storage.retries import inbound, outbound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from datetime import timedelta
+    from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverIdentity:
+    """How a configured driver is called, by whom."""
+
+    name: str
+    """The driver name that references record."""
+    type: str
+    """The SDK driver type, the same in every language."""
+    place: str
+    """Where it is configured: `storage.drivers.s3`."""
+    fingerprint: str
+    """Tells stores apart in the cache."""
+
+    def __str__(self) -> str:
+        return f"storage driver {self.name!r} ({self.place})"
+
+
+@dataclass
+class Tally:
+    """What one call did, for its event."""
+
+    size: int = 0
+    cache_hits: int = 0
+    dedupe_hits: int = 0
+    fetched: int = 0
+    """Payloads that came from the store."""
+
+
+class DriverOperations:
+    """Runs the operations of one driver.
+
+    Args:
+        identity: How the driver is called.
+        timeout: Limit of one operation.
+        missing_is_final: Whether a payload that the store does not have is gone for good.
+        notify: Told of each store and retrieve when it has ended.
+    """
+
+    def __init__(
+        self,
+        identity: DriverIdentity,
+        *,
+        timeout: timedelta,
+        missing_is_final: bool,
+        notify: Callable[[StorageEvent], None],
+    ) -> None:
+        self._identity = identity
+        self._timeout = timeout
+        self._missing_is_final = missing_is_final
+        self._notify = notify
+
+    @asynccontextmanager
+    async def run(self, operation: str) -> AsyncIterator[None]:
+        """Run an operation.
+
+        Raises:
+            ApplicationError: Why it failed: the driver's own error, or a `StorageError` with the reason.
+        """
+        with self._explained(operation):
+            async with self._deadline():
+                yield
+
+    @asynccontextmanager
+    async def run_told(self, operation: Literal["store", "retrieve"], payloads: int) -> AsyncIterator[Tally]:
+        """Run an operation that observers are told of; see `run`.
+
+        Args:
+            operation: Which one.
+            payloads: How many payloads it is for.
+
+        Yields:
+            Where the operation notes what it did.
+        """
+        tally = Tally()
+        start = time.monotonic()
+        failure: str | None = None
+        try:
+            async with self.run(operation):
+                yield tally
+        except BaseException as error:
+            failure = getattr(error, "type", None) or type(error).__name__
+            raise
+        finally:
+            self._notify(
+                StorageEvent(
+                    operation=operation,
+                    driver=self._identity.name,
+                    payloads=payloads,
+                    size=tally.size,
+                    duration=time.monotonic() - start,
+                    cache_hits=tally.cache_hits,
+                    dedupe_hits=tally.dedupe_hits,
+                    error=failure,
+                )
+            )
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        seconds = self._timeout.total_seconds()
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                yield
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise StorageTimeoutError(
+                f"{self._identity} gave no answer within storage.timeout = {seconds:g}s: the store is "
+                "slow or cannot be reached; see that it is up, or raise the timeout"
+            ) from error
+
+    @contextmanager
+    def _explained(self, operation: str) -> Iterator[None]:
+        """Raise what went wrong as a failure that Temporal understands and a person can act on."""
+        try:
+            yield
+        except Exception as error:
+            explained = self._on_retries(operation, self._as_application_error(operation, error))
+            if explained is error:
+                raise
+            # Its own cause stays: the exception that wrapped it would make a circle of causes.
+            raise explained from explained.__cause__
+
+    def _as_application_error(self, operation: str, error: Exception) -> ApplicationError:
+        if isinstance(error, ApplicationError):
+            return error
+        raised_by_driver = storage_error_in(error)
+        if raised_by_driver is not None:
+            return raised_by_driver
+        wrapped = StorageError(f"{self._identity} failed to {operation}: {type(error).__name__}: {error}")
+        wrapped.__cause__ = error
+        return wrapped
+
+    def _on_retries(self, operation: str, error: ApplicationError) -> ApplicationError:
+        """Return the error with core's word on retries, see `docs/failures.md`."""
+        if operation == "store":
+            return outbound(error)
+        if operation == "retrieve" and error.type == PayloadNotFoundError.__name__:
+            return self._missing(error)
+        return inbound(error)
+
+    def _missing(self, error: ApplicationError) -> PayloadNotFoundError:
+        place = self._identity.place
+        advice = (
+            f'It is taken to be gone for good. If it can come back, set {place}.missing_payload = "retry"'
+            if self._missing_is_final
+            else f"Temporal tries again until it is there: see that {place} leads to the store that it was "
+            "written to (another endpoint or database, a failover, a lost replica). If it is gone for good, "
+            f'set {place}.missing_payload = "fail"'
+        )
+        missing = PayloadNotFoundError(f"{error.message}. {advice}", non_retryable=self._missing_is_final)
+        missing.__cause__ = error.__cause__
+        return missing.with_traceback(error.__traceback__)
+
+
+def storage_error_in(error: BaseException) -> ApplicationError | None:
+    """Return the error that a driver raised before an SDK driver wrapped it."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause

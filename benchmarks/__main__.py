@@ -21,7 +21,7 @@ from typing import Any
 
 import temporalio.service
 
-from benchmarks import chain, codec_server, codecs, disk, memory, redis, s3, workflows
+from benchmarks import breakdown, chain, codec_server, codecs, disk, memory, redis, s3, workflows
 from benchmarks.harness import Config, Line, Report
 from benchmarks.page import PAGE, RESULTS, write_page
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
@@ -50,6 +50,7 @@ TOPICS: dict[str, Topic] = {
     "workflows": workflows.run,
     "codec_server": codec_server.run,
     "disk": disk.run,
+    "breakdown": breakdown.run,
 }
 
 

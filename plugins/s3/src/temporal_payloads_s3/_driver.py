@@ -118,9 +118,17 @@ class OffLoopS3StorageDriver(S3StorageDriver):
                 strict=True,
             )
         )
-        size = sum(map(len, found.values()))
+        verified = _Found(found)
+
+        async def parse() -> list[Payload]:
+            try:
+                return await self._with(verified).retrieve(context, claims)
+            finally:
+                # What has run in a thread is let go of some time later, and would hold the bytes until then.
+                verified.objects.clear()
+
         try:
-            payloads = await _in_thread(lambda: self._with(_Found(found)).retrieve(context, claims), size)
+            payloads = await _in_thread(parse, sum(map(len, found.values())))
         except (ValueError, DecodeError) as error:
             raise PayloadIntegrityError(
                 f"{error}. The object was changed after it was stored; if an earlier version or a copy "
@@ -164,16 +172,16 @@ class _Found(S3StorageDriverClient):
     """Hands the SDK's driver what was read."""
 
     def __init__(self, objects: Mapping[Location, bytes]) -> None:
-        self._objects = objects
+        self.objects = dict(objects)
 
     async def object_exists(self, *, bucket: str, key: str) -> bool:
-        return Location(bucket, key) in self._objects
+        return Location(bucket, key) in self.objects
 
     async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
         """Write nothing."""
 
     async def get_object(self, *, bucket: str, key: str) -> bytes:
-        return self._objects[Location(bucket, key)]
+        return self.objects[Location(bucket, key)]
 
 
 class _Nowhere(_Found):

@@ -11,15 +11,18 @@ mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "benchmarks"  # equal results, equal files
 from matplotlib import pyplot as plt  # noqa: E402  # the backend is chosen first
 
+from benchmarks import breakdown  # noqa: E402  # likewise
+
 COLOURS = {"gzip": "#4269d0", "zlib": "#6cc5b0", "zstd": "#ff725c", "gzip.compress": "#9c6b4e"}
 PEER, OURS = "#97a0af", "#4269d0"
 
 
 def draw(results: dict[str, Any], directory: Path) -> None:
-    """Write `levels.svg`, `growth.svg` and `ratios.svg`."""
+    """Write `levels.svg`, `growth.svg`, `ratios.svg` and `breakdown.svg`."""
     _levels(results["tables"]["levels"], directory / "levels.svg")
     _growth(results["growth"], directory / "growth.svg")
     _ratios(results["lines"], directory / "ratios.svg")
+    breakdown.draw(results["tables"]["breakdown"], directory / "breakdown.svg")
 
 
 def _levels(rows: list[dict[str, Any]], file: Path) -> None:

@@ -39,7 +39,7 @@ ORDERS = 400
 AT_ONCE = 10
 CONVERTER = "msgspec"
 
-STORE, TEMPORAL = "waiting for the store", "waiting for Temporal"
+STORE, TEMPORAL = "waiting for the store", "waiting for Temporal, or a processor"
 CORE, LOOP = "core (Rust)", "event loop, threads"
 OWN = "the activities' own work"
 ANY = ""

@@ -82,6 +82,21 @@ async def test_what_the_sdk_stores_we_read_and_the_reverse(
         assert await sdk.retrieve(EMPTY, ours) == [value]
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+@pytest.mark.parametrize("name", [hashlib.sha256(b"").hexdigest(), "../@ é", "x" * 1100])
+async def test_the_key_is_the_sdks_whatever_the_workflow_is_called(
+    *, wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, payload: Any, name: str
+) -> None:
+    target = StorageDriverWorkflowInfo(namespace="default", id=name, run_id=name, type=name)
+    context = StorageDriverStoreContext(target=target)
+    payloads = [Payload(), payload(1), payload(2, 600_000)]
+    sdk = S3StorageDriver(new_aioboto3_client(wire.client), s3_bucket)
+    async with open_driver(s3_server, s3_bucket) as driver:
+        ours = await driver.store(context, payloads)
+        assert ours == await sdk.store(context, payloads)
+        assert await driver.retrieve(EMPTY, ours) == payloads
+
+
 async def test_many_payloads_keep_their_order(
     s3_server: Any, s3_bucket: str, open_driver: Any, store_context: Any, payload: Any
 ) -> None:

@@ -25,6 +25,7 @@ from benchmarks import breakdown, chain, codec_server, codecs, disk, memory, red
 from benchmarks.harness import Config, Line, Report
 from benchmarks.page import PAGE, RESULTS, write_page
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
+from benchmarks.whole import matrix
 
 Topic = Callable[[Config, Servers], Awaitable[Report]]
 
@@ -42,6 +43,7 @@ async def _memory(_: Config, servers: Servers) -> Report:
 
 
 TOPICS: dict[str, Topic] = {
+    "whole": matrix.run,
     "codecs": _codecs,
     "chain": _chain,
     "s3": s3.run,

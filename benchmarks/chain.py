@@ -11,10 +11,11 @@ from functools import partial
 
 from temporalio.converter import DataConverter
 
+from benchmarks.access import S3Access
 from benchmarks.codecs import codec
 from benchmarks.data import json_payload
 from benchmarks.harness import Config, Contestant, Line, Report, race
-from benchmarks.servers import S3Access, converter
+from benchmarks.servers import converter
 
 CALLS = 200
 CLIENT_LIBRARIES = ("aioboto3", "aiobotocore", "botocore", "redis", "aiohttp")

@@ -25,9 +25,10 @@ from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import ExternalStorage
 
+from benchmarks.access import S3Access
 from benchmarks.harness import MILLION, Config, Contestant, Line, Report, duration, race
 from benchmarks.peers import SampleGzipCodec, sdk_s3_driver
-from benchmarks.servers import S3Access, Servers
+from benchmarks.servers import Servers
 
 NAMESPACE = "benchmark"
 STORED_SIZE = 300_000

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from temporalio.converter import StorageDriver, StorageDriverClaim
 
+from benchmarks.access import S3Access
 from benchmarks.data import new_payload, new_payloads
 from benchmarks.harness import MILLION, Line, Report
 from benchmarks.peers import sdk_s3_driver
 from benchmarks.s3 import retrieve, store
-from benchmarks.servers import S3Access, Servers, converter, driver_of
+from benchmarks.servers import Servers, converter, driver_of
 
 
 def run(servers: Servers) -> Report:

@@ -2,7 +2,7 @@
 
 What is sent arrives half a round trip later; a new connection takes one round trip to come about; and a
 connection has at most `window` bytes under way, which limits its speed to `window` a round trip, as TCP does.
-HTTP requests are counted by their methods.
+HTTP requests are counted by their methods, unless another protocol is spoken.
 """
 
 from __future__ import annotations
@@ -39,9 +39,12 @@ class Proxy:
 
 
 @contextmanager
-def start_proxy(port: int, *, round_trip: float, window: int = DEFAULT_WINDOW) -> Iterator[Proxy]:
+def start_proxy(
+    port: int, *, round_trip: float, window: int = DEFAULT_WINDOW, http: bool = True
+) -> Iterator[Proxy]:
     """Put the server on this port of 127.0.0.1 a round trip of so many seconds away."""
-    command = [sys.executable, "-m", "benchmarks.proxy", str(port), str(round_trip), str(window)]
+    arguments = [str(port), str(round_trip), str(window), "http" if http else "other"]
+    command = [sys.executable, "-m", "benchmarks.proxy", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -145,14 +148,14 @@ class End(asyncio.Protocol):
                 self.transport.write(data)
 
 
-async def serve(target: int, round_trip: float, window: int) -> None:
+async def serve(target: int, round_trip: float, window: int, *, http: bool) -> None:
     """Listen on a free port, tell which, and answer questions on standard input until it ends."""
     loop = asyncio.get_running_loop()
     counts: Counter[str] = Counter()
     connecting: set[asyncio.Task[object]] = set()
 
     def accept() -> End:
-        near = End(round_trip / 2, window, RequestCounter(counts))
+        near = End(round_trip / 2, window, RequestCounter(counts) if http else None)
         far = End(round_trip / 2, window, None)
         near.other, far.other = far, near
         near.not_before = loop.time() + round_trip * 1.5
@@ -171,4 +174,4 @@ async def serve(target: int, round_trip: float, window: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), http=sys.argv[4] == "http"))

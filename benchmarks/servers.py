@@ -13,31 +13,10 @@ from local_servers import start_redis, start_s3
 from temporal_payloads import PayloadSettings, build_data_converter
 from temporalio.converter import DataConverter, StorageDriver
 
+from benchmarks.access import S3Access
 from benchmarks.proxy import Proxy, start_proxy
 
 ROUND_TRIP = 0.020
-
-
-@dataclass(frozen=True)
-class S3Access:
-    """How to reach a bucket."""
-
-    endpoint_url: str
-    access_key_id: str
-    secret_access_key: str
-    region: str
-    bucket: str
-
-    def options(self, **more: object) -> dict[str, Any]:
-        """The same as a `[storage.drivers.s3]` table."""
-        return {
-            "bucket": self.bucket,
-            "endpoint_url": self.endpoint_url,
-            "region": self.region,
-            "access_key_id": self.access_key_id,
-            "secret_access_key": self.secret_access_key,
-            **more,
-        }
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
-from benchmarks.whole.batches import Starter
+from benchmarks.whole.batches import TIME_LIMIT, Starter
 from benchmarks.whole.process import TooLargeError, WorkerProcess, start_worker
 from benchmarks.whole.stores import Store
-from benchmarks.whole.worker import Task, Usage
+from benchmarks.whole.usage import Usage
+from benchmarks.whole.worker import Task
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Turn:
     due: int = 0
 
     async def begin(self, at_once: int, estimate: float | None, budget: Budget) -> None:
-        """Prepare for the rounds. Cold: time the first batches of the process, with everything that they wait for."""
+        """Cold: time the first batches of the process, with all that they wait for; then plan the rounds."""
         new = await self.process.usage()
         self.idle = new.memory
         self.process.go()
@@ -133,14 +134,32 @@ class _Turn:
             if estimate is None:
                 await self.round(1, 1)
                 estimate = self.rounds[-1].seconds
-        except TooLargeError as error:
-            self.reason = f"fails: {error}"
+        except (TooLargeError, WorkflowFailureError) as error:
+            self._fail(error)
             return
         self.rounds.clear()
         self.starter.latencies.clear()
         self.count = at_once * max(1, round(budget.wave / (estimate * at_once)))
         rounds = int(budget.warm / (estimate * self.count))
         self.due = min(budget.most_rounds, max(budget.least_rounds, rounds))
+
+    async def repeat(self, at_once: int) -> None:
+        """Warm: time one more round, unless it has failed before."""
+        if not self.reason:
+            try:
+                await self.round(self.count, at_once)
+            except WorkflowFailureError as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        # What it has left to do would take time from the others.
+        self.process.kill()
+        self.rounds.clear()
+        if isinstance(error, WorkflowFailureError):
+            warnings = self.process.deadlock_warnings()
+            self.reason = f"fails: no result within {TIME_LIMIT.seconds} s; {warnings} deadlock warnings"
+        else:
+            self.reason = f"fails: {error}"
 
     async def round(self, count: int, at_once: int, before: Usage | None = None) -> None:
         """Time so many batches."""
@@ -220,5 +239,5 @@ async def measure(
             order = list(turns.values())
             for turn in order[:: -1 if number % 2 else 1]:
                 if number < turn.due:
-                    await turn.round(turn.count, cell.at_once)
+                    await turn.repeat(cell.at_once)
         return [turn.row(cell) for turn in turns.values()]

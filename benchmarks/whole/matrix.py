@@ -86,7 +86,7 @@ def _reason(
     """Why a contestant does not take part."""
     for row in rows:
         same = row.contestant == contestant and _but_for_at_once(row.cell) == _but_for_at_once(cell)
-        if same and row.reason and row.reason.startswith("fails"):
+        if same and _failed(row):
             return row.reason
     if estimate and estimate * cell.at_once > budget.longest:
         return f"not measured: a round takes about {estimate * cell.at_once:.0f} s"
@@ -131,14 +131,15 @@ def _lines(rows: list[Row]) -> list[Line]:
 def _large(rows: list[Row]) -> list[Line]:
     """Does a workflow of many orders keep the deadlock detector quiet."""
     told: dict[str, str] = {}
-    quiet = False
+    quiet: dict[str, bool] = {}
     for name in ("peer", "ours"):
-        some = [row for row in rows if row.contestant == name and row.cell.orders == MOST_ORDERS and row.warm]
+        some = [row for row in rows if row.contestant == name and row.cell.orders == MOST_ORDERS]
+        if not some:
+            return []
+        fails = any(_failed(row) for row in some)
         warnings, timeouts = sum(row.warnings for row in some), sum(row.timeouts for row in some)
-        told[name] = f"{warnings} warnings, {timeouts} timeouts" if some else "-"
-        quiet = bool(some) and not warnings and not timeouts
-    if not quiet and told["ours"] == "-":
-        return []
+        told[name] = f"{warnings} warnings, {timeouts} timeouts{'; fails' if fails else ''}"
+        quiet[name] = not (fails or warnings or timeouts)
     return [
         Line(
             f"order batches of {MOST_ORDERS:,}: deadlock warnings, workflow task timeouts",
@@ -146,9 +147,13 @@ def _large(rows: list[Row]) -> list[Line]:
             told["ours"],
             None,
             "none",
-            quiet,
+            quiet["ours"],
         )
     ]
+
+
+def _failed(row: Row) -> bool:
+    return bool(row.reason and row.reason.startswith("fails"))
 
 
 def _row(rows: list[Row], cell: Cell, contestant: str) -> Row | None:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.whole.worker import Task, Usage
+from benchmarks.whole.usage import Usage
+from benchmarks.whole.worker import Task
 
 T = TypeVar("T")
 DEADLOCK = "TMPRL1101"
@@ -66,6 +67,10 @@ class WorkerProcess:
         finally:
             task.cancel()
             gone.cancel()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
 
     def deadlock_warnings(self) -> int:
         """How many times the deadlock detector has spoken."""

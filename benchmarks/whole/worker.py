@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +25,7 @@ from temporalio.service import ConnectConfig, ServiceClient
 from temporalio.worker import Worker
 
 from benchmarks.whole.contestants import set_up
+from benchmarks.whole.usage import keep_standard_output, usage
 
 
 @dataclass(frozen=True)
@@ -42,27 +41,6 @@ class Task:
     orders: int
     makes_up: bool = False
     """Make the orders up in the activity, as the example does, instead of beforehand."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a process has used so far."""
-
-    cpu: float
-    """Seconds, of all its threads."""
-    memory: int
-    """Bytes resident now."""
-    peak: int
-    """The most that was resident since the process last said what it used."""
-
-
-def usage() -> Usage:
-    """Tell what this process has used, and begin to watch for another peak."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    lines = Path("/proc/self/status").read_text().splitlines()
-    memory = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-    Path("/proc/self/clear_refs").write_text("5")
-    return Usage(used.ru_utime + used.ru_stime, int(memory["VmRSS"]) * 1024, int(memory["VmHWM"]) * 1024)
 
 
 def _have_orders_ready(count: int) -> None:
@@ -103,13 +81,6 @@ async def work(task: Task, answers: TextIO) -> None:
 async def _answer_until(last: str, answers: TextIO) -> None:
     while await asyncio.to_thread(sys.stdin.readline) != last:
         answers.write(f"{json.dumps(asdict(usage()))}\n")
-
-
-def keep_standard_output() -> TextIO:
-    """Return what was standard output, and let standard error be it: the SDK's core logs there."""
-    kept = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    return kept
 
 
 if __name__ == "__main__":

@@ -21,13 +21,28 @@ from typing import Any
 
 import temporalio.service
 
-from benchmarks import breakdown, chain, codec_server, codecs, disk, memory, redis, s3, workflows
+from benchmarks import (
+    breakdown,
+    chain,
+    codec_server,
+    codecs,
+    converter,
+    disk,
+    memory,
+    redis,
+    s3,
+    workflows,
+)
 from benchmarks.harness import Config, Line, Report
 from benchmarks.page import PAGE, RESULTS, write_page
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
-from benchmarks.whole import matrix
+from benchmarks.whole import matrix, replays
 
 Topic = Callable[[Config, Servers], Awaitable[Report]]
+
+
+async def _converter(config: Config, _: Servers) -> Report:
+    return await converter.run(config)
 
 
 async def _codecs(config: Config, _: Servers) -> Report:
@@ -44,6 +59,8 @@ async def _memory(_: Config, servers: Servers) -> Report:
 
 TOPICS: dict[str, Topic] = {
     "whole": matrix.run,
+    "replays": replays.run,
+    "converter": _converter,
     "codecs": _codecs,
     "chain": _chain,
     "s3": s3.run,

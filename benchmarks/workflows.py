@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import os
 import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from local_servers import start_temporal
-from temporalio import activity, workflow
+from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
 from temporalio.converter import DataConverter, ExternalStorage
 from temporalio.worker import Replayer, Worker
@@ -28,33 +26,11 @@ with workflow.unsafe.imports_passed_through():
 
     from benchmarks.peers import SampleGzipCodec, sdk_s3_driver
     from benchmarks.servers import Servers, converter
+    from benchmarks.whole.pieces import PIECE_THRESHOLD, ManyPieces, history_of
 
 ORDERS = 200
 PIECES = 200
-PIECE_SIZE = 20_000
-PIECE_THRESHOLD = 4_096
 TIMEOUT = timedelta(minutes=2)
-
-
-@activity.defn
-async def fetch_piece(number: int) -> str:
-    """Return something that no compression makes small."""
-    return f"{number}:{os.urandom(PIECE_SIZE // 2).hex()}"
-
-
-@workflow.defn
-class ManyPieces:
-    """A workflow with many offloaded payloads in its history."""
-
-    @workflow.run
-    async def run(self, count: int) -> int:
-        pieces = await asyncio.gather(
-            *(
-                workflow.execute_activity(fetch_piece, number, start_to_close_timeout=TIMEOUT)
-                for number in range(count)
-            )
-        )
-        return sum(len(piece) for piece in pieces)
 
 
 async def run(config: Config, servers: Servers) -> Report:
@@ -130,7 +106,7 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
     def ours(cache: dict[str, Any]) -> DataConverter:
         return converter(drivers, codecs=["gzip"], storage=dict(storage), cache=cache)
 
-    history = await _history(address, ours({"max_size": 0}), pieces)
+    history = await history_of(address, ours({"max_size": 0}), pieces)
     warm = ours({"max_size": "100MiB"})
     for one in (warm, ours(disk)):  # the second one puts everything on disk
         await _replay_with(one, history)
@@ -147,7 +123,6 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
     times = await race(
         {
             "peer": Contestant(peer),
-            "first": Contestant(mine, lambda: ours({"max_size": next(sizes)})),
             "from disk": Contestant(mine, lambda: ours({**disk, "max_size": next(sizes)})),
             "again": Contestant(mine, lambda: warm),
         },
@@ -156,7 +131,6 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
     )
     lines = []
     for name, what, wanted in (
-        ("first", "first in a process", 0.95),
         ("from disk", "first in a process, with storage.cache.dir", 5),
         ("again", "again in the same process", 20),
     ):
@@ -167,24 +141,12 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
                 duration(times["peer"]),
                 duration(times[name]),
                 ratio,
-                "no slower" if name == "first" else f"{wanted} times",
+                f"{wanted} times",
                 ratio >= wanted,
                 times.best_ratio(name),
             )
         )
     return lines
-
-
-async def _history(address: str, data_converter: DataConverter, pieces: int) -> WorkflowHistory:
-    client = await Client.connect(address, data_converter=data_converter)
-    queue = str(uuid.uuid4())
-    worker = Worker(client, task_queue=queue, workflows=[ManyPieces], activities=[fetch_piece])
-    async with worker:
-        handle = await client.start_workflow(
-            ManyPieces.run, pieces, id=queue, task_queue=queue, execution_timeout=TIMEOUT
-        )
-        await handle.result()
-        return await handle.fetch_history()
 
 
 async def _replay_with(data_converter: DataConverter, history: WorkflowHistory) -> None:

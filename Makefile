@@ -42,7 +42,7 @@ test: $(VENV)/.dev ## run every test
 test-unit: $(VENV)/.dev ## run the tests that need no server
 	$(IN_VENV)/python -m pytest -m "not server and not browser" $(ARGS)
 
-bench: $(VENV)/.dev ## measure beside the peers, in under ten minutes (ARGS=--quick: one)
+bench: $(VENV)/.dev ## measure beside the peers, in about twenty minutes (ARGS=--quick: in one or two)
 	$(IN_VENV)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and the direction of imports

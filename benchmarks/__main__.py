@@ -34,7 +34,7 @@ from benchmarks import (
     workflows,
 )
 from benchmarks.harness import Config, Line, Report
-from benchmarks.page import PAGE, RESULTS, write_page
+from benchmarks.page import RESULTS, write_pages
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
 from benchmarks.whole import matrix, replays
 
@@ -80,7 +80,9 @@ NOT_QUICK = ("memory",)
 def main() -> None:
     """Measure, tell, and keep the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="once each, smaller, no memory; under a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="once each, smaller, no memory; in one or two minutes"
+    )
     parser.add_argument("--only", nargs="+", choices=TOPICS, help="these topics alone; nothing is written")
     parser.add_argument("--output", type=Path, help="where results go; benchmarks/results for a full run")
     arguments = parser.parse_args()
@@ -136,7 +138,7 @@ def _write(report: Report, seconds: float, output: Path) -> None:
     (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(results, output)
     if output == RESULTS:
-        write_page(results, PAGE)
+        write_pages(results)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,42 @@
-"""The table in `docs/performance.md`, from the last full run: `python -m benchmarks.page` writes it anew."""
+"""What the documentation says of the last full run: `python -m benchmarks.page` writes it anew.
+
+`python -m benchmarks.page --check` only tells whether the pages are as they would be written; a test asks.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN = "<!-- the results of the last full run; written by the benchmarks -->\n"
-END = "<!-- end of the results -->\n"
+from benchmarks.whole import tables
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md", RESULTS / "whole.md")
+MARKED = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of the results -->\n)", re.DOTALL)
 
 
-def write_page(results: dict[str, Any], page: Path) -> None:
-    """Put the results between the page's marks."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{_table(results)}\n{END}{after}")
+def pages(results: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield each page as it should be: what stands between its marks is from the results."""
+
+    def fill(section: re.Match[str]) -> str:
+        return f"{section[1]}\n{SECTIONS[section[2]](results)}\n{section[3]}"
+
+    for page in PAGES:
+        yield page, MARKED.sub(fill, page.read_text())
 
 
-def _table(results: dict[str, Any]) -> str:
+def write_pages(results: dict[str, Any]) -> None:
+    """Put the results between the pages' marks."""
+    for page, text in pages(results):
+        page.write_text(text)
+
+
+def _lines(results: dict[str, Any]) -> str:
     rows = [
         "| what | peer | ours | ratio | best rounds | to reach | reached |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -38,5 +55,26 @@ def _table(results: dict[str, Any]) -> str:
     )
 
 
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "claim": tables.claim,
+    "whole": tables.headline,
+    "cells": tables.cells,
+    "replays": tables.replays,
+    "settings": tables.settings,
+    "lines": _lines,
+}
+
+
+def main() -> None:
+    """Write the pages, or say which are out of date."""
+    results = json.loads((RESULTS / "results.json").read_text())
+    if "--check" not in sys.argv:
+        write_pages(results)
+        return
+    stale = [page.name for page, text in pages(results) if page.read_text() != text]
+    if stale:
+        sys.exit(f"{', '.join(stale)}: not what the results say; run `python -m benchmarks.page`")
+
+
 if __name__ == "__main__":
-    write_page(json.loads((RESULTS / "results.json").read_text()), PAGE)
+    main()

@@ -15,14 +15,71 @@ from benchmarks import breakdown  # noqa: E402  # likewise
 
 COLOURS = {"gzip": "#4269d0", "zlib": "#6cc5b0", "zstd": "#ff725c", "gzip.compress": "#9c6b4e"}
 PEER, OURS = "#97a0af", "#4269d0"
+WHOLE = {"plain": "#d9dde3", "peer": PEER, "no converter": "#a9bdf0", "ours": OURS}
+STORE_TITLES = {"s3": "S3", "redis": "Redis"}
 
 
 def draw(results: dict[str, Any], directory: Path) -> None:
-    """Write `levels.svg`, `growth.svg`, `ratios.svg` and `breakdown.svg`."""
-    _levels(results["tables"]["levels"], directory / "levels.svg")
-    _growth(results["growth"], directory / "growth.svg")
+    """Write a figure of each kind of results that there are."""
+    tables = results["tables"]
+    if "whole" in tables:
+        _whole(tables["whole"], directory / "whole.svg")
+    if "levels" in tables:
+        _levels(tables["levels"], directory / "levels.svg")
+    if results["growth"]:
+        _growth(results["growth"], directory / "growth.svg")
     _ratios(results["lines"], directory / "ratios.svg")
-    breakdown.draw(results["tables"]["breakdown"], directory / "breakdown.svg")
+    if "breakdown" in tables:
+        breakdown.draw(tables["breakdown"], directory / "breakdown.svg")
+
+
+def _whole(rows: list[dict[str, Any]], file: Path) -> None:
+    """Batches a second when warm: a row of panels for each store, a panel for each number of orders."""
+    some = [row for row in rows if not row["cell"]["makes_up"]]
+    stores, orders, at_once, names = (
+        list(dict.fromkeys(values))
+        for values in (
+            [row["cell"]["store"] for row in some],
+            [row["cell"]["orders"] for row in some],
+            [row["cell"]["at_once"] for row in some],
+            [row["contestant"] for row in some],
+        )
+    )
+    figure, axes = plt.subplots(
+        len(stores), len(orders), figsize=(12, 3 * len(stores)), layout="constrained", squeeze=False
+    )
+    for store, line in zip(stores, axes, strict=True):
+        for count, axis in zip(orders, line, strict=True):
+            for number, name in enumerate(names):
+                cells = [
+                    row
+                    for row in some
+                    if row["contestant"] == name
+                    and row["cell"]["store"] == store
+                    and row["cell"]["orders"] == count
+                ]
+                places = [at_once.index(row["cell"]["at_once"]) + 0.2 * (number - 1.5) for row in cells]
+                rates = [row["warm"]["rate"] if row["warm"] else 0 for row in cells]
+                axis.bar(places, rates, 0.2, color=WHOLE[name], label=name)
+                for place, row in zip(places, cells, strict=True):
+                    if row["reason"]:
+                        text = row["reason"].partition(":")[0]
+                        axis.text(
+                            place,
+                            0.02,
+                            text,
+                            transform=axis.get_xaxis_transform(),
+                            rotation=90,
+                            fontsize=7,
+                            ha="center",
+                            va="bottom",
+                        )
+            axis.set_xticks(range(len(at_once)), [str(number) for number in at_once])
+            axis.set_title(f"{count:,} order{'s' * (count > 1)}, {STORE_TITLES[store]}", fontsize=9)
+            axis.set(xlabel="at once", ylabel="batches a second")
+            axis.grid(axis="y", alpha=0.3)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(names))
+    _save(figure, file)
 
 
 def _levels(rows: list[dict[str, Any]], file: Path) -> None:

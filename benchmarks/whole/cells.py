@@ -35,7 +35,7 @@ class Cell:
 class Budget:
     """How much of it, in seconds by estimate."""
 
-    wave: float = 1.5
+    shortest: float = 1.5
     """A round lasts at least about this long: short batches are repeated."""
     warm: float = 5
     """Rounds go on for about this long."""
@@ -43,7 +43,7 @@ class Budget:
     least_rounds: int = 1
     cold: float = 12
     """A new process begins with as many batches at once as the cell has, unless that takes longer."""
-    longest: float = 45
+    longest: float = 40
     """A round that takes longer is not measured."""
 
 
@@ -139,7 +139,7 @@ class _Turn:
             return
         self.rounds.clear()
         self.starter.latencies.clear()
-        self.count = at_once * max(1, round(budget.wave / (estimate * at_once)))
+        self.count = at_once * max(1, round(budget.shortest / (estimate * at_once)))
         rounds = int(budget.warm / (estimate * self.count))
         self.due = min(budget.most_rounds, max(budget.least_rounds, rounds))
 
@@ -148,7 +148,7 @@ class _Turn:
         if not self.reason:
             try:
                 await self.round(self.count, at_once)
-            except WorkflowFailureError as error:
+            except (TooLargeError, WorkflowFailureError) as error:
                 self._fail(error)
 
     def _fail(self, error: Exception) -> None:

@@ -18,7 +18,7 @@ from benchmarks.whole.worker import Task
 
 T = TypeVar("T")
 DEADLOCK = "TMPRL1101"
-TOO_LARGE = re.compile(r"TMPRL1103.* size=(\d+) limit=(\d+)")
+TOO_LARGE = re.compile(r"TMPRL1103.* exceeded the error limit.* size=(\d+) limit=(\d+)")
 
 
 class TooLargeError(Exception):

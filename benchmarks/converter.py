@@ -27,7 +27,7 @@ async def run(config: Config) -> Report:
     rounds = config.rounds(25)
     orders = make_orders("benchmark", ORDERS)
     lines = await _race(
-        converters, f"a list of {ORDERS} orders", orders, list[Order], wanted=15, calls=1, rounds=rounds
+        converters, f"a list of {ORDERS} orders", orders, list[Order], wanted=15, calls=5, rounds=rounds
     )
     for kind, value in SMALL.items():
         what = f"an argument of 100 bytes ({kind})"

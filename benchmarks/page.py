@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import breakdown
 from benchmarks.whole import tables
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +63,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "replays": tables.replays,
     "settings": tables.settings,
     "lines": _lines,
+    "breakdown": breakdown.table,
 }
 
 

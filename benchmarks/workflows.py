@@ -120,9 +120,18 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
     async def mine(one: DataConverter) -> None:
         await _replay_with(one, history)
 
+    def plugin() -> PayloadsPlugin:
+        cache = {"max_size": next(sizes)}
+        settings = {"codecs": ["gzip"], "storage": {**storage, "drivers": drivers, "cache": cache}}
+        return PayloadsPlugin(PayloadSettings.model_validate(settings))
+
+    async def with_plugin(one: PayloadsPlugin) -> None:
+        await Replayer(workflows=[ManyPieces], plugins=[one]).replay_workflow(history)
+
     times = await race(
         {
             "peer": Contestant(peer),
+            "plugin": Contestant(with_plugin, plugin),
             "from disk": Contestant(mine, lambda: ours({**disk, "max_size": next(sizes)})),
             "again": Contestant(mine, lambda: warm),
         },
@@ -131,6 +140,7 @@ async def _replay(config: Config, servers: Servers, address: str) -> list[Line]:
     )
     lines = []
     for name, what, wanted in (
+        ("plugin", "fetched ahead by the plugin, nothing cached", 8),
         ("from disk", "first in a process, with storage.cache.dir", 5),
         ("again", "again in the same process", 20),
     ):

@@ -21,18 +21,7 @@ from typing import Any
 
 import temporalio.service
 
-from benchmarks import (
-    breakdown,
-    chain,
-    codec_server,
-    codecs,
-    converter,
-    disk,
-    memory,
-    redis,
-    s3,
-    workflows,
-)
+from benchmarks import breakdown, chain, codec_server, codecs, converter, disk, memory, redis, s3, workflows
 from benchmarks.harness import Config, Line, Report
 from benchmarks.page import RESULTS, write_pages
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers

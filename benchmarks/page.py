@@ -25,7 +25,7 @@ def pages(results: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield each page as it should be: what stands between its marks is from the results."""
 
     def fill(section: re.Match[str]) -> str:
-        return f"{section[1]}\n{SECTIONS[section[2]](results)}\n{section[3]}"
+        return f"{section[1]}\n{SECTIONS[section[2]](results).rstrip()}\n\n{section[3]}"
 
     for page in PAGES:
         yield page, MARKED.sub(fill, page.read_text())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NewType
+from types import UnionType
+from typing import Any, Literal, NewType, Union, get_args, get_origin
 
 import msgspec
 
@@ -24,6 +25,7 @@ _LOWER_CASE_UTC = re.compile(rb'z"(?<=\dz")')
 
 
 _STANDARD = frozenset({"builtins", "datetime", "uuid"})
+_GENERIC = (list, dict, tuple, set, frozenset, Union, UnionType, Literal)
 _NO_CLASSES = (Any, None, Ellipsis)
 _REMEMBERED = "__temporal_payloads_readers__"
 _of_no_class: dict[Any, Reader | None] = {}
@@ -60,15 +62,18 @@ def _remembered_readers(hint: Any) -> dict[Any, Reader | None]:
 
 def _classes_in(hint: Any) -> Iterator[Any]:
     """Yield the classes of somebody's own in the hint, and None for what may have some in it."""
-    arguments = getattr(hint, "__args__", ())
-    for argument in arguments:
-        yield from _classes_in(argument)
-    if isinstance(hint, NewType):
+    origin = get_origin(hint)
+    if origin is not None:
+        if origin not in _GENERIC:
+            yield None
+        for argument in get_args(hint):
+            yield from _classes_in(argument)
+    elif isinstance(hint, NewType):
         yield from _classes_in(hint.__supertype__)
     elif isinstance(hint, type):
         if hint.__module__ not in _STANDARD:
             yield hint
-    elif not arguments and hint not in _NO_CLASSES and type(hint) not in (str, int, bool):
+    elif hint not in _NO_CLASSES and type(hint) not in (str, int, bool):
         yield None
 
 

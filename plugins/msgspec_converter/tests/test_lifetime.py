@@ -112,7 +112,8 @@ def test_hints_that_are_equal_and_not_the_same(converter):
 
 
 def test_many_threads_use_new_classes_at_once(converter):
-    source = "D = make_dataclass('D', [('y', float)])\nC = make_dataclass('C', [('x', int), ('ds', list[D]), ('m', Any)])"
+    source = """D = make_dataclass('D', [('y', float)])
+C = make_dataclass('C', [('x', int), ('ds', list[D]), ('m', Any)])"""
     together = threading.Barrier(8, timeout=60)
 
     def use(hint, value, number):

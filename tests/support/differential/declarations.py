@@ -46,10 +46,10 @@ def dataclass_(b: Builder, depth: int) -> Shape:
     if itself.hint.startswith("list"):
         itself = Shape(itself.hint, constant("[]"))
     fields = _fields(b, depth, inherited, itself, keyword=keyword)
-    generic = base is None and not slots and b.chance(8)
+    generic = base is None and not slots and b.odd(8)
     parents = [base] if base else []
     head = ""
-    if b.chance(12) and not base:
+    if b.odd(12) and not base:
         head = b.pick(METACLASSES).format(name)
         parents.append(f"metaclass=Meta{name}")
     if generic:
@@ -64,10 +64,10 @@ def dataclass_(b: Builder, depth: int) -> Shape:
         lines.insert(0, "generic: T")
         fields.insert(0, Field("generic", Shape("T", anything), "", "required"))
     everything = [*inherited, *fields]
-    for _ in b.some(2) if b.chance(2) else ():
+    for _ in b.some(2) if b.odd(2) else ():
         first = everything[0].name if everything else "x"
         lines.append(b.pick(BODIES).format(name, first))
-    undecorated = base is not None and b.chance(8)
+    undecorated = base is not None and b.odd(8)
     body = indent("\n".join(lines) or "pass", "    ")
     statement = f"{head}\n\n" if head else ""
     if not undecorated:
@@ -96,18 +96,19 @@ def _fields(b: Builder, depth: int, inherited: list[Field], itself: Shape, *, ke
     return fields
 
 
-def _field(b: Builder, name: str, shape: Shape, *, keyword: bool) -> Field:  # noqa: PLR0911  # a table
+def _field(  # noqa: C901, PLR0911  # a table
+    b: Builder, name: str, shape: Shape, *, keyword: bool
+) -> Field:
     default = b.pick(["None", "1", "'default'", "(1,)", "nan"])
     if b.chance(3):
         default = shape.value(b, 0) if shape in COMMON else default
-    factory = b.pick(["list", "dict", "set", "lambda: [1]", "number", "lambda: note('made')", "str", "Items"])
+    factories = ["lambda: [1]", "number", "lambda: note('made')", "str", "Items"]
+    factory = b.pick(factories if b.odd(2) else ["list", "dict", "set"])
     annotated = f"{name}: {shape.hint}"
-    form = b.pick(
-        ["plain"] * 6
-        + ["default"] * 2
-        + ["factory"] * 2
-        + ["init=False", "init=False default", "init=False factory", "silent", "keyword", "InitVar"]
-    )
+    forms = ["plain"] * 6 + ["default"] * 2 + ["factory"] * 2
+    if b.odd(2):
+        forms = ["init=False", "init=False default", "init=False factory", "silent", "keyword", "InitVar"]
+    form = b.pick(forms)
     match form:
         case "default":
             return Field(name, shape, f"{annotated} = {default}", "optional", keyword)
@@ -140,7 +141,7 @@ def _instances(name: str, fields: list[Field]) -> Callable[[Builder, int], str]:
             if f.given in ("required", "keyword") or (f.given == "optional" and not b.chance(2)):
                 given[f.name] = b.value(f.shape, depth - 1)
         made = f"{name}({', '.join(f'{key}={each}' for key, each in given.items())})"
-        match b.pick(["plain"] * 12 + ["changed", "added", "without", "touched"]):
+        match b.pick(["changed", "added", "without", "touched"]) if b.odd(4) else "plain":
             case "changed" if fields:
                 return f"changed({made}, {b.pick(fields).name}={anything(b, depth - 1)})"
             case "added":
@@ -256,7 +257,8 @@ def enum(b: Builder, _: int) -> Shape:
 DECLARATIONS = [dataclass_] * 8 + [made_dataclass, named_tuple, typed_dict, typed_dict, new_type, enum, enum]
 
 
-def declarations(b: Builder, most: int) -> None:
+def declarations(b: Builder, most: int, least: int = 0) -> None:
     """Draw the statements of a program."""
-    for _ in b.some(most):
-        b.pick(DECLARATIONS)(b, 2)
+    for _ in b.some(most, least):
+        declaration = dataclass_ if b.plain and not b.odd(2) else b.pick(DECLARATIONS)
+        declaration(b, 2)

@@ -33,6 +33,36 @@ def values_of_declared_types(draw: Draw, converter: PayloadConverter) -> None:
                 comparison.decode(altered(b, text))
 
 
+def models_as_people_write_them(draw: Draw, converter: PayloadConverter) -> None:
+    """Dataclasses of common types are written and read alike, few or many, and now and then an odd one."""
+    b = Builder(draw, plain=True)
+    declarations(b, 3, least=1)
+    item = b.pick(b.declared)
+    number, hinted, formed = b.pick(
+        [
+            ("1", "{}", "{}"),
+            ("1", "list[{}]", "[{}]"),
+            ("1", "dict[str, {}]", "{{'k': {}}}"),
+            ("1", "Optional[{}]", "{}"),
+            ("30", "list[{}]", "[{}, *many]"),
+            ("30", "Any", "[{}, *many]"),
+            ("30", "dict[str, list[{}]]", "{{'k': [{}, *many]}}"),
+        ]
+    )
+    comparison = _comparison(b, Shape(hinted.format(item.hint), item.value), converter)
+    for _ in b.some(3, 1):
+        one, odd = item.value(b, 3), b.value(item, 3)
+        many = f"(lambda *many: {formed.format(odd)})(*[{one} for _ in range({number})])"
+        try:
+            text = comparison.encode(many).value
+        except UnusableError:
+            continue
+        if text is not None:
+            comparison.decode(text)
+            for _ in b.some(2):
+                comparison.decode(altered(b, text, [30, 300]))
+
+
 def json_of_any_kind(draw: Draw, converter: PayloadConverter) -> None:
     """Any JSON is read alike for any hint."""
     b = Builder(draw)
@@ -91,7 +121,13 @@ def _kept_after_use(
     return [name for name, kind in classes.items() if kind() is not None]
 
 
-PROPERTIES = [values_of_declared_types, json_of_any_kind, values_of_any_kind, classes_are_freed]
+PROPERTIES = [
+    models_as_people_write_them,
+    values_of_declared_types,
+    json_of_any_kind,
+    values_of_any_kind,
+    classes_are_freed,
+]
 
 
 def _comparison(b: Builder, shape: Shape, converter: PayloadConverter) -> Comparison:

@@ -50,6 +50,8 @@ class Builder:
     models: dict[str, Model] = field(default_factory=dict)
     names: set[str] = field(default_factory=lambda: {"x", "y"})
     """The names of fields, from which keys of JSON objects are drawn."""
+    plain: bool = False
+    """Whether it is a program as people write them, with little that is odd: what has a fast way."""
     honest: bool = True
     """Whether values fit their hints, most of the time."""
 
@@ -60,6 +62,10 @@ class Builder:
     def chance(self, one_in: int) -> bool:
         """Draw True once in so many times."""
         return bool(self.draw(st.integers(0, one_in - 1)) == one_in - 1)
+
+    def odd(self, one_in: int) -> bool:
+        """Draw True once in so many times, and much more seldom in a plain program."""
+        return self.chance(one_in * (15 if self.plain else 1))
 
     def some(self, most: int, least: int = 0) -> range:
         """Draw how many."""
@@ -223,6 +229,15 @@ def keys(b: Builder, _: int) -> str:
 
 ODD = Shape("Any", constant(*tables.ODD_VALUES))
 
+PLAIN_LEAVES = [
+    Shape("Any", anything),
+    Shape("Literal['a', 'b']", constant("'a'", "'b'"), hashable=True),
+    Shape("Literal[1, 2]", constant("1", "2", "True"), hashable=True),
+    Shape("dict", constant("{}", "{'a': 1}", "{'a': {'b': [1, nan]}}")),
+    Shape("list", constant("[]", "[1, 'a', None]", "(1, 2.0)")),
+    Shape("Union[str, int]", constant("1", "'a'", "True", "1.0"), hashable=True),
+    Shape("Union[int, str, None]", constant("1", "'a'", "None", "nan"), hashable=True),
+]
 LEAVES = [
     Shape("Any", anything),
     Shape("object", anything),
@@ -270,15 +285,26 @@ def hint(b: Builder, depth: int) -> Shape:
     if b.declared and b.chance(3):
         return b.pick(b.declared)  # type: ignore[no-any-return]  # st.sampled_from says Any
     if depth <= 0 or b.chance(3):
-        return b.pick(COMMON if b.chance(2) else LEAVES)  # type: ignore[no-any-return]  # likewise
+        leaves = LEAVES if b.odd(2) else [*COMMON, *PLAIN_LEAVES]
+        return b.pick(leaves)  # type: ignore[no-any-return]  # likewise
     return compound(b, depth)
 
 
 def compound(b: Builder, depth: int) -> Shape:  # noqa: PLR0911  # a table
     """Draw a hint that holds others."""
-    kind = b.pick(
-        ["list", "dict", "optional", "union", "tuple", "tuple...", "set", "sequence", "mapping", "annotated"]
-    )
+    kinds = [
+        "list",
+        "dict",
+        "optional",
+        "union",
+        "tuple",
+        "tuple...",
+        "set",
+        "sequence",
+        "mapping",
+        "annotated",
+    ]
+    kind = b.pick(kinds if b.odd(1) else ["list", "list", "dict", "optional", "optional", "tuple...", "set"])
     item = hint(b, depth - 1)
     match kind:
         case "list":
@@ -355,6 +381,8 @@ def compound(b: Builder, depth: int) -> Shape:  # noqa: PLR0911  # a table
 
 def key_hint(b: Builder) -> Shape:
     """Draw the hint of a mapping's keys."""
+    if b.plain and not b.odd(2):
+        return b.pick([STR, STR, STR, INT])  # type: ignore[no-any-return]  # st.sampled_from says Any
     hashable = [shape for shape in b.declared if shape.hashable]
     if hashable and b.chance(4):
         return b.pick(hashable)  # type: ignore[no-any-return]  # st.sampled_from says Any

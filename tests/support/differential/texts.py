@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -61,9 +62,9 @@ def any_text(b: Builder) -> bytes:
     return _written(b, _tree(b, 2), 30).encode("utf-8", "surrogatepass")
 
 
-def altered(b: Builder, text: bytes) -> bytes:
+def altered(b: Builder, text: bytes, one_in_some: Sequence[int] = (8, 30, 10_000)) -> bytes:
     """Draw JSON that says the same in other words, or something else in one place."""
-    one_in = b.pick([8, 30, 10_000])
+    one_in = b.pick(one_in_some)
     tree = json.loads(text, object_pairs_hook=_Pairs)
     written = _written(b, tree, one_in)
     if b.chance(20):

@@ -6,8 +6,9 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
+from support.differential.hints import hint
 from support.differential.programs import sections
-from support.differential.shapes import COMMON, Builder, Field, Model, Shape, anything, constant, hint
+from support.differential.shapes import COMMON, Builder, Field, Model, Shape, anything, constant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

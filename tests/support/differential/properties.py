@@ -8,9 +8,10 @@ import weakref
 from hypothesis import reject
 from hypothesis import strategies as st
 from support.differential.declarations import declarations
+from support.differential.hints import hint
 from support.differential.outcomes import Comparison, DifferenceError, UnusableError, attempt, json_payload
 from support.differential.programs import Program, Run, forget_typing
-from support.differential.shapes import Builder, Draw, Shape, anything, hint
+from support.differential.shapes import Builder, Draw, Shape, anything
 from support.differential.texts import altered, any_text
 from temporalio.converter import PayloadConverter
 

@@ -24,8 +24,8 @@ TRIED: Counter[str] = Counter()
 """What has been compared so far, by kind and outcome."""
 
 _SDK = DefaultPayloadConverter()
-_NOTES = ("__msgspec_cache__", "__slotnames__", "__temporal_payloads_")
-"""How names begin under which msgspec, Python's `copy` and we keep with a class what we know of it."""
+_NOTES = ("__msgspec_cache__", "__slotnames__", "__annotations_cache__", "__temporal_payloads_")
+"""How names begin under which msgspec, Python itself and we keep with a class what is known of it."""
 
 
 class DifferenceError(AssertionError):

@@ -17,7 +17,7 @@ MODELS = sections(Path(__file__).with_name("models.txt"))
 
 
 STILL_KEPT = pytest.mark.xfail(reason="the converter keeps such a hint, and its class, for good")
-OPEN = {"generic with its argument", "in an annotation"}
+OPEN: set[str] = set()
 
 
 @pytest.mark.parametrize(

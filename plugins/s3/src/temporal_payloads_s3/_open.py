@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import aioboto3
+import aiobotocore
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, InvalidRegionError, ProfileNotFound
 from temporal_payloads.plugin import StorageMisconfiguredError
@@ -85,6 +86,8 @@ def _new_client(settings: S3Settings, context: DriverContext) -> AbstractAsyncCo
         request_checksum_calculation=settings.request_checksum_calculation
         or ("when_required" if endpoint_url else "when_supported"),
         response_checksum_validation=settings.response_checksum_validation,
+        # botocore's own is put together anew for each request, twice.
+        user_agent=f"temporal-payloads-s3 aiobotocore/{aiobotocore.__version__}",
     )
     client: AbstractAsyncContextManager[S3Client] = session.client(
         "s3",

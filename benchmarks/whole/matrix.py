@@ -24,9 +24,9 @@ MADE_UP = replace(HEADLINE, makes_up=True)
 MOST_ORDERS = max(ORDERS)
 
 FULL = {
-    "s3": Budget(warm=4),
+    "s3": Budget(warm=3, cold=8, longest=25),
     # What another store changes shows in fewer rounds.
-    "redis": Budget(warm=3, most_rounds=3, longest=30),
+    "redis": Budget(warm=2, most_rounds=2, cold=6, longest=20),
 }
 HEADLINE_BUDGET = Budget(least_rounds=3)
 QUICK = Budget(shortest=0, warm=0, cold=0)

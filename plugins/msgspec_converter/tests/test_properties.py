@@ -22,31 +22,31 @@ the_same_each_time = settings(
 )
 
 
-@settings(the_same_each_time, max_examples=500)
+@settings(the_same_each_time, max_examples=250)
 @given(data=st.data())
 def test_models_as_people_write_them_are_written_and_read_alike(converter, data):
     models_as_people_write_them(data.draw, converter)
 
 
-@settings(the_same_each_time, max_examples=500)
+@settings(the_same_each_time, max_examples=250)
 @given(data=st.data())
 def test_values_of_generated_types_are_written_and_read_alike(converter, data):
     values_of_declared_types(data.draw, converter)
 
 
-@settings(the_same_each_time, max_examples=600)
+@settings(the_same_each_time, max_examples=300)
 @given(data=st.data())
 def test_json_of_any_kind_is_read_alike_for_any_hint(converter, data):
     json_of_any_kind(data.draw, converter)
 
 
-@settings(the_same_each_time, max_examples=500)
+@settings(the_same_each_time, max_examples=250)
 @given(data=st.data())
 def test_values_of_any_kind_are_written_alike(converter, data):
     values_of_any_kind(data.draw, converter)
 
 
-@settings(the_same_each_time, max_examples=25)
+@settings(the_same_each_time, max_examples=15)
 @given(data=st.data())
 def test_generated_classes_are_freed_after_use(converter, data):
     classes_are_freed(data.draw, converter)

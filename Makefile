@@ -45,7 +45,7 @@ test-unit: $(VENV)/.dev ## run the tests that need no server
 differential: $(VENV)/.dev ## hold the msgspec converter against the SDK's (ARGS="--seconds 600")
 	PYTHONPATH=tests $(IN_VENV)/python -m support.differential $(ARGS)
 
-bench: $(VENV)/.dev ## measure beside the peers, in about twenty minutes (ARGS=--quick: in one or two)
+bench: $(VENV)/.dev ## measure beside the peers, in about half an hour (ARGS=--quick: in one or two)
 	$(IN_VENV)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and the direction of imports

@@ -46,7 +46,14 @@ async def history_of(address: str, data_converter: DataConverter, pieces: int) -
     """Run the workflow, and return its history."""
     client = await Client.connect(address, data_converter=data_converter)
     queue = str(uuid.uuid4())
-    worker = Worker(client, task_queue=queue, workflows=[ManyPieces], activities=[fetch_piece])
+    worker = Worker(
+        client,
+        task_queue=queue,
+        workflows=[ManyPieces],
+        activities=[fetch_piece],
+        # With the SDK's three at a time, a workflow task that reads thousands of payloads is timed out.
+        max_workflow_task_external_storage_concurrency=32,
+    )
     async with worker:
         handle = await client.start_workflow(
             ManyPieces.run, pieces, id=queue, task_queue=queue, execution_timeout=TIMEOUT

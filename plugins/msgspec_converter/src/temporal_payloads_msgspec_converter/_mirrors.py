@@ -42,9 +42,6 @@ class _Text:
         self.text = text
 
 
-_encoder = msgspec.json.Encoder(order="sorted", enc_hook=attrgetter("text"))
-
-
 def write_objects(cls: type, objects: Any, *, alone: bool) -> bytes | None:
     """Return the JSON of one object of a dataclass, or of a list of them; None if that is not possible."""
     mirror = mirror_of(cls)
@@ -61,6 +58,21 @@ def write_objects(cls: type, objects: Any, *, alone: bool) -> bytes | None:
     return _encoder.encode(copied)
 
 
+def _to_text(kind: type, value: object) -> _Text:
+    if kind is _Text and type(value) is datetime:
+        return _Text(value.isoformat())
+    raise LeftToTheSDKError
+
+
+def _from_text(value: object) -> str:
+    if type(value) is _Text:
+        return value.text
+    raise LeftToTheSDKError  # a subclass of str, for instance, is copied as it is
+
+
+_encoder = msgspec.json.Encoder(order="sorted", enc_hook=_from_text)
+
+
 def mirror_of(cls: type) -> Mirror | None:
     """Return the mirror of a plain dataclass, if all its fields can have one."""
     return remembered(cls, _REMEMBERED, lambda: _make_mirror(cls)) if fields_of(cls) else None
@@ -71,12 +83,6 @@ def _make_mirror(cls: type) -> Mirror | None:
         return _Mirroring().of_class(cls)
     except Exception:  # noqa: BLE001  # hints are evaluated, and classes may do anything
         return None
-
-
-def _to_text(kind: type, value: object) -> _Text:
-    if kind is _Text and type(value) is datetime:
-        return _Text(value.isoformat())
-    raise LeftToTheSDKError
 
 
 class _Mirroring:
@@ -90,6 +96,8 @@ class _Mirroring:
         match form:
             case Form.SCALAR if arguments[0] is float:
                 return Mirror(int | _Finite, _only(int, float))  # a Decimal would be taken for one
+            case Form.SCALAR if arguments[0] is UUID:
+                return Mirror(UUID, _only(UUID))  # a subclass may have another text
             case Form.SCALAR | Form.LITERAL | Form.ENUM:
                 return Mirror(hint)
             case Form.TIME:
@@ -146,7 +154,7 @@ class _Mirroring:
 
     def _of_values(self, value: Mirror) -> Mirror:
         def check(dicts: Collection[Any]) -> None:
-            if not set(map(type, dicts)) <= {dict}:
+            if not (set(map(type, dicts)) <= {dict} and set(map(type, chain.from_iterable(dicts))) <= {str}):
                 raise LeftToTheSDKError
             if value.check:
                 value.check(list(chain.from_iterable(map(dict.values, dicts))))

@@ -1,14 +1,17 @@
 """What is documented as fast does not silently go the SDK's way: the SDK's converter is not asked."""
 
+import collections
 import dataclasses
 import enum
+import json
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NamedTuple, NewType, TypedDict
 
 import pytest
 from temporal_payloads_msgspec_converter import MsgspecPayloadConverter
-from temporalio.converter import JSONPlainPayloadConverter
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import AdvancedJSONEncoder, DefaultPayloadConverter, JSONPlainPayloadConverter
 
 
 class Status(enum.StrEnum):
@@ -87,6 +90,35 @@ READ_AND_WRITTEN_FAST = [
 ]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Crate(Line):
+    seal: str = ""
+
+
+@dataclasses.dataclass
+class Mixed:
+    line: Line
+    amount: int | float
+    count: int = 0
+
+
+class Address(TypedDict):
+    city: str
+
+
+WRITTEN_FAST = [
+    [LINES[0], ORDER],
+    Mixed(Crate(Sku("c"), seal="s"), 2.5),
+    Mixed(LINES[0], 1, count="other than annotated"),  # type: ignore[arg-type]  # on purpose
+    Address(city="Cork"),
+    {"a": (1, LINES[0])},
+]
+
+
+class Named(NamedTuple):
+    number: int
+
+
 @pytest.fixture
 def alone(monkeypatch):
     """Our converter without the SDK's behind it."""
@@ -104,6 +136,22 @@ def alone(monkeypatch):
 def test_it_is_written_and_read_without_the_sdk(alone, value, hint):
     payload = alone.to_payload(value)
     assert alone.from_payload(payload, hint) == value
+
+
+@pytest.mark.parametrize("value", WRITTEN_FAST, ids=lambda each: str(each)[:40])
+def test_values_are_written_without_the_sdk_whatever_the_hints_say(alone, value):
+    assert json.loads(alone.to_payload(value).data) == json.loads(json.dumps(value, cls=AdvancedJSONEncoder))
+
+
+@pytest.mark.parametrize("hint", [int | float, Address, bytes, collections.deque[int]], ids=str)
+def test_other_hints_are_left_to_the_sdk(alone, hint):
+    with pytest.raises(AssertionError, match="was asked"):
+        alone.from_payload(Payload(metadata={"encoding": b"json/plain"}, data=b"1"), hint)
+
+
+@pytest.mark.parametrize("value", [Line(Sku("a"), weight=float("nan")), Named(1)], ids=str)
+def test_other_values_are_left_to_the_sdk_or_to_its_json(value):
+    assert MsgspecPayloadConverter().to_payload(value) == DefaultPayloadConverter().to_payload(value)
 
 
 def test_what_is_written_in_a_dataclass_is_written_as_the_annotated_type(alone):

@@ -15,6 +15,7 @@ import msgspec
 
 from temporal_payloads_msgspec_converter._census import Census, LeftToTheSDKError
 from temporal_payloads_msgspec_converter._dataclasses import fields_of
+from temporal_payloads_msgspec_converter._engine import decoder_for
 from temporal_payloads_msgspec_converter._hints import Form, form_of, is_text_and_a_number
 from temporal_payloads_msgspec_converter._remembering import remembered
 
@@ -80,9 +81,11 @@ def mirror_of(cls: type) -> Mirror | None:
 
 def _make_mirror(cls: type) -> Mirror | None:
     try:
-        return _Mirroring().of_class(cls)
+        mirror = _Mirroring().of_class(cls)
+        decoder_for(mirror.type)  # before other threads have it
     except Exception:  # noqa: BLE001  # hints are evaluated, and classes may do anything
         return None
+    return mirror
 
 
 class _Mirroring:

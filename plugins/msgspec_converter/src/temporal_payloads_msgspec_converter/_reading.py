@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from types import UnionType
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 
-import msgspec
-
 from temporal_payloads_msgspec_converter._dataclasses import fields_of
+from temporal_payloads_msgspec_converter._engine import decoder_for
 from temporal_payloads_msgspec_converter._filling import Fill, fill_for
 from temporal_payloads_msgspec_converter._hints import Form, form_of, is_text_and_a_number
 from temporal_payloads_msgspec_converter._remembering import remembered
@@ -82,7 +81,7 @@ def _make_reader(hint: Any) -> Reader | None:
     try:
         if not plan.covers(hint):
             return None
-        read: Reader = msgspec.json.Decoder(hint).decode
+        read: Reader = decoder_for(hint).decode
         fill = fill_for(hint)
     except Exception:  # noqa: BLE001  # hints are evaluated, and classes may do anything
         return None

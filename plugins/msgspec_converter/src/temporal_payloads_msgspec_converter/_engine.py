@@ -1,0 +1,20 @@
+"""What msgspec finds out about types, safe for threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import msgspec
+
+_one_at_a_time = threading.RLock()  # finding out evaluates annotations, which may use the converter
+
+
+def decoder_for(hint: Any) -> msgspec.json.Decoder[Any]:
+    """Return msgspec's decoder for the hint; from then on msgspec knows each class in it.
+
+    msgspec keeps what it knows of a class with the class, *before* it is complete: a thread that uses the
+    class meanwhile ends the process. So whatever makes msgspec look at a class for the first time comes here.
+    """
+    with _one_at_a_time:
+        return msgspec.json.Decoder(hint)

@@ -1,6 +1,7 @@
 """What the converter remembers: types while they live, no errors, and nothing that threads disturb."""
 
 import gc
+import subprocess
 import sys
 import threading
 import weakref
@@ -151,3 +152,49 @@ C = make_dataclass('C', [('x', int), ('ds', list[D]), ('m', Any)])"""
             ]
             with run.current():
                 list(pool.map(use, [run.hint] * 8, values, range(8)))
+
+
+def test_a_process_that_is_forked_while_threads_use_new_classes_reads_and_writes():
+    subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING], check=True, timeout=120
+    )
+
+
+FORKING = """
+import os, sys, threading
+from dataclasses import make_dataclass
+from temporal_payloads_msgspec_converter import MsgspecPayloadConverter
+
+sys.setswitchinterval(1e-6)
+converter = MsgspecPayloadConverter()
+newest = None
+done = False
+
+def use(kind):
+    value = kind([kind.__annotations__["inner"].__args__[0](1.5)])
+    [payload] = converter.to_payloads([value])
+    assert converter.from_payloads([payload], [kind]) == [value]
+
+def make_and_use():
+    global newest
+    while not done:
+        inner = make_dataclass("Inner", [("number", float)])
+        newest = make_dataclass("Outer", [("inner", list[inner])])
+        use(newest)
+
+thread = threading.Thread(target=make_and_use)
+thread.start()
+failed = 0
+for _ in range(100):
+    while newest is None:
+        pass
+    kind = newest
+    if child := os.fork():
+        failed += os.waitpid(child, 0)[1] != 0
+    else:
+        use(kind)
+        os._exit(0)
+done = True
+thread.join()
+assert not failed, failed
+"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, Generic, get_type_hints
 
@@ -22,6 +21,7 @@ class Fields:
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
+        self._hints: dict[str, Any] | None = None
         self.names = tuple(field.name for field in dataclasses.fields(cls))
         slots = {name for base in cls.__mro__ for name in base.__dict__.get("__slots__", ())}
         self.defaulted = frozenset(name for name in self.names if name not in slots and hasattr(cls, name))
@@ -29,11 +29,14 @@ class Fields:
         self.values = _values(self.names)
         """Returns an object's values in the order of the names."""
 
-    @cached_property
+    @property
     def hints(self) -> dict[str, Any]:
         """The fields' types, resolved as the SDK resolves them; raises what evaluating them raises."""
-        resolved = get_type_hints(self._cls)
-        return {name: resolved[name] for name in self.names}
+        # Not a cached property: that of Python 3.11 has a lock, which may be held while a process is forked.
+        if self._hints is None:
+            resolved = get_type_hints(self._cls)
+            self._hints = {name: resolved[name] for name in self.names}
+        return self._hints
 
 
 def fields_of(cls: type) -> Fields | None:

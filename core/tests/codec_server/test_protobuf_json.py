@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporal_payloads.codec_server._errors import RequestError
 from temporal_payloads.codec_server._fields import PIECE_SIZE, PayloadFields
-from temporal_payloads.codec_server._protobuf_json import read_payloads, write_payloads
+from temporal_payloads.codec_server._protobuf_json import PayloadsReader, write_payloads
 from temporalio.api.common.v1 import Payload
 
 PAYLOADS = st.builds(
@@ -33,7 +33,7 @@ def written(*payloads):
 async def test_it_is_byte_for_byte_what_protobuf_writes_and_is_read_again(payloads):
     expected = ",".join(MessageToJson(payload, indent=None) for payload in payloads)
     assert written(*payloads) == f'{{"payloads":[{expected}]}}'.encode()
-    assert await read_payloads(bytearray(written(*payloads)), 4) == payloads
+    assert await PayloadsReader(4).read(bytearray(written(*payloads))) == payloads
 
 
 @given(PAYLOADS)
@@ -56,11 +56,11 @@ async def test_base64_over_the_end_of_a_piece_is_checked_as_elsewhere(text):
     document = bytearray(json.dumps({"payloads": [{"data": "A" * PIECE_SIZE + text}]}).encode())
     if text in ("", "=", "=="):
         # Padding that pads nothing was always read.
-        [payload] = await read_payloads(document, 1)
+        [payload] = await PayloadsReader(1).read(document)
         assert len(payload.data) == PIECE_SIZE * 3 // 4
     else:
         with pytest.raises(RequestError, match=r"payloads\[0\]\.data is not base64"):
-            await read_payloads(document, 1)
+            await PayloadsReader(1).read(document)
 
 
 @pytest.mark.parametrize("piece", [b"{},", b"[", b'{"a":', b"0,"])
@@ -68,7 +68,7 @@ async def test_what_has_too_many_values_is_not_built(piece):
     body = bytearray(b'{"payloads":[' + piece * 1_000_000)
     tracemalloc.start()
     with pytest.raises(RequestError, match=r"codec_server\.limits\.payloads"):
-        await read_payloads(body, 1000)
+        await PayloadsReader(1000).read(body)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200_000
@@ -77,7 +77,7 @@ async def test_what_has_too_many_values_is_not_built(piece):
 async def test_payloads_may_have_much_metadata():
     payload = Payload(metadata={f"key-{n}": b"value" for n in range(30)}, data=b"x")
     payloads = [payload] * 1000
-    assert await read_payloads(bytearray(written(*payloads)), 1000) == payloads
+    assert await PayloadsReader(1000).read(bytearray(written(*payloads))) == payloads
 
 
 async def test_metadata_has_a_bound():
@@ -86,4 +86,4 @@ async def test_metadata_has_a_bound():
         PayloadFields.of(payload)
     body = bytearray(json.dumps({"payloads": [{"metadata": {"k" * 2_000_000: ""}}]}).encode())
     with pytest.raises(RequestError, match="bytes of metadata"):
-        await read_payloads(body, 1)
+        await PayloadsReader(1).read(body)

@@ -28,7 +28,7 @@ from temporal_payloads.codec_server._logs import access_log, audit_log, log_fiel
 from temporal_payloads.codec_server._operations import Work
 from temporal_payloads.codec_server._page import Page
 from temporal_payloads.codec_server._profiles import Profile, Profiles, build_profiles
-from temporal_payloads.codec_server._protobuf_json import parsing_size, read_payloads, write_payloads
+from temporal_payloads.codec_server._protobuf_json import PayloadsReader, parsing_size, write_payloads
 from temporal_payloads.codec_server._request import check_headers, read_namespace
 from temporal_payloads.codec_server._storage import Access
 
@@ -137,6 +137,7 @@ class CodecServer:
         self._profiles = profiles
         self._authenticator = authenticator
         self._limits = Limits(settings.limits)
+        self._reader = PayloadsReader(settings.limits.payloads)
 
     async def encode(self, request: web.Request) -> web.StreamResponse:
         """`POST /encode`: codecs, then storage for what is large."""
@@ -210,7 +211,7 @@ class CodecServer:
         story = request[STORY].fields
         story["bytes_in"] = size = len(body)
         async with allowance.work(parsing_size(body)) as reservation:
-            payloads = await read_payloads(body, self._settings.limits.payloads)
+            payloads = await self._reader.read(body)
             # What is not encoded is in the response as it is in the request.
             reservation.keep(size)
         story["payloads"] = len(payloads)

@@ -6,14 +6,16 @@ writing is done in pieces.
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import ParseDict, ParseError
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._concurrency.offload import run_off_loop
+from temporal_payloads._concurrency.offload import OFFLOAD_SIZE, run_off_loop
 from temporal_payloads.codec_server._errors import Code, RequestError, limit_exceeded
 from temporal_payloads.codec_server._fields import PIECE_SIZE, PayloadFields, require_sensible_metadata
 
@@ -37,13 +39,28 @@ def parsing_size(body: bytearray) -> int:
     return len(body) * (2 if body.isascii() else 8)
 
 
-async def read_payloads(body: bytearray, max_payloads: int) -> list[Payload]:
-    """Read a request's body, which is empty afterwards: what was read need not be kept twice.
+class PayloadsReader:
+    """Reads the bodies of one server's requests.
 
-    Raises:
-        RequestError: It is not JSON, not the JSON of payloads, or too many of them.
+    Args:
+        max_payloads: How many a request may have.
     """
-    return await run_off_loop(lambda: _read(body, max_payloads), len(body) * JSON_SLOWNESS)
+
+    def __init__(self, max_payloads: int) -> None:
+        self._max_payloads = max_payloads
+        self._large = asyncio.Lock()
+
+    async def read(self, body: bytearray) -> list[Payload]:
+        """Read a request's body, which is empty afterwards: what was read need not be kept twice.
+
+        Raises:
+            RequestError: It is not JSON, not the JSON of payloads, or too many of them.
+        """
+        work = len(body) * JSON_SLOWNESS
+        # Python's parser holds the interpreter while it reads a string: two threads would not be faster than
+        # one, and the event loop would wait for both.
+        async with self._large if work >= OFFLOAD_SIZE else nullcontext():
+            return await run_off_loop(lambda: _read(body, self._max_payloads), work)
 
 
 def _read(body: bytearray, max_payloads: int) -> list[Payload]:

@@ -29,8 +29,8 @@ def claim(results: Results) -> str:
         "the published sample's\n"
         f"codec, {ours['rate'] / peer['rate']:.1f} times as many, for {_time(ours['cpu'])} of processor time "
         f"each instead of {_time(peer['cpu'])}.\n"
-        f"(These are medians; between the best rounds of both it is {_best_ratio(results)} times, for the peer's\n"
-        "rate drops whenever the SDK's deadlock detector steps in.)\n"
+        f"(These are medians; between the best rounds of both it is {_best_ratio(results)} times, for the "
+        "peer's\nrate drops whenever the SDK's deadlock detector steps in.)\n"
     )
 
 

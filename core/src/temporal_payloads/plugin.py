@@ -1,4 +1,4 @@
-"""All that the author of a driver, codec or payload converter plugin imports.
+"""All that the author of a driver, codec, payload converter or key provider plugin imports.
 
 The plugin author's guide is `docs/plugins.md`; the conformance kit is `temporal_payloads.testing`.
 """
@@ -14,21 +14,27 @@ from temporal_payloads._codecs.compression import (
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._concurrency.offload import OFFLOAD_SIZE, run_off_loop
 from temporal_payloads._plugins.contract import (
+    CodecContext,
     CodecPlugin,
     ConfinedClaim,
     DriverContext,
     DriverPlugin,
     PayloadConverterPlugin,
+    PayloadReaderContext,
+    PluginSettingsError,
     StorageEvent,
     hookimpl,
 )
+from temporal_payloads._plugins.keys import DataKey, KeyProvider, KeyProviderContext, KeyProviderPlugin
 from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.duration import Duration
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
+    KeyUnavailableError,
     PayloadIntegrityError,
     PayloadNotDecodedError,
+    PayloadNotEncryptedError,
     PayloadNotFoundError,
     PayloadTooLargeError,
     StorageError,
@@ -41,6 +47,7 @@ from temporal_payloads._storage.errors import (
 from temporal_payloads._storage.serialized import (
     SerializedDriver,
     SerializedPayload,
+    serialize,
     serialize_all,
 )
 
@@ -50,21 +57,30 @@ __all__ = [
     "OFFLOAD_SIZE",
     "ByteSize",
     "ClaimRejectedError",
+    "CodecContext",
     "CodecPlugin",
     "CompressionCodec",
     "CompressionSettings",
     "ConfinedClaim",
     "ContentAddressedDriver",
+    "DataKey",
     "DriverContext",
     "DriverPlugin",
     "Duration",
+    "KeyProvider",
+    "KeyProviderContext",
+    "KeyProviderPlugin",
+    "KeyUnavailableError",
     "PayloadConverterPlugin",
     "PayloadIntegrityError",
     "PayloadNotDecodedError",
+    "PayloadNotEncryptedError",
     "PayloadNotFoundError",
+    "PayloadReaderContext",
     "PayloadTooLargeError",
     "PerPayloadCodec",
     "PluginRegistry",
+    "PluginSettingsError",
     "SerializedDriver",
     "SerializedPayload",
     "StorageError",
@@ -77,5 +93,6 @@ __all__ = [
     "gather_bounded",
     "hookimpl",
     "run_off_loop",
+    "serialize",
     "serialize_all",
 ]

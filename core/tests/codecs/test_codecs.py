@@ -5,7 +5,7 @@ import sys
 import threading
 
 import pytest
-from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads._codecs.chain import CodecChain, NamedCodec
 from temporal_payloads.plugin import (
     PayloadIntegrityError,
     PayloadNotDecodedError,
@@ -47,7 +47,7 @@ class Tagging(PerPayloadCodec):
 
 
 def chain(*tags):
-    return CodecChain({tag: Tagging(tag) for tag in tags}, {f"binary/{tag}": tag for tag in tags})
+    return CodecChain([NamedCodec(tag, Tagging(tag), frozenset({f"binary/{tag}"})) for tag in tags])
 
 
 # -- codecs of one payload
@@ -135,7 +135,7 @@ async def test_a_payload_of_another_format_with_the_same_name_is_told_with_its_m
         def decode_payload(self, payload):
             return payload if "original_encoding" in payload.metadata else super().decode_payload(payload)
 
-    codecs = CodecChain({"tag": Picky()}, {"binary/tag": "tag"})
+    codecs = CodecChain([NamedCodec("tag", Picky(), frozenset({"binary/tag"}))])
     foreign = Payload(metadata={"encoding": b"binary/tag", "original_encoding": b"json/plain"})
     with pytest.raises(PayloadNotDecodedError, match=r"another project.*original_encoding"):
         await codecs.decode([foreign])
@@ -166,13 +166,13 @@ class Final(PayloadCodec):
 
 async def test_whatever_a_codec_raises_on_the_way_in_is_retryable(make_payload):
     with pytest.raises(ApplicationError, match="refused") as caught:
-        await CodecChain({"final": Final()}, {}).decode([make_payload()])
+        await CodecChain([NamedCodec("final", Final())]).decode([make_payload()])
     assert not caught.value.non_retryable
     assert caught.value.type == "Refused"
 
 
 async def test_on_the_way_out_a_codecs_refusal_is_final_in_an_activity_alone(make_payload):
-    codecs = CodecChain({"final": Final()}, {})
+    codecs = CodecChain([NamedCodec("final", Final())])
     with pytest.raises(ApplicationError) as in_an_activity:
         await ActivityEnvironment().run(codecs.encode, [make_payload()])
     with pytest.raises(ApplicationError) as elsewhere:
@@ -197,7 +197,7 @@ async def test_a_codec_that_wants_the_context_gets_it(make_payload):
         async def decode(self, payloads):
             return list(payloads)
 
-    codecs = CodecChain({"plain": Tagging(), "contextual": Contextual()}, {})
+    codecs = CodecChain([NamedCodec("plain", Tagging()), NamedCodec("contextual", Contextual())])
     context = WorkflowSerializationContext(namespace="n", workflow_id="w")
     bound = codecs.with_context(context)
     assert await bound.encode([make_payload()])

@@ -126,10 +126,14 @@ def test_the_case_of_a_variable_does_not_count(monkeypatch):
 
 EVERY_FIELD = {
     "CODECS": "gzip",
+    "DECODE_ONLY": "zlib",
+    "REQUIRE_ENCRYPTED": "true",
     "PAYLOAD_CONVERTER": "temporalio.converter:DefaultPayloadConverter",
     "ENCODE_FAILURES": "true",
     "CODEC__GZIP__TYPE": "gzip",
     "PAYLOAD_CONVERTERS__MSGSPEC__TYPE": "msgspec",
+    "KEY_PROVIDERS__AWSKMS__TYPE": "awskms",
+    "KEY_PROVIDERS__AWSKMS__TIMEOUT": "3s",
     "STORAGE__DRIVER": "inline",
     "STORAGE__THRESHOLD": "1KiB",
     "STORAGE__CONCURRENCY": "5",
@@ -175,7 +179,7 @@ def paths_of(model, place=()):
 
 
 def test_no_field_was_forgotten_above():
-    keys = {"GZIP": "*", "MSGSPEC": "*", "OLD": "*"}
+    keys = {"GZIP": "*", "MSGSPEC": "*", "AWSKMS": "*", "OLD": "*"}
     tested = {".".join(keys.get(part, part.lower()) for part in name.split("__")) for name in EVERY_FIELD}
     assert {".".join(path) for path in paths_of(PayloadSettings)} == tested
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.converter import DataConverter
 
-from temporal_payloads._build.codecs import codec_chain
+from temporal_payloads._build.codecs import Codecs, build_codecs
 from temporal_payloads._build.drivers import managed_drivers
 from temporal_payloads._build.external_storage import external_storage
-from temporal_payloads._build.failure_converter import encoding_failure_converter
+from temporal_payloads._build.failure_converter import encodes_failures, encoding_failure_converter
 from temporal_payloads._build.findings import Findings
 from temporal_payloads._build.opening import all_open
 from temporal_payloads._build.payload_converter import payload_converter
@@ -26,7 +26,6 @@ from temporal_payloads._storage.failures import with_payload_failures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -39,27 +38,32 @@ class Assembly:
     converter: DataConverter
     drivers: Mapping[str, ManagedDriver]
     """The drivers by their table's key."""
+    codecs: Codecs
     sandbox_passthrough: Sequence[str] = ()
     """Modules that the workflow sandbox must pass through for the payload converter."""
 
-    def drivers_open(self, *, check: bool = False) -> AbstractAsyncContextManager[None]:
-        """Keep every driver open in this event loop.
+    @asynccontextmanager
+    async def drivers_open(self, *, check: bool = False) -> AsyncIterator[None]:
+        """Keep every driver, and every key provider, open in this event loop.
 
         Args:
-            check: Also ask each store whether it lets us in. One that is only retrieved from may be down: no
-                new payload needs it.
+            check: Also ask each store whether it lets us in, and each codec whether it has what it needs. A
+                store that is only retrieved from may be down: no new payload needs it.
 
         Raises:
-            StorageError: Why a driver cannot be used.
+            StorageError: Why a driver or a codec cannot be used.
         """
         tables = self.settings.storage.drivers
         optional = [d for key, d in self.drivers.items() if check and key in tables and tables[key].retrieve_only]
-        return all_open(
-            self.drivers.values(),
+        async with all_open(
+            [*self.drivers.values(), *self.codecs.key_providers.values()],
             check=check,
             optional=optional,
             closing_timeout=self.settings.storage.timeout,
-        )
+        ):
+            if check:
+                await self.codecs.chain.check()
+            yield
 
 
 def build_data_converter(
@@ -148,12 +152,13 @@ def build(
     findings = Findings(settings)
     chosen = payload_converter(settings, base, registry, findings)
     changes: dict[str, Any] = {"payload_converter_class": chosen.converter}
-    if settings.encode_failures:
-        changes["failure_converter_class"] = encoding_failure_converter(base, findings)
     base = _without_our_placeholders(base)
+    codecs = build_codecs(settings, base, registry, findings)
     # Also without codecs and drivers: a payload that needs one is told in our words, not the SDK's.
-    if settings.codecs or base.payload_codec is None:
-        changes["payload_codec"] = codec_chain(settings, base, registry, findings)
+    if base.payload_codec is None:
+        changes["payload_codec"] = codecs.chain
+    if encodes_failures(settings, base, codecs.chain):
+        changes["failure_converter_class"] = encoding_failure_converter(base, findings)
     drivers = managed_drivers(settings.storage, settings.sources, registry, findings)
     if drivers and base.external_storage is not None:
         findings.add(("storage",), "the base converter has external storage of its own; give one")
@@ -162,7 +167,8 @@ def build(
         changes["external_storage"] = external_storage(settings.storage, drivers)
     failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
     changes["failure_converter_class"] = with_payload_failures(failure_converter)
-    return Assembly(settings, dataclasses.replace(base, **changes), drivers, chosen.sandbox_passthrough)
+    converter = dataclasses.replace(base, **changes)
+    return Assembly(settings, converter, drivers, codecs, chosen.sandbox_passthrough)
 
 
 def _without_our_placeholders(base: DataConverter) -> DataConverter:

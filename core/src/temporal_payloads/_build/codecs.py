@@ -2,46 +2,124 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads._build.key_providers import KeyProviders
+from temporal_payloads._codecs.chain import CodecChain, NamedCodec
 from temporal_payloads._errors import ConfigurationError
+from temporal_payloads._plugins.contract import CodecContext, PluginSettingsError
 from temporal_payloads._settings.models import PluginTable
+from temporal_payloads._settings.problems import dotted
 
 if TYPE_CHECKING:
-    from temporalio.converter import DataConverter, PayloadCodec
+    from collections.abc import Mapping
+
+    from temporalio.converter import DataConverter
 
     from temporal_payloads._build.findings import Findings
+    from temporal_payloads._codecs.key_provider import ManagedKeyProvider
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._settings.problems import Place
     from temporal_payloads._settings.root import RootTable
 
 
-def codec_chain(
+@dataclass(frozen=True)
+class Codecs:
+    """The codecs of a converter, and what they need."""
+
+    chain: CodecChain = field(default_factory=CodecChain)
+    key_providers: Mapping[str, ManagedKeyProvider] = field(default_factory=dict)
+
+
+def build_codecs(
     settings: RootTable, base: DataConverter, registry: PluginRegistry, findings: Findings
-) -> CodecChain:
+) -> Codecs:
     """Return the codecs of the settings, without those that have problems."""
-    if settings.codecs and base.payload_codec is not None:
-        findings.add(("codecs",), "the base converter has a payload codec of its own; give one of the two")
-    codecs: dict[str, PayloadCodec] = {}
-    encodings: dict[str, str] = {}
-    for index, name in enumerate(dict.fromkeys(settings.codecs)):
-        if findings.left_out("codec", name, "type"):
-            continue
-        table = settings.codec.get(name, PluginTable())
-        named_at: Place = ("codec", name, "type") if table.type else ("codecs", index)
-        try:
-            plugin = registry.codec(table.type or name)
-        except ConfigurationError as error:
-            findings.add_error(error, named_at)
-            continue
-        options = findings.validated(("codec", name), table, plugin.settings)
-        if options is None:
-            continue
-        try:
-            codecs[name] = plugin.create(options)
-        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-            findings.add(("codec", name), f"the codec cannot be made: {type(error).__name__}: {error}")
-            continue
-        encodings |= dict.fromkeys(plugin.encodings, name)
-    return CodecChain(codecs, encodings)
+    if (settings.codecs or settings.decode_only) and base.payload_codec is not None:
+        its_own = type(base.payload_codec)
+        findings.add(
+            ("codecs",) if settings.codecs else ("decode_only",),
+            f"the base converter has a payload codec of its own, {its_own.__name__}, and a converter has one. Take "
+            f"it off the base, and name it where it belongs among these: {its_own.__module__}:{its_own.__qualname__}",
+        )
+    providers = KeyProviders(settings, registry, findings)
+    codecs = _named(settings, "codecs", registry, providers, findings)
+    decode_only = _named(settings, "decode_only", registry, providers, findings)
+    if len(codecs) == len(settings.codecs) and len(decode_only) == len(settings.decode_only):
+        _check_roles(settings, codecs, findings)
+        providers.report_unused()
+    chain = CodecChain(codecs, decode_only=decode_only, require_encrypted=settings.require_encrypted)
+    return Codecs(chain, providers.all)
+
+
+def _named(
+    settings: RootTable,
+    setting: Literal["codecs", "decode_only"],
+    registry: PluginRegistry,
+    providers: KeyProviders,
+    findings: Findings,
+) -> list[NamedCodec]:
+    codecs = []
+    for index, name in enumerate(dict.fromkeys(getattr(settings, setting))):
+        if not findings.left_out("codec", name, "type"):
+            made = _make(settings, name, (setting, index), registry, providers, findings)
+            if made is not None:
+                codecs.append(made)
+    return codecs
+
+
+def _make(
+    settings: RootTable,
+    name: str,
+    named_at: Place,
+    registry: PluginRegistry,
+    providers: KeyProviders,
+    findings: Findings,
+) -> NamedCodec | None:
+    place: Place = ("codec", name)
+    table = settings.codec.get(name, PluginTable())
+    try:
+        plugin = registry.codec(table.type or name)
+    except ConfigurationError as error:
+        findings.add_error(error, (*place, "type") if table.type else named_at)
+        return None
+    options = findings.validated(place, table, plugin.settings)
+    if options is None:
+        return None
+    try:
+        codec = plugin.make(
+            options, CodecContext(place=dotted(place), key_provider=providers.provider_of)
+        )
+    except PluginSettingsError as error:
+        for inner, message in error.problems:
+            findings.add((*place, *inner), message)
+    except ConfigurationError as error:
+        findings.add_error(error, place)
+    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+        findings.add(place, f"the codec cannot be made: {type(error).__name__}: {error}")
+    else:
+        return NamedCodec(name, codec, frozenset(plugin.encodings), plugin.role)
+    return None
+
+
+def _check_roles(settings: RootTable, codecs: list[NamedCodec], findings: Findings) -> None:
+    encrypting = [codec for codec in codecs if codec.role == "encrypt"]
+    if settings.require_encrypted and not encrypting:
+        findings.add(
+            ("require_encrypted",), "no codec of codecs encrypts: add 'encryption' to it, or leave this setting out"
+        )
+    late = [
+        codec
+        for number, codec in enumerate(codecs)
+        if codec.role == "compress" and any(each.role == "encrypt" for each in codecs[:number])
+    ]
+    if late:
+        right = [codec.name for codec in codecs if codec not in encrypting]
+        right += [codec.name for codec in encrypting]
+        order = ", ".join(f'"{name}"' for name in right)
+        findings.add(
+            ("codecs",),
+            f"{late[0].name!r} compresses what {encrypting[0].name!r} has encrypted, which cannot become smaller. "
+            f"The right order is codecs = [{order}]",
+        )

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from temporal_payloads._build.findings import Findings
     from temporal_payloads._plugins.contract import DriverPlugin
+    from temporal_payloads._plugins.keys import KeyProviderPlugin
     from temporal_payloads._settings.models import PluginTable
     from temporal_payloads._settings.provenance import Sources
 
+    _Plugin = DriverPlugin[Any] | KeyProviderPlugin[Any]
+
 
 def check_destination(
-    place: Place, table: PluginTable, plugin: DriverPlugin[Any], sources: Sources, findings: Findings
+    place: Place, table: PluginTable, plugin: _Plugin, sources: Sources, findings: Findings
 ) -> None:
     """Report where the file of the working directory sends what the environment keeps secret.
 
@@ -27,7 +30,7 @@ def check_destination(
     download. It may say where credentials go that it holds itself, and no others.
 
     Args:
-        place: Where the driver is configured.
+        place: Where the driver or key provider is configured.
         table: Its settings.
         plugin: Its plugin, which knows what decides about the destination.
         sources: What the settings were read from.
@@ -51,7 +54,7 @@ def check_destination(
 
 
 def _credentials_of_environment(
-    place: Place, table: PluginTable, plugin: DriverPlugin[Any], findings: Findings
+    place: Place, table: PluginTable, plugin: _Plugin, findings: Findings
 ) -> list[str]:
     """Return the variables that the driver's credentials come from, ours or those of its client library."""
     secrets = [name for name in _secrets(plugin.settings) if _is_set(table.options, name)]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import importlib
 import json
-import sys
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from temporal_payloads._build.credentials import check_destination
+from temporal_payloads._build.opening import import_in_thread
 from temporal_payloads._storage.cache.payload_cache import shared_cache
 from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
 from temporal_payloads._plugins.contract import DriverContext
@@ -158,8 +156,7 @@ def make_driver(
 async def _open(
     plugin: DriverPlugin[Any], options: BaseModel, context: DriverContext
 ) -> AsyncIterator[StorageDriver]:
-    if any(module not in sys.modules for module in plugin.imports):
-        await asyncio.to_thread(lambda: [importlib.import_module(module) for module in plugin.imports])
+    await import_in_thread(plugin.imports)
     async with plugin.open(options, context) as driver:
         yield driver
 

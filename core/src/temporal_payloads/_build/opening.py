@@ -1,11 +1,13 @@
-"""The drivers of a converter, opened and closed together."""
+"""The drivers of a converter and what else has a client, opened and closed together."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from temporal_payloads._concurrency.gather import gather_bounded
 
@@ -14,17 +16,28 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
-    from temporal_payloads._storage.managed_driver import ManagedDriver
-
 logger = logging.getLogger("temporal_payloads")
+
+
+class Openable(Protocol):
+    """What has a client that is opened once per event loop: a driver, a key provider."""
+
+    def kept_open(self, *, check: bool = False) -> AbstractAsyncContextManager[None]:
+        """Keep this loop's client open, and ask its server whether it can be used."""
+
+
+async def import_in_thread(modules: Collection[str]) -> None:
+    """Import modules without stalling the event loop: a client library can take a second."""
+    if any(module not in sys.modules for module in modules):
+        await asyncio.to_thread(lambda: [importlib.import_module(module) for module in modules])
 
 
 @asynccontextmanager
 async def all_open(
-    drivers: Collection[ManagedDriver],
+    drivers: Collection[Openable],
     *,
     check: bool,
-    optional: Collection[ManagedDriver],
+    optional: Collection[Openable],
     closing_timeout: timedelta,
 ) -> AsyncIterator[None]:
     """Keep the drivers open in this event loop. Several stores that are down cost the time of one.
@@ -38,9 +51,9 @@ async def all_open(
     Raises:
         StorageError: Why the first of the drivers cannot be used; its notes tell of the others.
     """
-    opened: list[tuple[ManagedDriver, AbstractAsyncContextManager[None]]] = []
+    opened: list[tuple[Openable, AbstractAsyncContextManager[None]]] = []
 
-    async def open_one(driver: ManagedDriver) -> Exception | None:
+    async def open_one(driver: Openable) -> Exception | None:
         hold = driver.kept_open(check=check)
         try:
             await hold.__aenter__()
@@ -52,7 +65,7 @@ async def all_open(
             opened.append((driver, hold))
         return None
 
-    async def close_one(one: tuple[ManagedDriver, AbstractAsyncContextManager[None]]) -> None:
+    async def close_one(one: tuple[Openable, AbstractAsyncContextManager[None]]) -> None:
         driver, hold = one
         try:
             async with asyncio.timeout(closing_timeout.total_seconds()):
@@ -68,7 +81,7 @@ async def all_open(
         await gather_bounded(close_one, opened, limit=len(opened))
 
 
-def _raise_first(failures: dict[ManagedDriver, Exception | None]) -> None:
+def _raise_first(failures: dict[Openable, Exception | None]) -> None:
     failed = [(driver, error) for driver, error in failures.items() if error is not None]
     if not failed:
         return

@@ -2,50 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._plugins.registry import KNOWN_ENCODINGS
-from temporal_payloads._storage.errors import PayloadNotDecodedError
+from temporal_payloads._storage.errors import PayloadNotDecodedError, PayloadNotEncryptedError
 from temporal_payloads._storage.retries import inbound, outbound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from temporalio.api.common.v1 import Payload
+
+    from temporal_payloads._plugins.contract import CodecRole
+
+
+@dataclass(frozen=True)
+class NamedCodec:
+    """A codec, and what the chain knows of it."""
+
+    name: str
+    """Its name in the settings."""
+    codec: PayloadCodec
+    encodings: frozenset[str] = frozenset()
+    """The `encoding` values that it writes; empty if that is not known."""
+    role: CodecRole = "transform"
+
+    def may_decode(self, payload: Payload) -> bool:
+        """Whether the payload may be one that this codec has encoded."""
+        return not self.encodings or _encoding_of(payload) in self.encodings
+
+    def bound_to(self, context: SerializationContext) -> NamedCodec:
+        """Return it with the context, or itself if it wants none."""
+        if not isinstance(self.codec, WithSerializationContext):
+            return self
+        bound = self.codec.with_context(context)
+        return self if bound is self.codec else replace(self, codec=bound)
 
 
 class CodecChain(PayloadCodec, WithSerializationContext):
     """Encodes with the first codec first, decodes with the last one first.
 
     Args:
-        codecs: The codecs by their names in the settings, in the order in which they encode.
-        encodings: Every `encoding` value that one of them writes, and the codec's name.
+        codecs: In the order in which they encode.
+        decode_only: Codecs that are read and no longer written. Each takes one layer off a payload at most,
+            wherever among the others it stands.
+        require_encrypted: Refuse payloads that no codec has encrypted, on both ways.
     """
 
-    def __init__(self, codecs: Mapping[str, PayloadCodec], encodings: Mapping[str, str]) -> None:
-        self._codecs = dict(codecs)
-        self._encodings = encodings
+    def __init__(
+        self,
+        codecs: Sequence[NamedCodec] = (),
+        *,
+        decode_only: Sequence[NamedCodec] = (),
+        require_encrypted: bool = False,
+    ) -> None:
+        self._codecs = tuple(codecs)
+        self._decode_only = tuple(decode_only)
+        self._require_encrypted = require_encrypted
 
     def __repr__(self) -> str:
-        return f"<codecs {', '.join(self._codecs) or 'none'}>"
+        names = ", ".join(codec.name for codec in self._codecs) or "none"
+        only = ", ".join(codec.name for codec in self._decode_only)
+        return f"<codecs {names}{f'; decode only {only}' if only else ''}>"
 
     @property
     def has_codecs(self) -> bool:
         """Whether a codec is configured. Without one the chain only tells what it would take to decode."""
-        return bool(self._codecs)
+        return bool(self._codecs or self._decode_only)
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether one of the codecs encrypts."""
+        return any(codec.role == "encrypt" for codec in self._codecs)
 
     def with_context(self, context: SerializationContext) -> CodecChain:
         """Return a chain of the same codecs, those that want it with the context."""
-        bound = {
-            name: codec.with_context(context) if isinstance(codec, WithSerializationContext) else codec
-            for name, codec in self._codecs.items()
-        }
-        if all(bound[name] is codec for name, codec in self._codecs.items()):
+        codecs = [codec.bound_to(context) for codec in self._codecs]
+        decode_only = [codec.bound_to(context) for codec in self._decode_only]
+        if all(map(_is, (*codecs, *decode_only), (*self._codecs, *self._decode_only))):
             return self
-        return CodecChain(bound, self._encodings)
+        return CodecChain(codecs, decode_only=decode_only, require_encrypted=self._require_encrypted)
+
+    async def check(self) -> None:
+        """Find out whether each codec can do its work now, if it can tell.
+
+        Raises:
+            StorageError: Why one cannot.
+        """
+        for each in (*self._codecs, *self._decode_only):
+            check = getattr(each.codec, "check", None)
+            if check is not None:
+                await check()
+
+    # -- out
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode with each codec in turn.
@@ -53,41 +106,145 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         Raises:
             ApplicationError: A codec refused a payload. Retryable except in an activity.
         """
+        return await self._encode_from([0] * len(payloads), payloads)
+
+    async def complete(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Encode payloads that some of the codecs may have encoded before: the rest of the chain does so.
+
+        Raises:
+            ApplicationError: As `encode` does.
+        """
+        return await self._encode_from([self._done_by(payload) for payload in payloads], payloads)
+
+    def _done_by(self, payload: Payload) -> int:
+        """Return how many codecs, from the first one on, a payload has behind it by its encoding."""
+        encoding = _encoding_of(payload)
+        return max((n for n, codec in enumerate(self._codecs, 1) if encoding in codec.encodings), default=0)
+
+    async def _encode_from(self, done_by: Sequence[int], payloads: Sequence[Payload]) -> list[Payload]:
+        results = list(payloads)
         try:
-            for codec in self._codecs.values():
-                payloads = await codec.encode(payloads)
+            for number, codec in enumerate(self._codecs):
+                indexes = [index for index, done in enumerate(done_by) if done <= number]
+                if not indexes:
+                    continue
+                encoded = await codec.codec.encode([results[index] for index in indexes])
+                for index, payload in zip(indexes, encoded, strict=True):
+                    results[index] = payload
+                    if self._require_encrypted and codec.role == "encrypt":
+                        _require_encoded_by(codec, payload)
         except ApplicationError as error:
             raise outbound(error) from error.__cause__
-        return list(payloads)
+        return results
+
+    # -- in
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode with each codec in turn, the last one first.
 
         Raises:
             PayloadNotDecodedError: A payload is still encoded afterwards.
+            PayloadNotEncryptedError: A payload came in clear, and that is not allowed.
             ApplicationError: A codec could not decode what it had encoded. Retryable, whatever it raised.
         """
+        layers = _Layers(list(payloads))
         try:
-            for codec in reversed(self._codecs.values()):
-                payloads = await codec.decode(payloads)
+            for codec in reversed(self._codecs):
+                await layers.take_off_any(self._decode_only)
+                await layers.take_off(codec, range(len(payloads)))
+            await layers.take_off_any(self._decode_only)
         except ApplicationError as error:
             raise inbound(error) from error.__cause__
-        for payload in payloads:
+        for index, payload in enumerate(layers.payloads):
             self._expect_decoded(payload)
-        return list(payloads)
+            if self._require_encrypted and index not in layers.encrypted:
+                raise PayloadNotEncryptedError(
+                    f"A payload came in clear (encoding {_encoding_of(payload)[:80]!r}), which "
+                    "require_encrypted "
+                    "forbids: whoever can write to the namespace may have put it there. Let its sender "
+                    "encode "
+                    "with these codecs; as long as payloads from before are read, leave require_encrypted out"
+                )
+        return layers.payloads
 
     def _expect_decoded(self, payload: Payload) -> None:
-        encoding = payload.metadata.get("encoding", b"").decode(errors="replace")
-        if encoding in self._encodings:
-            others = ", ".join(sorted(set(payload.metadata) - {"encoding"})) or "nothing more"
-            raise PayloadNotDecodedError(
-                f"A payload is still encoded as {encoding!r} after decoding. The codec "
-                f"{self._encodings[encoding]!r} left it alone: it was encoded twice, or another project "
-                f"uses the same name for another format (the payload's metadata has {others})"
-            )
+        encoding = _encoding_of(payload)
+        if not encoding:
+            return
+        for each in (*self._codecs, *self._decode_only):
+            if encoding in each.encodings:
+                why = getattr(each.codec, "why_left_alone", lambda _: None)(payload)
+                others = ", ".join(sorted(set(payload.metadata) - {"encoding"})) or "nothing more"
+                why = why or (
+                    "it was encoded twice, or another project uses the same name for another format (the "
+                    f"payload's metadata has {others})"
+                )
+                raise PayloadNotDecodedError(
+                    f"A payload is still encoded as {encoding!r} after decoding. The codec {each.name!r} "
+                    "left it "
+                    f"alone: {why}"
+                )
         if encoding in KNOWN_ENCODINGS:
-            configured = ", ".join(self._codecs) or "none"
+            configured = ", ".join(each.name for each in (*self._codecs, *self._decode_only)) or "none"
+            codec = KNOWN_ENCODINGS[encoding]
             raise PayloadNotDecodedError(
-                f"A payload is encoded as {encoding!r}, which no configured codec decodes "
-                f"(codecs: {configured}). Add {KNOWN_ENCODINGS[encoding]!r} to codecs"
+                f"A payload is encoded as {encoding!r}, which no configured codec decodes (codecs: "
+                f"{configured}). "
+                f"Add {codec!r} to codecs, or to decode_only if nothing new shall be written with it"
             )
+
+
+@dataclass
+class _Layers:
+    """Payloads, of which one layer after the other is taken off."""
+
+    payloads: list[Payload]
+    encrypted: set[int] = field(default_factory=set)
+    """Those of which one layer was encrypted."""
+    _taken: set[tuple[int, str]] = field(default_factory=set)
+
+    async def take_off(self, codec: NamedCodec, indexes: Sequence[int]) -> bool:
+        """Decode with the codec. Returns whether that changed a payload."""
+        before = [self.payloads[index] for index in indexes]
+        after = await codec.codec.decode(before)
+        changed = False
+        for index, old, new in zip(indexes, before, after, strict=True):
+            # A codec whose encodings are not known may copy what it leaves alone.
+            if new is old or (not codec.encodings and new == old):
+                continue
+            changed = True
+            self.payloads[index] = new
+            self._taken.add((index, codec.name))
+            if codec.role == "encrypt" and codec.may_decode(old):
+                self.encrypted.add(index)
+        return changed
+
+    async def take_off_any(self, codecs: Sequence[NamedCodec]) -> None:
+        """Decode with those of the codecs that have encoded a payload, in whichever order they did."""
+        again = bool(codecs)
+        while again:
+            again = False
+            for codec in codecs:
+                indexes = [
+                    index
+                    for index, payload in enumerate(self.payloads)
+                    if (index, codec.name) not in self._taken and codec.may_decode(payload)
+                ]
+                again |= bool(indexes) and await self.take_off(codec, indexes)
+
+
+def _require_encoded_by(codec: NamedCodec, payload: Payload) -> None:
+    if _encoding_of(payload) not in codec.encodings:
+        raise PayloadNotEncryptedError(
+            f"A payload would leave in clear (encoding {_encoding_of(payload)[:80]!r}): the codec "
+            f"{codec.name!r} did "
+            "not encrypt it, and require_encrypted forbids that"
+        )
+
+
+def _encoding_of(payload: Payload) -> str:
+    return payload.metadata.get("encoding", b"").decode(errors="replace")
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other

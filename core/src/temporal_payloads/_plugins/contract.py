@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import pluggy
 from pydantic import BaseModel
-from temporalio.converter import PayloadCodec, PayloadConverter, StorageDriver, StorageDriverClaim
+from temporalio.converter import (
+    PayloadCodec,
+    PayloadConverter,
+    SerializationContext,
+    StorageDriver,
+    StorageDriverClaim,
+)
+
+from temporal_payloads._plugins.keys import KeyProvider, KeyProviderPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 PROJECT = "temporal_payloads"
 PLUGIN_API_VERSION = 1
@@ -92,9 +100,67 @@ class DriverPlugin(Generic[SettingsT]):
     """Variables from which the client library takes credentials by itself (`AWS_ACCESS_KEY_ID`)."""
 
 
+CodecRole = Literal["transform", "compress", "encrypt"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecContext:
+    """What `CodecPlugin.create_with` may want to know beside its own settings."""
+
+    place: str
+    """Where the codec is configured (`codec.encryption`), for error messages."""
+    key_provider: Callable[[str], KeyProvider]
+    """Returns the provider of the key with this URI (`awskms:///alias/orders`). Nothing is opened.
+
+    It raises a `ConfigurationError` if the settings are wrong or no installed plugin knows such keys. Let
+    that
+    pass: core tells it with the codec's place.
+    """
+
+
+class PluginSettingsError(Exception):
+    """Settings that are wrong together, or with what they name; raised where a plugin makes its object.
+
+    Args:
+        problems: Each with the setting inside the plugin's table as a tuple (`("keys", "2026-11", "env")`),
+            and what is wrong with it and what to do. No secret may stand in it.
+    """
+
+    def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{'.'.join(map(str, place))}: {text}" for place, text in self.problems))
+
+
+@dataclass(frozen=True)
+class PayloadReaderContext(SerializationContext):
+    """The context in which somebody else's payloads are encoded and decoded for a person or a program to see.
+
+    The codec server gives it to codecs, as the SDK gives them a `WorkflowSerializationContext`. A codec that
+    keeps namespaces apart decodes for these namespaces and no other.
+    """
+
+    namespace: str
+    """The Temporal namespace that the caller names; empty if it names none."""
+    also_reads: frozenset[str] = frozenset()
+    """Further namespaces whose payloads the settings let the caller read."""
+
+
+def _create_with_context(_: Any) -> PayloadCodec:
+    raise TypeError("this codec is made with create_with")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CodecPlugin(Generic[SettingsT]):
-    """A payload codec as a plugin; what the `temporal_payloads_codec` hook returns."""
+    """A payload codec as a plugin; what the `temporal_payloads_codec` hook returns.
+
+    The codec may have, beside what the SDK asks for:
+
+    - `async def check(self) -> None`, called wherever what cannot work must show at once (before a worker
+      starts, in `temporal-payloads check`); it raises a `StorageError`;
+    - `def why_left_alone(self, payload: Payload) -> str | None`, which says why `decode` gave back a payload
+    of
+      one of its `encodings` as it was, for the error that tells of it.
+    """
 
     api_version: int
     """The plugin API that this plugin was written for: 1. Write the number, not a constant of core's."""
@@ -102,8 +168,23 @@ class CodecPlugin(Generic[SettingsT]):
     """The model of a `[codec.NAME]` table: `extra="forbid"`, frozen, secrets as `SecretStr`."""
     encodings: Sequence[str]
     """The `encoding` metadata values that the codec writes (`binary/gzip`)."""
-    create: Callable[[SettingsT], PayloadCodec]
+    create: Callable[[SettingsT], PayloadCodec] = _create_with_context
     """Makes the codec. It opens nothing; import the codec's library here."""
+    create_with: Callable[[SettingsT, CodecContext], PayloadCodec] | None = None
+    """The same, for a codec that wants the context; give one of the two."""
+    role: CodecRole = "transform"
+    """What the codec is for. One that encrypts must come after those that compress; it makes failures go
+    through the codecs by default, and is what `require_encrypted` asks for: it must encrypt every payload.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse a plugin that makes no codec, or could in two ways."""
+        if (self.create is _create_with_context) == (self.create_with is None):
+            raise TypeError("give one of create and create_with")
+
+    def make(self, settings: SettingsT, context: CodecContext) -> PayloadCodec:
+        """Make the codec in the way that the plugin has."""
+        return self.create_with(settings, context) if self.create_with else self.create(settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +288,17 @@ class Hooks:
                     create=_create,
                     sandbox_passthrough=("msgspec", "temporal_payloads_msgspec_converter"),
                 )
+        """
+
+    @hookspec
+    def temporal_payloads_key_provider(self) -> KeyProviderPlugin[Any]:  # type: ignore[empty-body]  # a specification
+        """Describe the key provider that an entry point in `temporal_payloads.key_providers` names.
+
+        Example, in `_plugin.py`::
+
+            @hookimpl
+            def temporal_payloads_key_provider() -> KeyProviderPlugin[KmsSettings]:
+                return KeyProviderPlugin(api_version=1, settings=KmsSettings, open=_open)
         """
 
     @hookspec

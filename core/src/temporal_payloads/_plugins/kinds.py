@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from temporal_payloads._plugins.bare import bare_codec
 from temporal_payloads._plugins.contract import PROJECT, CodecPlugin, DriverPlugin, PayloadConverterPlugin
+from temporal_payloads._plugins.keys import KeyProviderPlugin
 
-KindName = Literal["driver", "codec", "payload_converter"]
-AnyPlugin = DriverPlugin[Any] | CodecPlugin[Any] | PayloadConverterPlugin[Any]
+KindName = Literal["driver", "codec", "payload_converter", "key_provider"]
+AnyPlugin = DriverPlugin[Any] | CodecPlugin[Any] | PayloadConverterPlugin[Any] | KeyProviderPlugin[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,8 @@ class Kind:
     """The table of the settings in which the tables of its plugins are."""
     distributions: Mapping[str, str]
     """The plugins of this project and where they are, so that an error can say what to install."""
+    bare: Callable[[object], AnyPlugin | None] | None = None
+    """Describes what an import path may lead to beside a plugin: a class of the SDK's."""
     otherwise: str = ""
     """How else than by a plugin it can be named, for those who did not mean a plugin."""
 
@@ -57,7 +61,10 @@ KINDS: Mapping[KindName, Kind] = {
                 "gzip": "temporal-payloads-gzip-codec",
                 "zlib": "temporal-payloads-gzip-codec",
                 "zstd": "temporal-payloads-zstd-codec",
+                "encryption": "temporal-payloads-encryption-codec",
             },
+            bare=bare_codec,
+            otherwise=" The import path of a class has the form module:name.",
         ),
         Kind(
             name="payload_converter",
@@ -66,6 +73,13 @@ KINDS: Mapping[KindName, Kind] = {
             table="payload_converters",
             distributions={"msgspec": "temporal-payloads-msgspec-converter"},
             otherwise=" The import path of a class has the form module:name.",
+        ),
+        Kind(
+            name="key_provider",
+            group="temporal_payloads.key_providers",
+            description=KeyProviderPlugin,
+            table="key_providers",
+            distributions={"awskms": "temporal-payloads-aws-kms"},
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 import re
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from typing import Any
 
 import pluggy
@@ -29,6 +31,7 @@ from temporal_payloads._plugins.contract import (
     PayloadConverterPlugin,
     StorageEvent,
 )
+from temporal_payloads._plugins.keys import KeyProviderPlugin
 from temporal_payloads._plugins.kinds import KINDS, AnyPlugin, Kind, KindName
 
 logger = logging.getLogger("temporal_payloads")
@@ -46,6 +49,18 @@ FAILURE_TOLD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
+class ImportPath:
+    """`module:name`, of a plugin's object, of what its hook returns, or of a class of the SDK's."""
+
+    text: str
+
+    def load(self) -> object:
+        """Import the module, and return what has the name."""
+        module, _, name = self.text.partition(":")
+        return attrgetter(name)(importlib.import_module(module))
+
+
+@dataclass(frozen=True)
 class Offer:
     """A plugin that can be had under a name, without its having been imported."""
 
@@ -54,10 +69,12 @@ class Offer:
     provider: str
     """The distribution and its version, or `the application` for a plugin registered in code."""
     distribution: str
-    source: EntryPoint | object
-    """What to load: an entry point, or the plugin object itself."""
+    source: EntryPoint | ImportPath | object
+    """What to load: an entry point or an import path; or the plugin object itself."""
 
     def __str__(self) -> str:
+        if isinstance(self.source, ImportPath):
+            return f"{self.provider} {self.source.text}"
         if isinstance(self.source, EntryPoint):
             return f"{self.provider} ({self.source.value})"
         return f"{self.provider} ({self.source!r})"
@@ -89,6 +106,10 @@ class PluginRegistry:
     def register_payload_converter(self, name: str, plugin: object) -> None:
         """Offer a module or object with a `temporal_payloads_payload_converter` hook as `name`."""
         self._register("payload_converter", name, plugin)
+
+    def register_key_provider(self, name: str, plugin: object) -> None:
+        """Offer a module or object with a `temporal_payloads_key_provider` hook for the scheme `name`."""
+        self._register("key_provider", name, plugin)
 
     def _register(self, kind: KindName, name: str, plugin: object) -> None:
         self._registered[kind, name] = Offer(KINDS[kind], name, "the application", "", plugin)
@@ -158,6 +179,12 @@ class PluginRegistry:
         assert isinstance(plugin, PayloadConverterPlugin)
         return plugin
 
+    def key_provider(self, name: str) -> KeyProviderPlugin[Any]:
+        """Load the key provider plugin of this name; raises as `driver` does."""
+        plugin = self._load("key_provider", name)
+        assert isinstance(plugin, KeyProviderPlugin)
+        return plugin
+
     def _installed(self, kind: Kind) -> list[Offer]:
         if kind.name not in self._found:
             # All of the group are listed, never looked up by name: pluggy's own loader would take the first
@@ -168,7 +195,8 @@ class PluginRegistry:
 
     def _load(self, kind: KindName, name: str) -> AnyPlugin:
         if (kind, name) not in self._loaded:
-            self._loaded[kind, name] = self._describe(self._find(KINDS[kind], name))
+            offer = self._find(KINDS[kind], name)
+            self._loaded[kind, name] = self._describe(offer)
         return self._loaded[kind, name]
 
     def _find(self, kind: Kind, name: str) -> Offer:
@@ -181,6 +209,8 @@ class PluginRegistry:
             if offer.name == short_name
             and (not distribution or _normalized(distribution) == _normalized(offer.distribution))
         ]
+        if not found and kind.bare is not None and _is_import_path(name):
+            return Offer(kind, name, "the import path", "", ImportPath(name))
         if not found:
             raise UnknownPluginError(Problem(self._unknown(kind, name)))
         if len(found) > 1:
@@ -206,15 +236,15 @@ class PluginRegistry:
     def _describe(self, offer: Offer) -> AnyPlugin:
         try:
             source = offer.source
-            plugin = source.load() if isinstance(source, EntryPoint) else source
+            plugin = source.load() if isinstance(source, EntryPoint | ImportPath) else source
         except Exception as error:
-            why = (
-                f"cannot be imported: {type(error).__name__}: {error}. Reinstall or update that distribution"
-            )
+            why = f"cannot be imported: {type(error).__name__}: {error}"
+            if not isinstance(offer.source, ImportPath):
+                why += ". Reinstall or update that distribution"
             raise _unusable(offer, why) from error
         hook, expected = offer.kind.hook, offer.kind.description
         try:
-            description = self._adopt(plugin, hook)()
+            description = self._described_bare(offer, plugin) or self._adopt(plugin, hook)()
         except Exception as error:
             raise _unusable(offer, f"is no valid plugin: {error}") from error
         if not isinstance(description, expected):
@@ -231,6 +261,14 @@ class PluginRegistry:
                 f"Update {'temporal-payloads' if newer else offer.distribution or 'the plugin'}",
             )
         return description
+
+    def _described_bare(self, offer: Offer, named: object) -> AnyPlugin | None:
+        """Describe what an import path may lead to beside a plugin, if it does."""
+        if not isinstance(offer.source, ImportPath):
+            return None
+        if isinstance(named, offer.kind.description):
+            return named
+        return offer.kind.bare(named) if offer.kind.bare is not None else None
 
     def _adopt(self, plugin: object, hook: str) -> Callable[[], object]:
         """Register with pluggy, which validates the plugin's hooks, and return its function for this one."""
@@ -250,6 +288,12 @@ class PluginRegistry:
                 function: Callable[[], object] = implementation.function
                 return function
         raise LookupError(f"it has no function {hook} that is marked @hookimpl, and no wrapper")
+
+
+def _is_import_path(name: str) -> bool:
+    """Tell `module:name` from `distribution:name`, as far as that can be told."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in f"{module}.{attribute}".split("."))
 
 
 def _installed_offer(kind: Kind, entry_point: EntryPoint) -> Offer:

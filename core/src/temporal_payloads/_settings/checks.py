@@ -26,7 +26,7 @@ def cross_check(settings: RootTable) -> list[Problem]:
         return not any(lies_in(part, place) or lies_in(place, part) for part in broken for place in places)
 
     found: list[tuple[Place, str]] = []
-    if sound("codecs", "codec"):
+    if sound("codecs", "decode_only", "codec"):
         found += _codec_checks(settings)
     if sound("payload_converter", "payload_converters"):
         found += _payload_converter_checks(settings)
@@ -38,12 +38,16 @@ def cross_check(settings: RootTable) -> list[Problem]:
 
 
 def _codec_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
-    for name, count in Counter(settings.codecs).items():
-        if count > 1:
-            yield ("codecs",), f"the codec {name!r} is listed {count} times; list it once"
+    for setting in ("codecs", "decode_only"):
+        for name, count in Counter(getattr(settings, setting)).items():
+            if count > 1:
+                yield (setting,), f"the codec {name!r} is listed {count} times; list it once"
+    for name in settings.decode_only:
+        if name in settings.codecs:
+            yield ("decode_only",), f"{name!r} is in codecs, where it is read too; list it in one of the two"
     for name in settings.codec:
-        if name not in settings.codecs:
-            hint = did_you_mean(name, settings.codecs) or f" Add {name!r} to codecs, or remove the table"
+        if name not in (named := (*settings.codecs, *settings.decode_only)):
+            hint = did_you_mean(name, named) or f" Add {name!r} to codecs, or remove the table"
             yield ("codec", name), f"no entry of codecs uses this table.{hint}"
 
 

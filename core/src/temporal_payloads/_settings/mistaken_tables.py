@@ -33,6 +33,11 @@ _MISTAKES = (
         "must be a list of codecs; a codec's table is [codec.NAME]",
     ),
     _Mistake(
+        ("decode_only",),
+        ("codec",),
+        "must be a list of codecs; a codec's table is [codec.NAME]",
+    ),
+    _Mistake(
         ("payload_converter",),
         ("payload_converters",),
         "must be the name of a payload converter; its table is [payload_converters.NAME]",

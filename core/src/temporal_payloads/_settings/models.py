@@ -62,6 +62,14 @@ class PluginTable(_Table):
             yield name, Masked() if name in self.options else value
 
 
+class KeyProviderTable(PluginTable):
+    """One `[key_providers.SCHEME]` table; the scheme is that of the keys' URIs."""
+
+    timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(seconds=10), description="Limit of one call to the provider, its retries included."
+    )
+
+
 class DriverTable(PluginTable):
     """One `[storage.drivers.KEY]` table."""
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from temporal_payloads._errors import Problem
 from temporal_payloads._settings.codec_server import CodecServerSettings
-from temporal_payloads._settings.models import PluginTable, StorageSettings, Words
+from temporal_payloads._settings.models import KeyProviderTable, PluginTable, StorageSettings, Words
 from temporal_payloads._settings.problems import Origins
 from temporal_payloads._settings.provenance import Sources
 
@@ -24,16 +24,29 @@ class RootTable(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     codecs: Words = Field((), description="Codecs in the order in which they encode; they decode in reverse.")
+    decode_only: Words = Field(
+        (),
+        description="Codecs that are no longer written: payloads of theirs are still read, in whatever "
+        "layer of an encoded payload they stand.",
+    )
+    require_encrypted: bool = Field(
+        False,
+        description="Payloads that come in clear are refused, retryably; one that would leave in clear is an "
+        "error.",
+    )
     payload_converter: str | None = Field(
         None,
         description="A payload converter plugin; or the import path, `module:name`, of a PayloadConverter "
         "class or of a DataConverter that has one.",
     )
-    encode_failures: bool = Field(
-        False, description="Failure messages and stack traces go through the codecs and the storage too."
+    encode_failures: bool | None = Field(
+        None,
+        description="Whether failure messages and stack traces go through the codecs and the storage too. By "
+        "default they do if a codec encrypts.",
     )
     codec: dict[str, PluginTable] = Field(default_factory=dict)
     payload_converters: dict[str, PluginTable] = Field(default_factory=dict)
+    key_providers: dict[str, KeyProviderTable] = Field(default_factory=dict)
     storage: StorageSettings = StorageSettings()
     codec_server: CodecServerSettings = CodecServerSettings()
 

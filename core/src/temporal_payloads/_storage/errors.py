@@ -77,6 +77,17 @@ class PayloadNotDecodedError(StorageError):
     """No configured codec decodes the payload. Retryable: a worker with the right codec can."""
 
 
+class KeyUnavailableError(StorageError):
+    """A key that a payload needs cannot be had: it is refused, or its provider does not answer.
+
+    Retryable: an operator can add the key or grant access to it while the workflow waits.
+    """
+
+
+class PayloadNotEncryptedError(StorageError):
+    """A payload is in clear where the settings require that it is encrypted. Retryable."""
+
+
 class ClaimRejectedError(StorageError):
     """A claim points outside what its driver is configured for, or is malformed.
 

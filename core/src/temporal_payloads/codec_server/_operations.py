@@ -55,21 +55,19 @@ class Work:
     # -- encode
 
     async def encode(self, payloads: Sequence[Payload]) -> list[PayloadFields]:
-        """Encode payloads and store the large ones; what is encoded or stored already stays as it is.
+        """Encode payloads and store the large ones; what is encoded or stored already is not once more.
 
         Raises:
             RequestError: One of them could not be encoded or stored. A caller that got some of them back
                 in the clear would put those into a history.
         """
         results = [PayloadFields.of(payload) for payload in payloads]
-        new = [index for index, payload in enumerate(payloads) if not self._is_encoded(payload)]
+        new = [index for index, payload in enumerate(payloads) if not _is_any_reference(payload)]
         self.references = sum(map(_is_any_reference, payloads))
         size = sum(results[index].size for index in new)
         async with self.allowance.work(size * ENCODING_COPIES) as reservation:
             try:
-                encoded = [payloads[index] for index in new]
-                if self.access.profile.codec is not None and encoded:
-                    encoded = await self.access.profile.codec.encode(encoded)
+                encoded = await self.access.codec.complete([payloads[index] for index in new])
                 stored = await store(self.access, encoded)
             except Exception as error:
                 raise self._told(error, "Cannot encode payloads") from error
@@ -79,12 +77,6 @@ class Work:
             reservation.keep(sum(results[index].size for index in new))
         self.allowance.respond_with(sum(result.size for result in results))
         return results
-
-    def _is_encoded(self, payload: Payload) -> bool:
-        if _is_any_reference(payload):
-            return True
-        encoding = payload.metadata.get("encoding", b"").decode(errors="replace")
-        return encoding in self.access.profile.encodings
 
     # -- decode and download
 
@@ -205,12 +197,9 @@ class Work:
         return wanted
 
     async def _decode(self, payload: Payload) -> Payload:
-        codec = self.access.profile.codec
-        if codec is None:
-            return payload
         limit = int(self.access.settings.limits.decompressed_size)
         try:
-            [decoded] = await codec.decode([payload])
+            [decoded] = await self.access.codec.decode([payload])
         except PayloadTooLargeError as error:
             raise _too_large(limit) from error
         if decoded is not payload and len(decoded.data) > limit:

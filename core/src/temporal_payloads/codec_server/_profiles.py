@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Mapping
 
-    from temporalio.converter import ExternalStorage, PayloadCodec
+    from temporalio.converter import ExternalStorage
 
+    from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -33,13 +34,11 @@ class Profile:
     name: str
     """The profile's name in the settings; empty for the settings that the server itself runs with."""
     assembly: Assembly
-    encodings: frozenset[str]
-    """The `encoding` values that its codecs write."""
 
     @property
-    def codec(self) -> PayloadCodec | None:
-        """The codecs as one, if there are any."""
-        return self.assembly.converter.payload_codec
+    def codec(self) -> CodecChain:
+        """The codecs as one."""
+        return self.assembly.codecs.chain
 
     @property
     def storage(self) -> ExternalStorage | None:
@@ -137,16 +136,14 @@ def build_profiles(
 
 def _build(name: str, settings: PayloadSettings, decompressed_size: int, registry: PluginRegistry) -> Profile:
     assembly = assemble(settings, registry=registry)
-    encodings: set[str] = set()
     tables = dict(settings.codec)
-    for codec in settings.codecs:
+    for codec in (*settings.codecs, *settings.decode_only):
         table = tables.get(codec, PluginTable())
         plugin = registry.codec(table.type or codec)
-        encodings.update(plugin.encodings)
         options = plugin.settings.model_validate(table.options)
         if isinstance(options, CompressionSettings) and options.max_decoded_size > decompressed_size:
             # The server's limit holds while a payload is being expanded, not only afterwards.
             tables[codec] = table.model_copy(update={"max_decoded_size": decompressed_size})
     if tables != settings.codec:
         assembly = assemble(settings.model_copy(update={"codec": tables}), registry=registry)
-    return Profile(name, assembly, frozenset(encodings))
+    return Profile(name, assembly)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from temporalio.converter import (
@@ -12,6 +13,7 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
+from temporal_payloads._plugins.contract import PayloadReaderContext
 from temporal_payloads._storage.references import Reference, as_the_sdk_writes_it, read_reference
 from temporal_payloads.codec_server._errors import Code, RequestError
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import StorageDriver, StorageDriverClaim
 
+    from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._settings.codec_server import CodecServerSettings
     from temporal_payloads._storage.cache.driver_cache import Retrieved
     from temporal_payloads._storage.managed_driver import ManagedDriver
@@ -55,6 +58,12 @@ class Access:
     settings: CodecServerSettings
     reads: list[Read] = field(default_factory=list)
     """What was read so far."""
+
+    @cached_property
+    def codec(self) -> CodecChain:
+        """The profile's codecs, for what the caller may read."""
+        also_reads = frozenset(self.settings.also_reads.get(self.namespace, ()))
+        return self.profile.codec.with_context(PayloadReaderContext(self.namespace, also_reads))
 
 
 @dataclass(frozen=True)
@@ -144,5 +153,5 @@ async def store(access: Access, payloads: Sequence[Payload]) -> list[Payload]:
         for index, claim in zip(indexes, claims, strict=True):
             size = results[index].ByteSize()
             reference = Reference(driver.name(), claim, size).to_payload()
-            results[index] = await as_the_sdk_writes_it(reference, access.profile.codec)
+            results[index] = await as_the_sdk_writes_it(reference, access.codec)
     return results

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-from temporal_payloads._plugins.contract import CodecPlugin
+from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._plugins.contract import CodecContext, CodecPlugin
+from temporal_payloads._plugins.keys import KeyProvider
 from temporal_payloads._plugins.kinds import KindName
 from temporal_payloads._storage.errors import PayloadTooLargeError, StorageError
 from temporal_payloads.testing._plugin import PluginConformance
@@ -124,7 +126,7 @@ class CodecConformance(PluginConformance):
 
         async def story(codec: PayloadCodec) -> None:
             encoded = await codec.encode(assorted_payloads())
-            again = await plugin.create(settings).encode(assorted_payloads())
+            again = await make(plugin, settings).encode(assorted_payloads())
             assert same(encoded, again) == self.deterministic
 
         run(plugin, settings, story)
@@ -157,7 +159,7 @@ class CodecConformance(PluginConformance):
             if len(encoded.data) >= len(bomb.data):
                 return
             assert "max_decoded_size" in type(settings).model_fields
-            limited = plugin.create(settings.model_copy(update={"max_decoded_size": LARGE // 2}))
+            limited = make(plugin, settings.model_copy(update={"max_decoded_size": LARGE // 2}))
             with pytest.raises(PayloadTooLargeError):
                 await limited.decode([encoded])
 
@@ -192,7 +194,7 @@ class CodecConformance(PluginConformance):
 
     def test_one_codec_serves_several_threads(self, plugin: CodecPlugin[Any], settings: BaseModel) -> None:
         """Each with an event loop of its own, at the same time."""
-        codec = plugin.create(settings)
+        codec = make(plugin, settings)
         failures: list[BaseException] = []
         together = threading.Barrier(4, timeout=60)
 
@@ -215,13 +217,22 @@ class CodecConformance(PluginConformance):
         assert failures == []
 
 
+def make(plugin: CodecPlugin[Any], settings: BaseModel) -> PayloadCodec:
+    """Make the codec as core does."""
+    return plugin.make(settings, CodecContext(place="codec.NAME", key_provider=_no_key_provider))
+
+
+def _no_key_provider(key: str) -> KeyProvider:
+    raise ConfigurationError(Problem(f"the conformance kit has no key provider for {key!r}"))
+
+
 def run(
     plugin: CodecPlugin[Any], settings: BaseModel, story: Callable[[PayloadCodec], Awaitable[None]]
 ) -> None:
     """Tell the story of one codec in an event loop of its own."""
 
     async def main() -> None:
-        codec = plugin.create(settings)
+        codec = make(plugin, settings)
         assert isinstance(codec, PayloadCodec)
         await story(codec)
 

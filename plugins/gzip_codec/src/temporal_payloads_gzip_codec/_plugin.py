@@ -16,7 +16,11 @@ class _Gzip:
     @hookimpl
     def temporal_payloads_codec(self) -> CodecPlugin[GzipSettings]:
         return CodecPlugin(
-            api_version=1, settings=GzipSettings, encodings=("binary/gzip",), create=_create_gzip
+            api_version=1,
+            settings=GzipSettings,
+            encodings=("binary/gzip",),
+            create=_create_gzip,
+            role="compress",
         )
 
 
@@ -24,7 +28,11 @@ class _Zlib:
     @hookimpl
     def temporal_payloads_codec(self) -> CodecPlugin[ZlibSettings]:
         return CodecPlugin(
-            api_version=1, settings=ZlibSettings, encodings=("binary/zlib",), create=_create_zlib
+            api_version=1,
+            settings=ZlibSettings,
+            encodings=("binary/zlib",),
+            create=_create_zlib,
+            role="compress",
         )
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 @hookimpl
 def temporal_payloads_codec() -> CodecPlugin[ZstdSettings]:
     """Describe the zstd codec."""
-    return CodecPlugin(api_version=1, settings=ZstdSettings, encodings=("binary/zstd",), create=_create)
+    return CodecPlugin(
+        api_version=1, settings=ZstdSettings, encodings=("binary/zstd",), create=_create, role="compress"
+    )
 
 
 def _create(settings: ZstdSettings) -> ZstdCodec:

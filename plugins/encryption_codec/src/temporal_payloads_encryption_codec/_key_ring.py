@@ -1,0 +1,165 @@
+"""The keys: which one writes for a namespace, and all that are read, by their ids."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from temporal_payloads_encryption_codec._key_text import KEY_SIZE
+from temporal_payloads_encryption_codec._settings import is_uri
+
+if TYPE_CHECKING:
+    from temporal_payloads.plugin import KeyProvider
+
+logger = logging.getLogger("temporal_payloads")
+
+MOST_MESSAGES = 2**32
+"""Messages that one key may encrypt with random nonces of 96 bits: NIST SP 800-38D, section 8.3."""
+WARN_FROM = 2**28
+"""Messages of one process from which it says so: sixteen such processes, or restarts, are at the limit."""
+
+
+class Usage:
+    """How many messages a key has encrypted in this process. Threads may count at the same time."""
+
+    def __init__(self, key_id: str) -> None:
+        self._key_id = key_id
+        self._lock = threading.Lock()
+        self._warn_at = WARN_FROM
+        self.messages = 0
+
+    def count(self, messages: int) -> None:
+        """Add messages, and warn well before there are too many."""
+        with self._lock:
+            self.messages += messages
+            if self.messages < self._warn_at:
+                return
+            told, self._warn_at = self.messages, self._warn_at * 2
+        logger.warning(
+            "The encryption key %r has encrypted %d messages in this process. With all processes and "
+            "restarts "
+            "together a key must encrypt fewer than %d: rotate it, or use a key provider's key, whose data "
+            "keys "
+            "are renewed",
+            self._key_id,
+            told,
+            MOST_MESSAGES,
+        )
+
+
+@dataclass(frozen=True)
+class LocalKey:
+    """A key that encrypts payloads itself."""
+
+    id: str
+    secret: bytes = field(repr=False)
+    """The key, to tell it from others."""
+    cipher: AESGCM = field(repr=False, compare=False)
+    usage: Usage = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, key_id: str, secret: bytes, usage: Usage | None = None) -> Self:
+        """Make it of its bytes."""
+        return cls(key_id, secret, AESGCM(secret), usage or Usage(key_id))
+
+
+@dataclass(frozen=True)
+class ProvidedKey:
+    """A key that a provider keeps: it wraps the keys that encrypt payloads."""
+
+    id: str
+    """Its URI."""
+    provider: KeyProvider = field(repr=False, compare=False)
+
+
+Key = LocalKey | ProvidedKey
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """Keys by their ids, and which of them write.
+
+    Raises:
+        ValueError: A key that is named is not there, or one key has two ids.
+    """
+
+    keys: Mapping[str, Key]
+    active: str
+    """The id of the key that writes for namespaces that no pattern matches."""
+    namespaces: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Patterns of namespaces, and the keys of each: the first one writes."""
+
+    def __post_init__(self) -> None:
+        for name, key_id in self._named():
+            if key_id not in self.keys:
+                known = ", ".join(self.keys) or "none"
+                raise ValueError(f"{name} names the key {key_id!r}, which is not among the keys ({known})")
+        ids: dict[bytes, str] = {}
+        for key in self.keys.values():
+            if isinstance(key, LocalKey) and ids.setdefault(key.secret, key.id) != key.id:
+                raise ValueError(f"{ids[key.secret]!r} and {key.id!r} are the same key under two ids")
+
+    @classmethod
+    def of(
+        cls, keys: Mapping[str, bytes], active: str, namespaces: Mapping[str, Sequence[str]] | None = None
+    ) -> Self:
+        """Make a ring of keys that are at hand.
+
+        Args:
+            keys: 32 bytes each, by the ids that payloads name.
+            active: The id of the key that writes.
+            namespaces: Patterns of namespaces, and the ids of the keys of each: the first one writes.
+
+        Raises:
+            ValueError: A key has another length, is missing, or is there twice.
+        """
+        for key_id, secret in keys.items():
+            if len(secret) != KEY_SIZE:
+                raise ValueError(f"the key {key_id!r} has {len(secret)} bytes, not {KEY_SIZE}")
+        made = {key_id: LocalKey.of(key_id, secret) for key_id, secret in keys.items()}
+        return cls(made, active, namespaces or {})
+
+    def _named(self) -> Iterable[tuple[str, str]]:
+        yield "active", self.active
+        for pattern, ids in self.namespaces.items():
+            for key_id in ids:
+                yield f"namespaces.{pattern}", key_id
+
+    def current(self) -> KeyRing:
+        """Return this ring: it never changes."""
+        return self
+
+    def writing(self, namespace: str | None) -> Key:
+        """Return the key that writes for a namespace; None is one that is not known."""
+        for pattern, ids in self.namespaces.items():
+            if namespace is not None and fnmatchcase(namespace, pattern):
+                return self.keys[ids[0]]
+        return self.keys[self.active]
+
+    @property
+    def all_writing(self) -> list[Key]:
+        """Every key that writes for some namespace."""
+        ids = dict.fromkeys([self.active, *(ids[0] for ids in self.namespaces.values())])
+        return [self.keys[key_id] for key_id in ids]
+
+    def patterns_of(self, key_id: str) -> list[str]:
+        """Return the patterns of the namespaces that a key is for; none if it is for all."""
+        return [pattern for pattern, ids in self.namespaces.items() if key_id in ids]
+
+    def is_for(self, key_id: str, namespaces: Iterable[str]) -> bool:
+        """Tell whether a key is for one of the namespaces."""
+        patterns = self.patterns_of(key_id)
+        return not patterns or any(fnmatchcase(name, pattern) for name in namespaces for pattern in patterns)
+
+
+def missing_ids(active: str, namespaces: Mapping[str, Sequence[str]], keys: Iterable[str]) -> list[str]:
+    """Return the URIs that are named and have no table: of those keys there is nothing more to say."""
+    named = dict.fromkeys([active, *(key_id for ids in namespaces.values() for key_id in ids)])
+    known = set(keys)
+    return [key_id for key_id in named if is_uri(key_id) and key_id not in known]

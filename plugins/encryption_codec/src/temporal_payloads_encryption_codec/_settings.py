@@ -1,0 +1,133 @@
+"""The settings of a `[codec.NAME]` table of the type `encryption`, and of a key ring's file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from temporal_payloads.plugin import Duration
+
+LONGEST_KEY_ID = 2048
+"""Characters: a key's URI may be long, and the id stands in every payload."""
+
+
+def is_uri(key_id: str) -> bool:
+    """Whether a key's id is the URI of a key that a provider keeps."""
+    return "://" in key_id
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_table(value: object) -> object:
+    return {"key": value} if isinstance(value, str) else value
+
+
+KeyId = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY_ID)]
+KeyIds = Annotated[tuple[KeyId, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class KeyTable(_Table):
+    """Where a key is found. A key that a provider keeps has its URI for an id, and an empty table."""
+
+    env: str | None = Field(None, min_length=1, description="The variable that has the key.")
+    file: Path | None = Field(
+        None, description="A file that has the key and nothing else. It is read again when it changes."
+    )
+
+
+class KeyInFile(KeyTable):
+    """A key in a key ring's file, which may have it itself: `id = "base64"`."""
+
+    key: SecretStr | None = None
+
+
+class _Ring(_Table):
+    active: KeyId | None = Field(
+        None,
+        description="The id of the key that writes where `namespaces` names no other. A URI "
+        "(`awskms:///alias/orders`) is a key that a key provider keeps.",
+    )
+    namespaces: dict[str, KeyIds] = Field(
+        default_factory=dict,
+        description="Patterns of namespaces, and the key of each; of several keys the first one writes, the "
+        "others are read. The first pattern that matches counts. A codec server decrypts with a key that "
+        "stands "
+        "here for these namespaces alone.",
+    )
+
+
+class RingFile(_Ring):
+    """A key ring's file, in TOML."""
+
+    active: KeyId
+    keys: dict[KeyId, Annotated[KeyInFile, BeforeValidator(_as_table)]] = Field(default_factory=dict)
+
+
+class EncryptionSettings(_Ring):
+    """The settings of a codec of type `encryption`."""
+
+    keys: dict[KeyId, KeyTable] = Field(
+        default_factory=dict,
+        description="The keys by their ids, which stand in payloads: each with `env` or `file`, or an "
+        "empty table for one that a provider keeps. What neither `active` nor `namespaces` names is read and "
+        "never written.",
+    )
+    file: Path | None = Field(
+        None,
+        description="A TOML file that has `active`, `keys` and `namespaces` instead of this table; there, "
+        "a key may also be given as text. It is read again when it changes.",
+    )
+    bind: Literal["namespace"] | None = Field(
+        None,
+        description="Bind each new payload to its namespace: it is decrypted in no other. The samples' "
+        "codecs cannot read it.",
+    )
+    accept_unbound: bool = Field(
+        True, description="Whether payloads that are bound to no namespace are read although `bind` is set."
+    )
+    duration: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(hours=1), description="How long a data key of a provider's key writes at most."
+    )
+    renew_before: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        timedelta(minutes=15),
+        description="How long before its end a data key is renewed, in the background.",
+    )
+    keep_for: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(hours=1),
+        description="How long a data key that was opened is kept in memory: so long payloads are "
+        "still decrypted after access to the provider's key was withdrawn.",
+    )
+    kept_data_keys: int = Field(
+        1000, ge=1, description="How many data keys that were opened are kept at most."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_in_clear(cls, values: Any) -> Any:
+        keys = values.get("keys") if isinstance(values, dict) else None
+        if isinstance(keys, dict) and any(isinstance(key, str) for key in keys.values()):
+            raise ValueError(
+                "keys: a key does not stand in the settings; name the variable (env) or the file (file) that "
+                "has it"
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _one_ring(self) -> Self:
+        if self.file is not None and (self.active or self.keys or self.namespaces):
+            raise ValueError(
+                "active, keys and namespaces stand in the file that is named, or here; not in both"
+            )
+        if self.file is None and self.active is None:
+            raise ValueError("active is missing: the id of the key that writes (or file, a key ring's file)")
+        if self.renew_before >= self.duration:
+            raise ValueError("renew_before must be shorter than duration")
+        return self

@@ -73,10 +73,10 @@ class WatchedRing:
             _require_the_same_keys(self._now.ring, new.ring)
         except Exception as error:  # noqa: BLE001  # whatever a file holds, the ring that is there is kept
             logger.error(  # noqa: TRY400  # a traceback says no more, and may show what the files hold
-                "%s: the key ring's files have changed and cannot be used; the keys that were read before "
-                "are "
-                "kept. Mend them: %s",
+                "%s: the key ring's files (%s) have changed and cannot be used; the keys that were read "
+                "before are kept. Mend them: %s",
                 self._place,
+                ", ".join(map(str, self._now.files)),
                 error,
             )
             return

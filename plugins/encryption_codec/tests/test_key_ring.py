@@ -1,0 +1,261 @@
+"""Which key writes, which are read, and what is wrong with a ring."""
+
+import logging
+
+import pytest
+from pydantic import ValidationError
+from temporal_payloads.plugin import (
+    PayloadIntegrityError,
+    PayloadNotDecodedError,
+    PayloadReaderContext,
+    PluginSettingsError,
+)
+from temporal_payloads_encryption_codec import EncryptionCodec, KeyRing
+from temporal_payloads_encryption_codec._key_ring import WARN_FROM, Usage
+from temporal_payloads_encryption_codec._settings import EncryptionSettings
+from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
+
+ONE, TWO, THREE = (bytes([number]) * 32 for number in (1, 2, 3))
+KEYS = {"one": {"env": "KEY_1"}, "two": {"env": "KEY_2"}, "three": {"env": "KEY_3"}}
+URI = "awskms:///alias/orders"
+
+
+def in_namespace(namespace):
+    return WorkflowSerializationContext(namespace=namespace, workflow_id="w")
+
+
+def key_of(payload):
+    return payload.metadata["encryption-key-id"].decode()
+
+
+# -- writing and reading
+
+
+async def test_the_active_key_writes_and_all_are_read(make, payload):
+    before, after = make(active="one", keys=KEYS), make(active="two", keys=KEYS)
+    [old], [new] = await before.encode([payload]), await after.encode([payload])
+    assert (key_of(old), key_of(new)) == ("one", "two")
+    for codec in (before, after):
+        assert await codec.decode([old, new]) == [payload] * 2
+
+
+async def test_a_namespace_has_its_own_writing_key(make, payload):
+    codec = make(
+        active="one", keys=KEYS, namespaces={"prod-*": "two", "prod-eu": "three", "test": ["three", "one"]}
+    )
+    written = {
+        namespace: key_of((await codec.with_context(in_namespace(namespace)).encode([payload]))[0])
+        for namespace in ("prod-us", "prod-eu", "test", "other")
+    }
+    assert written == {"prod-us": "two", "prod-eu": "two", "test": "three", "other": "one"}
+    assert key_of((await codec.encode([payload]))[0]) == "one"
+
+
+async def test_reading_goes_by_key_id_alone(make, payload):
+    codec = make(active="one", keys=KEYS, namespaces={"a": "two", "b": "three"})
+    encoded = await codec.with_context(in_namespace("a")).encode([payload])
+    assert await codec.with_context(in_namespace("b")).decode(encoded) == [payload]
+    assert await codec.decode(encoded) == [payload]
+
+
+async def test_a_key_that_nobody_knows_is_left_alone_and_explained(make, payload):
+    [foreign] = await EncryptionCodec(KeyRing.of({"theirs": THREE}, "theirs")).encode([payload])
+    codec = make(active="one", keys={"one": KEYS["one"]})
+    assert await codec.decode([foreign, payload]) == [foreign, payload]
+    why = codec.why_left_alone(foreign)
+    assert "'theirs', which is not in the key ring (one). Add that key" in why
+    del foreign.metadata["encryption-key-id"]
+    assert await codec.decode([foreign]) == [foreign]
+    assert "no encryption-key-id" in codec.why_left_alone(foreign)
+    assert codec.why_left_alone(payload) is None
+
+
+async def test_a_data_key_beside_a_key_that_is_at_hand_is_left_alone_and_explained(make, payload):
+    codec = make(active="one", keys={**KEYS, URI: {}})
+    [local] = await codec.encode([payload])
+    local.metadata["encryption-dek"] = b"AAAA"
+    assert await codec.decode([local]) == [local]
+    assert "has encryption-dek, and the key 'one' is one that is given as such" in codec.why_left_alone(local)
+    local.metadata["encryption-key-id"] = URI.encode()
+    del local.metadata["encryption-dek"]
+    assert await codec.decode([local]) == [local]
+    assert "lacks encryption-dek" in codec.why_left_alone(local)
+
+
+async def test_another_key_under_the_same_id_is_told_and_may_be_tried_again(make, payload):
+    [theirs] = await EncryptionCodec(KeyRing.of({"one": THREE}, "one")).encode([payload])
+    with pytest.raises(PayloadIntegrityError, match="another key has the same id") as caught:
+        await make(active="one", keys=KEYS).decode([theirs])
+    assert not caught.value.non_retryable
+
+
+# -- for somebody else
+
+
+async def test_a_codec_server_decrypts_with_a_key_for_its_patterns_alone(make, payload):
+    codec = make(active="one", keys=KEYS, namespaces={"prod-*": ["two", "three"]})
+    new = await codec.with_context(in_namespace("prod-a")).encode([payload])
+    old = await EncryptionCodec(KeyRing.of({"three": THREE}, "three")).encode([payload])
+    default = await codec.encode([payload])
+    reader = codec.with_context(PayloadReaderContext("prod-b"))
+    assert await reader.decode([*new, *old, *default]) == [payload] * 3
+    for context in (PayloadReaderContext("test"), PayloadReaderContext("")):
+        stranger = codec.with_context(context)
+        assert await stranger.decode(default) == [payload]
+        for encoded in (new, old):
+            with pytest.raises(PayloadNotDecodedError, match=r"is for namespaces that match prod-\*"):
+                await stranger.decode(encoded)
+    invited = codec.with_context(PayloadReaderContext("test", frozenset({"prod-x"})))
+    assert await invited.decode([*new, *old]) == [payload] * 2
+
+
+async def test_a_codec_server_writes_with_the_namespaces_key(make, payload):
+    codec = make(active="one", keys=KEYS, namespaces={"prod-*": "two"})
+    [encoded] = await codec.with_context(PayloadReaderContext("prod-a")).encode([payload])
+    assert key_of(encoded) == "two"
+
+
+# -- bound to a namespace
+
+
+async def test_a_bound_payload_is_read_in_its_namespace_alone(make, payload):
+    codec = make(active="one", keys=KEYS, bind="namespace")
+    [bound] = await codec.with_context(in_namespace("a")).encode([payload])
+    assert bound.metadata["encryption-bind"] == b"namespace"
+    activity = ActivitySerializationContext(
+        namespace="a", activity_id="1", activity_type="t", activity_task_queue="q", workflow_id="w",
+        workflow_type="w", is_local=False,
+    )  # fmt: skip
+    for context in (in_namespace("a"), activity, PayloadReaderContext("b", frozenset({"a"}))):
+        assert await codec.with_context(context).decode([bound]) == [payload]
+    with pytest.raises(PayloadIntegrityError, match="bound to a namespace, and this may be another one"):
+        await codec.with_context(in_namespace("b")).decode([bound])
+    with pytest.raises(PayloadNotDecodedError, match="Nexus"):
+        await codec.decode([bound])
+
+
+async def test_taking_the_mark_off_does_not_unbind_it(make, payload):
+    codec = make(active="one", keys=KEYS, bind="namespace").with_context(in_namespace("a"))
+    [bound] = await codec.encode([payload])
+    del bound.metadata["encryption-bind"]
+    with pytest.raises(PayloadIntegrityError):
+        await codec.decode([bound])
+
+
+async def test_what_is_bound_is_read_by_whoever_does_not_bind(make, payload):
+    [bound] = (
+        await make(active="one", keys=KEYS, bind="namespace")
+        .with_context(in_namespace("a"))
+        .encode([payload])
+    )
+    assert await make(active="one", keys=KEYS).with_context(in_namespace("a")).decode([bound]) == [payload]
+
+
+async def test_what_is_not_bound_is_read_unless_that_is_not_accepted(make, payload):
+    unbound = await make(active="one", keys=KEYS).encode([payload])
+    binding = make(active="one", keys=KEYS, bind="namespace").with_context(in_namespace("a"))
+    assert await binding.decode(unbound) == [payload]
+    strict = make(active="one", keys=KEYS, bind="namespace", accept_unbound=False).with_context(
+        in_namespace("a")
+    )
+    with pytest.raises(PayloadNotDecodedError, match="accept_unbound is false"):
+        await strict.decode(unbound)
+
+
+async def test_a_binding_of_another_kind_is_left_alone(make, payload):
+    codec = make(active="one", keys=KEYS)
+    [encoded] = await codec.encode([payload])
+    encoded.metadata["encryption-bind"] = b"workflow"
+    assert await codec.decode([encoded]) == [encoded]
+    assert "which this release does not know" in codec.why_left_alone(encoded)
+
+
+# -- what is wrong with a ring
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "message"),
+    [
+        ({"active": "four"}, (), "active names the key 'four', which is not among the keys (one, two, three)"),
+        ({"active": "one", "namespaces": {"a": "four"}}, (), "namespaces.a names the key 'four'"),
+        ({"active": "one", "keys": {"one": {}}}, ("keys", "one"), "has no key; give one of env and file"),
+        ({"active": "one", "keys": {"one": {"env": "KEY_1", "file": "x"}}}, ("keys", "one"), "has env and file"),
+        ({"active": "one", "keys": {"one": {"env": "UNSET"}}}, ("keys", "one", "env"), "the variable UNSET is not set"),
+        ({"active": "one", "keys": {"one": {"env": "WRONG"}}}, ("keys", "one", "env"), "the variable WRONG is a key of"),
+        ({"active": "one", "keys": {"one": {"file": "/nowhere"}}}, ("keys", "one", "file"), "/nowhere cannot be read"),
+        ({"active": "one", "keys": {"one": KEYS["one"], "same": KEYS["one"]}}, (), "the same key under two ids"),
+        ({"active": URI, "keys": {URI: {"env": "KEY_1"}}}, ("keys", URI), "has a table without settings"),
+    ],
+)  # fmt: skip
+def test_a_ring_that_cannot_be_is_told_with_its_place(make, monkeypatch, settings, place, message):
+    monkeypatch.setenv("WRONG", "c2VjcmV0LXNlY3JldC1zZWNyZXQ=")
+    with pytest.raises(PluginSettingsError) as caught:
+        make(**{"keys": KEYS, **settings})
+    [(its_place, text)] = caught.value.problems
+    assert its_place == place
+    assert message in text
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_all_keys_that_are_wrong_are_told(make):
+    with pytest.raises(PluginSettingsError) as caught:
+        make(active="a", keys={"a": {"env": "UNSET_A"}, "b": {"file": "/nowhere"}})
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "active is missing"),
+        ({"active": "a", "file": "ring.toml"}, "not in both"),
+        ({"active": "a", "keys": {"a": "MDEyMzQ1Njc4OWFiY2RlZg=="}}, "a key does not stand in the settings"),
+        ({"active": "a", "keys": {"a": {"key": "MDEyMzQ1Njc4OWFiY2RlZg=="}}}, "Extra inputs"),
+        ({"active": "a", "renew_before": "2h"}, "shorter than duration"),
+        ({"active": ""}, "at least 1 character"),
+        ({"active": "a", "namespaces": {"x": []}}, "at least 1 item"),
+        ({"active": "a", "bind": "workflow"}, "'namespace'"),
+    ],
+)
+def test_settings_that_cannot_be(settings, message):
+    with pytest.raises(ValidationError, match=message) as caught:
+        EncryptionSettings(**settings)
+    assert "MDEyMzQ1" not in str(caught.value)
+
+
+def test_a_ring_by_hand_is_checked_too():
+    with pytest.raises(ValueError, match="'a' has 16 bytes, not 32"):
+        KeyRing.of({"a": b"1" * 16}, "a")
+    with pytest.raises(ValueError, match="which is not among the keys"):
+        KeyRing.of({"a": ONE}, "b")
+
+
+def test_nothing_shows_a_key(make):
+    codec = make(active="one", keys=KEYS, namespaces={"a": "two"})
+    shown = "".join(map(repr, (codec, codec._ring.current(), *codec._ring.current().keys.values())))
+    assert "one" in shown
+    for secret in (ONE, TWO, THREE):
+        assert secret.hex() not in shown
+        assert repr(secret)[2:20] not in shown
+
+
+# -- how often a key has been used
+
+
+async def test_messages_are_counted_for_each_key(make, payload):
+    codec = make(active="one", keys=KEYS, namespaces={"a": "two"})
+    await codec.encode([payload] * 3)
+    await codec.with_context(in_namespace("a")).encode([payload] * 2)
+    assert codec.messages() == {"one": 3, "two": 2, "three": 0}
+
+
+def test_a_key_that_has_encrypted_very_much_is_told_and_told_again(caplog):
+    usage = Usage("one")
+    with caplog.at_level(logging.WARNING, "temporal_payloads"):
+        usage.count(WARN_FROM - 1)
+        assert caplog.messages == []
+        usage.count(1)
+        usage.count(1)
+        assert len(caplog.messages) == 1
+        usage.count(WARN_FROM)
+    assert len(caplog.messages) == 2
+    assert "'one' has encrypted 268435456 messages" in caplog.messages[0]

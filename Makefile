@@ -59,7 +59,8 @@ types: $(VENV)/.dev ## check types
 # `make requirements ARGS=--upgrade` moves every pin to the newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
 	--no-emit-index-url --custom-compile-command "make requirements" --no-annotate
-NO_MEMBERS := $(foreach name,local-servers order-batch temporal-payloads temporal-payloads-encryption-codec temporal-payloads-gzip-codec \
+NO_MEMBERS := $(foreach name,local-servers order-batch temporal-payloads temporal-payloads-aws-kms \
+	temporal-payloads-encryption-codec temporal-payloads-gzip-codec \
 	temporal-payloads-msgspec-converter temporal-payloads-redis temporal-payloads-s3 temporal-payloads-zstd-codec,--no-emit-package $(name))
 
 requirements: | $(UV) ## pin what the distributions and the development tools depend on

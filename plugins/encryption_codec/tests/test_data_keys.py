@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -227,7 +226,3 @@ async def test_check_has_a_data_key_ready_for_each_key_that_writes(make, vault):
     vault.failure = KeyUnavailableError("refused")
     with pytest.raises(KeyUnavailableError):
         await make(active=URI).check()
-
-
-def test_the_clock_is_monotonic():
-    assert DataKeys.__init__.__kwdefaults__["clock"] is time.monotonic

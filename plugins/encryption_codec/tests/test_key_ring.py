@@ -173,20 +173,24 @@ async def test_a_binding_of_another_kind_is_left_alone(make, payload):
 # -- what is wrong with a ring
 
 
+def only(key):
+    return {"active": "one", "keys": {"one": key}}
+
+
 @pytest.mark.parametrize(
     ("settings", "place", "message"),
     [
-        ({"active": "four"}, (), "active names the key 'four', which is not among the keys (one, two, three)"),
+        ({"active": "four"}, (), "names the key 'four', which is not among the keys (one, two, three)"),
         ({"active": "one", "namespaces": {"a": "four"}}, (), "namespaces.a names the key 'four'"),
-        ({"active": "one", "keys": {"one": {}}}, ("keys", "one"), "has no key; give one of env and file"),
-        ({"active": "one", "keys": {"one": {"env": "KEY_1", "file": "x"}}}, ("keys", "one"), "has env and file"),
-        ({"active": "one", "keys": {"one": {"env": "UNSET"}}}, ("keys", "one", "env"), "the variable UNSET is not set"),
-        ({"active": "one", "keys": {"one": {"env": "WRONG"}}}, ("keys", "one", "env"), "the variable WRONG is a key of"),
-        ({"active": "one", "keys": {"one": {"file": "/nowhere"}}}, ("keys", "one", "file"), "/nowhere cannot be read"),
-        ({"active": "one", "keys": {"one": KEYS["one"], "same": KEYS["one"]}}, (), "the same key under two ids"),
-        ({"active": URI, "keys": {URI: {"env": "KEY_1"}}}, ("keys", URI), "has a table without settings"),
+        (only({}), ("keys", "one"), "has no key; give one of env and file"),
+        (only({"env": "KEY_1", "file": "x"}), ("keys", "one"), "has env and file"),
+        (only({"env": "UNSET"}), ("keys", "one", "env"), "the variable UNSET is not set"),
+        (only({"env": "WRONG"}), ("keys", "one", "env"), "the variable WRONG is a key of"),
+        (only({"file": "/nowhere"}), ("keys", "one", "file"), "/nowhere cannot be read"),
+        ({"active": "one", "keys": {"one": KEYS["one"], "same": KEYS["one"]}}, (), "under two ids"),
+        ({"active": URI, "keys": {URI: {"env": "KEY_1"}}}, ("keys", URI), "a table without settings"),
     ],
-)  # fmt: skip
+)
 def test_a_ring_that_cannot_be_is_told_with_its_place(make, monkeypatch, settings, place, message):
     monkeypatch.setenv("WRONG", "c2VjcmV0LXNlY3JldC1zZWNyZXQ=")
     with pytest.raises(PluginSettingsError) as caught:

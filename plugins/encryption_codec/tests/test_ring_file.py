@@ -6,7 +6,7 @@ import os
 
 import pytest
 from temporal_payloads.plugin import CodecContext, PluginSettingsError
-from temporal_payloads_encryption_codec import _ring_file
+from temporal_payloads_encryption_codec import KeyRing, _ring_file
 from temporal_payloads_encryption_codec._making import make_codec
 from temporal_payloads_encryption_codec._settings import EncryptionSettings
 
@@ -130,10 +130,10 @@ async def test_what_a_key_has_encrypted_is_counted_on_after_a_rotation(make, pay
 
 def test_files_are_looked_at_once_a_second(monkeypatch, ring):
     monkeypatch.setattr(_ring_file, "LOOKED_AT_EVERY", 1.0)
-    looks = []
+    looks: list[object] = []
     monkeypatch.setattr(_ring_file, "_state_of", looks.append)
     now = [0.0]
-    read = _ring_file.ReadRing(None, [ring])
+    read = _ring_file.ReadRing(KeyRing.of({"one": bytes(32)}, "one"), [ring])
     watched = _ring_file.WatchedRing(lambda _: read, "codec.encryption", clock=lambda: now[0])
     for now[0] in (0.1, 0.5, 0.9, 1.1, 1.5, 2.0, 2.2):
         watched.current()

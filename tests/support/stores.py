@@ -63,10 +63,10 @@ class Store(ABC):
 
         Args:
             driver: Changes to the driver's table.
-            changes: Changes to `[storage]`; `codecs`, `codec` and `encode_failures` go to the top level.
+            changes: Changes to `[storage]`; what stands at the root of the settings goes there.
         """
-        top = {"codecs": ["gzip"], "codec": {}, "encode_failures": True}
-        top |= {name: changes.pop(name) for name in list(changes) if name in top}
+        top = {"codecs": ["gzip"], "encode_failures": True}
+        top |= {name: changes.pop(name) for name in list(changes) if name in PayloadSettings.model_fields}
         storage = {"threshold": THRESHOLD, "drivers": {self.type: self.table() | (driver or {})}, **changes}
         return PayloadSettings.model_validate(top | {"storage": storage})
 

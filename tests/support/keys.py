@@ -1,0 +1,29 @@
+"""Keys for tests, and the settings of an encryption codec that has them."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+KEYS = {f"key-{number}": bytes([number]) * 32 for number in range(1, 5)}
+"""The bytes of the keys, by their ids."""
+
+
+def variable_of(key_id: str) -> str:
+    """Return the variable that has a key; `put_keys_into_environment` sets it."""
+    return f"TEST_{key_id.upper().replace('-', '_')}"
+
+
+def put_keys_into_environment(environment: Any = os.environ) -> None:
+    """Set a variable for each key: `os.environ`, or what a process is started with."""
+    for key_id, key in KEYS.items():
+        environment[variable_of(key_id)] = base64.b64encode(key).decode()
+
+
+def encryption(active: str, *others: str, **settings: Any) -> dict[str, Any]:
+    """Return a `[codec.encryption]` table: the key that writes, those that are only read, further settings."""
+    return {
+        "active": active,
+        "keys": {key_id: {"env": variable_of(key_id)} for key_id in (active, *others)},
+    } | settings

@@ -22,7 +22,7 @@ def put_keys_into_environment(environment: Any = os.environ) -> None:
 
 
 def encryption(active: str, *others: str, **settings: Any) -> dict[str, Any]:
-    """Return a `[codec.encryption]` table: the key that writes, those that are only read, further settings."""
+    """Return a `[codec.encryption]` table: the key that writes, those that are only read, and more."""
     return {
         "active": active,
         "keys": {key_id: {"env": variable_of(key_id)} for key_id in (active, *others)},

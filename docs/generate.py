@@ -17,7 +17,14 @@ from pydantic.fields import FieldInfo
 from temporal_payloads import PayloadSettings
 from temporal_payloads._plugins.kinds import KINDS
 from temporal_payloads._settings.codec_server import CodecServerSettings
-from temporal_payloads._settings.models import CacheSettings, DriverTable, PluginTable, Route, StorageSettings
+from temporal_payloads._settings.models import (
+    CacheSettings,
+    DriverTable,
+    KeyProviderTable,
+    PluginTable,
+    Route,
+    StorageSettings,
+)
 from temporal_payloads._settings.problems import variable
 from temporal_payloads.plugin import PluginRegistry
 
@@ -45,6 +52,7 @@ def reference() -> str:
         _section("`[storage.drivers.KEY]`, every driver", DriverTable, (), variables=False),
         _section("`[codec.NAME]`, every codec", PluginTable, (), variables=False),
         _section("`[payload_converters.NAME]`, every payload converter", PluginTable, (), variables=False),
+        _section("`[key_providers.SCHEME]`, every key provider", KeyProviderTable, (), variables=False),
     ]
     registry = PluginRegistry()
     for kind in KINDS.values():
@@ -61,9 +69,10 @@ def _nested(title: str, model: type[BaseModel], place: tuple[str, ...]) -> Itera
     yield _section(title, model, place)
     for name, field in model.model_fields.items():
         for table in _tables_in(field.annotation):
-            inner = f"{'.'.join((*place, name))}{'.NAME' if get_origin(field.annotation) is dict else ''}"
+            named = ("NAME",) if get_origin(field.annotation) is dict else ()
+            inner = ".".join((*place, name, *named))
             title = f"`[[{inner}]]`" if get_origin(field.annotation) is tuple else f"`[{inner}]`"
-            yield from _nested(title, table, (*place, name))
+            yield from _nested(title, table, (*place, name, *named))
 
 
 def _section(title: str, model: type[BaseModel], place: tuple[str, ...], *, variables: bool = True) -> str:

@@ -39,8 +39,19 @@ def snippets(language):
     return found
 
 
+def provide_keys(snippet, directory, monkeypatch):
+    """Have all the variables and files that a snippet takes keys from."""
+    monkeypatch.chdir(directory)
+    for number, name in enumerate(dict.fromkeys(re.findall(r'env = "(\w+)"', snippet)), 1):
+        monkeypatch.setenv(name, bytes([number] * 32).hex())
+    for number, name in enumerate(dict.fromkeys(re.findall(r'file = "([\w.-]+)"', snippet)), 100):
+        text = snippets("toml ring")[0].values[0] if name.endswith(".toml") else bytes([number] * 32).hex()
+        Path(name).write_text(text)
+
+
 @pytest.mark.parametrize("snippet", snippets("toml"))
-def test_every_toml_snippet_is_a_configuration_that_builds(snippet, tmp_path):
+def test_every_toml_snippet_is_a_configuration_that_builds(snippet, tmp_path, monkeypatch):
+    provide_keys(snippet, tmp_path, monkeypatch)
     file = tmp_path / "temporal-payloads.toml"
     file.write_text(snippet)
     profiles = tomllib.loads(snippet).get("profile", {})

@@ -7,10 +7,32 @@ from pathlib import Path
 
 import pytest
 from temporal_payloads import PayloadSettings, build_data_converter
-from temporal_payloads.plugin import PluginRegistry
+from temporal_payloads.plugin import KeyUnavailableError, PluginRegistry
 from temporal_payloads.testing import CodecConformance, DriverConformance, PayloadConverterConformance
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
+
+
+MY_VAULT = """
+from contextlib import asynccontextmanager
+
+class Forbidden(Exception):
+    pass
+
+class Client:
+    async def encrypt(self, key, plaintext):
+        return key.encode() + plaintext[::-1]
+
+    async def decrypt(self, key, wrapped):
+        if not wrapped.startswith(key.encode()):
+            raise Forbidden
+        return wrapped.removeprefix(key.encode())[::-1]
+
+@asynccontextmanager
+async def connect(address):
+    assert address == "vault.internal"
+    yield Client()
+"""
 
 
 def snippet_with(text):
@@ -25,6 +47,8 @@ def installed(tmp_path_factory):
     (site / "temporal_payloads_directory.py").write_text(snippet_with("class DirectoryDriver"))
     (site / "temporal_payloads_reverse.py").write_text(snippet_with("class ReverseCodec"))
     (site / "temporal_payloads_decimal.py").write_text(snippet_with("class DecimalPayloadConverter"))
+    (site / "temporal_payloads_vault.py").write_text(snippet_with("class VaultKeyProvider"))
+    (site / "my_vault.py").write_text(MY_VAULT)
     metadata = site / "temporal_payloads_guide-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: temporal-payloads-guide\nVersion: 1.0\n")
@@ -32,6 +56,7 @@ def installed(tmp_path_factory):
         "[temporal_payloads.drivers]\ndirectory = temporal_payloads_directory\n"
         "[temporal_payloads.codecs]\nreverse = temporal_payloads_reverse\n"
         "[temporal_payloads.payload_converters]\ndecimal = temporal_payloads_decimal\n"
+        "[temporal_payloads.key_providers]\nvault = temporal_payloads_vault\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
@@ -79,3 +104,21 @@ def test_the_payload_converter_of_the_guide_knows_decimals():
     converter = build_data_converter(PayloadSettings(payload_converter="decimal")).payload_converter
     price = Decimal("12.50")
     assert converter.from_payload(converter.to_payload([price]), list[Decimal]) == [price]
+
+
+def vault(active, *read):
+    return PayloadSettings(
+        codecs=["encryption"],
+        codec={"encryption": {"active": active, "keys": {key: {} for key in read}}},
+        key_providers={"vault": {"address": "vault.internal"}},
+    )
+
+
+async def test_the_key_provider_of_the_guide_gives_the_encryption_codec_its_keys():
+    [written] = await build_data_converter(vault("vault:///orders")).encode(["confidential"])
+    assert written.metadata["encryption-key-id"] == b"vault:///orders"
+    converter = build_data_converter(vault("vault:///new", "vault:///orders"))
+    assert await converter.decode([written]) == ["confidential"]
+    written.metadata["encryption-key-id"] = b"vault:///new"
+    with pytest.raises(KeyUnavailableError, match="The vault refused 'vault:///new'; grant decrypt on it"):
+        await converter.decode([written])

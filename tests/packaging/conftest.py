@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
     "temporal-payloads": ROOT / "core",
+    "temporal-payloads-aws-kms": ROOT / "plugins" / "aws_kms",
+    "temporal-payloads-encryption-codec": ROOT / "plugins" / "encryption_codec",
     "temporal-payloads-gzip-codec": ROOT / "plugins" / "gzip_codec",
+    "temporal-payloads-msgspec-converter": ROOT / "plugins" / "msgspec_converter",
     "temporal-payloads-redis": ROOT / "plugins" / "redis",
     "temporal-payloads-s3": ROOT / "plugins" / "s3",
     "temporal-payloads-zstd-codec": ROOT / "plugins" / "zstd_codec",

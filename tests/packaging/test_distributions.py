@@ -10,7 +10,10 @@ import pytest
 # Not imported: pytest's importlib mode has no name for a conftest.
 DISTRIBUTIONS = (
     "temporal-payloads",
+    "temporal-payloads-aws-kms",
+    "temporal-payloads-encryption-codec",
     "temporal-payloads-gzip-codec",
+    "temporal-payloads-msgspec-converter",
     "temporal-payloads-redis",
     "temporal-payloads-s3",
     "temporal-payloads-zstd-codec",
@@ -119,6 +122,8 @@ def test_core_alone_builds_the_default_converter(install):
         ("TEMPORAL_PAYLOADS_CODECS", "gzip", "temporal-payloads-gzip-codec"),
         ("TEMPORAL_PAYLOADS_CODECS", "zlib", "temporal-payloads-gzip-codec"),
         ("TEMPORAL_PAYLOADS_CODECS", "zstd", "temporal-payloads-zstd-codec"),
+        ("TEMPORAL_PAYLOADS_CODECS", "encryption", "temporal-payloads-encryption-codec"),
+        ("TEMPORAL_PAYLOADS_PAYLOAD_CONVERTER", "msgspec", "temporal-payloads-msgspec-converter"),
     ],
 )
 def test_core_alone_says_what_to_install_for_a_plugin_that_is_named(install, variable, value, distribution):
@@ -159,6 +164,41 @@ def test_core_alone_has_its_command(install):
 def test_a_codec_works_with_core_alone(install, distribution, codec):
     program = ROUND_TRIP.replace("sys.argv[1:]", repr([codec]))
     assert install(distribution).run(program).strip() == f"binary/{codec}"
+
+
+ENCRYPTION = {
+    "TEMPORAL_PAYLOADS_CODECS": "encryption",
+    "TEMPORAL_PAYLOADS_CODEC__ENCRYPTION__ACTIVE": "one",
+    "TEMPORAL_PAYLOADS_CODEC__ENCRYPTION__KEYS": '{"one": {"env": "KEY"}}',
+    "KEY": "text:test-key-test-key-test-key-test!",
+}
+
+
+def test_encryption_works_with_core_alone(install):
+    program = ROUND_TRIP.replace("PayloadSettings(codecs=sys.argv[1:])", "")
+    assert (
+        install("temporal-payloads-encryption-codec").run(program, **ENCRYPTION).strip() == "binary/encrypted"
+    )
+
+
+def test_without_its_provider_a_key_says_what_to_install(install):
+    program = """
+from temporal_payloads import ConfigurationError, build_data_converter
+try:
+    build_data_converter()
+except ConfigurationError as error:
+    print(error)
+"""
+    active = {"TEMPORAL_PAYLOADS_CODEC__ENCRYPTION__ACTIVE": "awskms:///alias/orders"}
+    message = install("temporal-payloads-encryption-codec").run(program, **ENCRYPTION | active)
+    assert "Run: pip install temporal-payloads-aws-kms" in message
+    both = install("temporal-payloads-encryption-codec", "temporal-payloads-aws-kms")
+    assert both.run(program, **ENCRYPTION | active) == ""
+
+
+def test_a_payload_converter_works_with_core_alone(install):
+    program = ROUND_TRIP.replace("codecs=sys.argv[1:]", "payload_converter='msgspec'")
+    assert install("temporal-payloads-msgspec-converter").run(program).strip() == "json/plain"
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,18 @@ from temporal_payloads.codec_server import create_app
 from temporal_payloads_redis._settings import SentinelSettings
 from temporalio.converter import DataConverter
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "plugins").glob("*/README.md")),
+]
 
 
 def snippets(language):
@@ -39,9 +49,14 @@ def snippets(language):
     return found
 
 
-def provide_keys(snippet, directory, monkeypatch):
-    """Have all the variables and files that a snippet takes keys from."""
+def provide(snippet, directory, monkeypatch):
+    """Have all the variables and files that a snippet names."""
     monkeypatch.chdir(directory)
+    for number, name in enumerate(re.findall(r'"([\w-]+\.dict)"', snippet)):
+        samples = [
+            f'{{"order": "ORD-{n}", "of": "{name}", "quantity": {n % 7}}}'.encode() for n in range(2000)
+        ]
+        Path(name).write_bytes(zstd.train_dict(samples, 2048 + number).dict_content)
     for number, name in enumerate(dict.fromkeys(re.findall(r'env = "(\w+)"', snippet)), 1):
         monkeypatch.setenv(name, bytes([number] * 32).hex())
     for number, name in enumerate(dict.fromkeys(re.findall(r'file = "([\w.-]+)"', snippet)), 100):
@@ -51,7 +66,7 @@ def provide_keys(snippet, directory, monkeypatch):
 
 @pytest.mark.parametrize("snippet", snippets("toml"))
 def test_every_toml_snippet_is_a_configuration_that_builds(snippet, tmp_path, monkeypatch):
-    provide_keys(snippet, tmp_path, monkeypatch)
+    provide(snippet, tmp_path, monkeypatch)
     file = tmp_path / "temporal-payloads.toml"
     file.write_text(snippet)
     profiles = tomllib.loads(snippet).get("profile", {})

@@ -109,6 +109,15 @@ async def test_a_codec_server_decrypts_with_a_key_for_its_patterns_alone(make, p
     assert await invited.decode([*new, *old]) == [payload] * 2
 
 
+async def test_the_active_key_is_for_all_namespaces_without_a_pattern_too(make, payload):
+    codec = make(active="one", keys=KEYS, namespaces={"prod-*": "one", "test": "two"})
+    encoded = await codec.encode([payload])
+    for namespace in ("prod-a", "anything"):
+        assert await codec.with_context(PayloadReaderContext(namespace)).decode(encoded) == [payload]
+    with pytest.raises(PayloadNotDecodedError):
+        await codec.with_context(PayloadReaderContext("test")).decode(encoded)
+
+
 async def test_a_codec_server_writes_with_the_namespaces_key(make, payload):
     codec = make(active="one", keys=KEYS, namespaces={"prod-*": "two"})
     [encoded] = await codec.with_context(PayloadReaderContext("prod-a")).encode([payload])

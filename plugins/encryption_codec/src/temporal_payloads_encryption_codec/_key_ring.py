@@ -153,9 +153,16 @@ class KeyRing:
         return [pattern for pattern, ids in self.namespaces.items() if key_id in ids]
 
     def is_for(self, key_id: str, namespaces: Iterable[str]) -> bool:
-        """Tell whether a key is for one of the namespaces."""
+        """Tell whether a key is for one of the namespaces: one that writes for them, or stands with one that does."""
         patterns = self.patterns_of(key_id)
-        return not patterns or any(fnmatchcase(name, pattern) for name in namespaces for pattern in patterns)
+        if not patterns:
+            return True
+        return any(
+            any(fnmatchcase(name, pattern) for pattern in patterns)
+            # The active key is for whatever has no pattern.
+            or (key_id == self.active and not any(fnmatchcase(name, pattern) for pattern in self.namespaces))
+            for name in namespaces
+        )
 
 
 def missing_ids(active: str, namespaces: Mapping[str, Sequence[str]], keys: Iterable[str]) -> list[str]:

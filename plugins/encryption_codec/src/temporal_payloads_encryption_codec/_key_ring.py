@@ -153,7 +153,7 @@ class KeyRing:
         return [pattern for pattern, ids in self.namespaces.items() if key_id in ids]
 
     def is_for(self, key_id: str, namespaces: Iterable[str]) -> bool:
-        """Tell whether a key is for one of the namespaces: one that writes for them, or stands with one that does."""
+        """Tell whether a key is for one of the namespaces: it writes there, or stands with one that does."""
         patterns = self.patterns_of(key_id)
         if not patterns:
             return True

@@ -7,10 +7,18 @@ import pydoc
 import uuid
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from temporal_payloads import ConfigurationError, PayloadSettings, PayloadsPlugin
-from temporal_payloads.plugin import StorageUnavailableError
+from temporal_payloads._plugins.bare import NoSettings
+from temporal_payloads.plugin import (
+    CodecPlugin,
+    KeyUnavailableError,
+    PerPayloadCodec,
+    StorageUnavailableError,
+    hookimpl,
+)
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
@@ -106,6 +114,37 @@ async def test_a_replayer_reads_what_the_worker_stored(client, plugin, store):
     assert store.reads > reads
     assert store.writes == writes
     assert store.open_now == 0
+
+
+class Keyless(PerPayloadCodec):
+    """Reads what others write, and may not write."""
+
+    def encode_payload(self, payload):
+        return payload
+
+    decode_payload = encode_payload
+
+    async def check(self):
+        raise KeyUnavailableError("no key to write with")
+
+
+async def test_a_worker_without_the_key_to_write_with_does_not_start_and_a_replayer_does(
+    temporal_server, client, plugin, registry
+):
+    async with make_worker(client) as worker:
+        history = await (await run_workflow(client, worker)).fetch_history()
+    described = CodecPlugin(
+        api_version=1, settings=NoSettings, encodings=("binary/keyless",), create=lambda _: Keyless()
+    )
+    registry.register_codec("keyless", SimpleNamespace(temporal_payloads_codec=hookimpl(lambda: described)))
+    keyless = PayloadsPlugin(
+        with_everything_stored.model_copy(update={"codecs": ("keyless",)}), registry=registry
+    )
+    options = {"namespace": temporal_server.namespace, "plugins": [keyless]}
+    with pytest.raises(KeyUnavailableError, match="no key to write with"):
+        await make_worker(await Client.connect(temporal_server.address, **options)).run()
+    replayer = Replayer(workflows=[Repeating], plugins=[keyless], workflow_runner=UnsandboxedWorkflowRunner())
+    assert (await replayer.replay_workflow(history)).replay_failure is None
 
 
 async def test_the_storage_concurrency_is_that_of_the_settings(client):

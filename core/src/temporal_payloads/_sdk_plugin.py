@@ -157,7 +157,8 @@ class PayloadsPlugin(SimplePlugin):
                     results = await stack.enter_async_context(next(replayer, ahead))
                 yield results
 
-        async with super().run_replayer(replayer, histories, fetching) as results:
+        # Nothing is encoded for good: whoever replays need not be able to.
+        async with self._drivers_open(encodes=False), fetching(replayer, histories) as results:
             yield results
 
     def _convert(self, existing: DataConverter | None) -> DataConverter:
@@ -185,11 +186,11 @@ class PayloadsPlugin(SimplePlugin):
         return runner
 
     @asynccontextmanager
-    async def _drivers_open(self) -> AsyncIterator[None]:
+    async def _drivers_open(self, *, encodes: bool = True) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
                 for assembly in self._assemblies:
-                    await stack.enter_async_context(assembly.drivers_open(check=True))
+                    await stack.enter_async_context(assembly.drivers_open(check=True, encodes=encodes))
             except Exception as error:
                 # Whoever waits for the worker is told; whether anybody does is not known here.
                 reasons = "; ".join([str(error), *getattr(error, "__notes__", ())])

@@ -43,12 +43,13 @@ class Assembly:
     """Modules that the workflow sandbox must pass through for the payload converter."""
 
     @asynccontextmanager
-    async def drivers_open(self, *, check: bool = False) -> AsyncIterator[None]:
+    async def drivers_open(self, *, check: bool = False, encodes: bool = True) -> AsyncIterator[None]:
         """Keep every driver, and every key provider, open in this event loop.
 
         Args:
             check: Also ask each store whether it lets us in, and each codec whether it has what it needs. A
                 store that is only retrieved from may be down: no new payload needs it.
+            encodes: Whether payloads will be encoded. If not, codecs are not asked.
 
         Raises:
             StorageError: Why a driver or a codec cannot be used.
@@ -61,7 +62,7 @@ class Assembly:
             optional=optional,
             closing_timeout=self.settings.storage.timeout,
         ):
-            if check:
+            if check and encodes:
                 await self.codecs.chain.check()
             yield
 

@@ -19,6 +19,7 @@ from temporal_payloads._plugins.kinds import KINDS
 from temporal_payloads._settings.codec_server import CodecServerSettings
 from temporal_payloads._settings.models import (
     CacheSettings,
+    CircuitSettings,
     DriverTable,
     KeyProviderTable,
     PluginTable,
@@ -48,6 +49,7 @@ def reference() -> str:
         _section("The whole", PayloadSettings, ()),
         _section("`[storage]`", StorageSettings, ("storage",)),
         _section("`[storage.cache]`", CacheSettings, ("storage", "cache")),
+        _section("`[storage.circuit]`", CircuitSettings, ("storage", "circuit")),
         _section("`[[storage.routes]]`", Route, (), variables=False),
         _section("`[storage.drivers.KEY]`, every driver", DriverTable, (), variables=False),
         _section("`[codec.NAME]`, every codec", PluginTable, (), variables=False),

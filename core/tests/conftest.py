@@ -114,6 +114,10 @@ class Store:
         self.fail_closing = None
         self.shelves_down = set()
         """The shelves that cannot be used now."""
+        self.shelves_frozen = set()
+        """The shelves that take what they are given and never answer."""
+        self.on_writing = lambda shelf, items: None
+        """Called with what is to be written; may raise."""
         self.closing = None
         """Set to an `asyncio.Event` to hold up whoever closes."""
         self.gate = None
@@ -145,6 +149,8 @@ class MemoryDriver(ContentAddressedDriver):
         assert asyncio.get_running_loop() is self.loop
         self.store_behind.writes += 1
         await self.store_behind.wait()
+        await self.answer()
+        self.store_behind.on_writing(self.shelf, items)
         if self.store_behind.fail_writing:
             raise self.store_behind.fail_writing
         for key, data in items.items():
@@ -154,6 +160,7 @@ class MemoryDriver(ContentAddressedDriver):
         assert asyncio.get_running_loop() is self.loop
         self.store_behind.reads += 1
         await self.store_behind.wait()
+        await self.answer()
         if self.store_behind.fail_reading:
             raise self.store_behind.fail_reading
         return [self.store_behind.items.get(key) for key in keys]
@@ -162,12 +169,20 @@ class MemoryDriver(ContentAddressedDriver):
         await self.store_behind.wait()
         if self.store_behind.fail_reading:
             raise self.store_behind.fail_reading
+        await self.answer()
+
+    async def answer(self):
+        if self.shelf in self.store_behind.shelves_frozen:
+            await asyncio.Event().wait()
         if self.shelf in self.store_behind.shelves_down:
             raise StorageUnavailableError(f"the shelf {self.shelf} is down")
 
 
 class MemoryPlugin:
     """A driver plugin whose store is an object in this process."""
+
+    retries = True
+    """As the S3 and Redis plugins have it: core calls the driver once."""
 
     def __init__(self):
         self.store = Store()
@@ -182,6 +197,7 @@ class MemoryPlugin:
             open=self.open,
             confine=self.confine,
             expiry=lambda settings: settings.ttl,
+            retries=self.retries,
         )
 
     @asynccontextmanager

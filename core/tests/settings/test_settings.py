@@ -147,6 +147,11 @@ EVERY_FIELD = {
     "STORAGE__DRIVERS__OLD__RETRIEVE_ONLY": "true",
     "STORAGE__DRIVERS__OLD__READ_ALIASES": "older,oldest",
     "STORAGE__DRIVERS__OLD__MISSING_PAYLOAD": "retry",
+    "STORAGE__DRIVERS__OLD__FALLBACK": "other",
+    "STORAGE__INLINE_LIMIT": "2000KiB",
+    "STORAGE__CIRCUIT__FAILURES": "3",
+    "STORAGE__CIRCUIT__WITHIN": "1m",
+    "STORAGE__CIRCUIT__OPEN_FOR": "3s",
     "STORAGE__ROUTES": '[{"driver": "inline", "namespace": "x"}]',
 }
 
@@ -156,6 +161,7 @@ def test_every_setting_can_be_set_by_its_variable(set_variables, name):
     needed = {
         "CODEC__GZIP__TYPE": {"CODECS": "gzip"},
         "PAYLOAD_CONVERTERS__MSGSPEC__TYPE": {"PAYLOAD_CONVERTER": "msgspec"},
+        "STORAGE__DRIVERS__OLD__FALLBACK": {"STORAGE__DRIVER": "old"},
     }.get(name, {})
     set_variables(**needed)
     before = PayloadSettings.load().model_dump()

@@ -48,18 +48,20 @@ class Assembly:
 
         Args:
             check: Also ask each store whether it lets us in, and each codec whether it has what it needs. A
-                store that is only retrieved from may be down: no new payload needs it.
+                store that is only retrieved from may be down: no new payload needs it. One that has a
+                fallback may be out of reach.
             encodes: Whether payloads will be encoded. If not, codecs are not asked.
 
         Raises:
             StorageError: Why a driver or a codec cannot be used.
         """
         tables = self.settings.storage.drivers
-        optional = [d for key, d in self.drivers.items() if check and key in tables and tables[key].retrieve_only]
+        named = {key: driver for key, driver in self.drivers.items() if check and key in tables}
         async with all_open(
             [*self.drivers.values(), *self.codecs.key_providers.values()],
             check=check,
-            optional=optional,
+            optional=[driver for key, driver in named.items() if tables[key].retrieve_only],
+            replaceable=[driver for key, driver in named.items() if tables[key].fallback],
             closing_timeout=self.settings.storage.timeout,
         ):
             if check and encodes:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
@@ -19,6 +19,7 @@ from temporal_payloads._plugins.contract import DriverContext
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
+from temporal_payloads._storage.circuit import Circuit
 from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporal_payloads._storage.operations import DriverIdentity
 from temporal_payloads._storage.namespaces import AllowedNamespaces
@@ -71,7 +72,7 @@ def managed_drivers(
                 name=name,
                 place=dotted(place),
                 storage=storage,
-                missing_payload=table.missing_payload,
+                table=table,
                 notify=registry.notify,
             )
         except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
@@ -92,6 +93,9 @@ def _tables(
     uses: dict[str, Place] = {storage.driver: ("storage", "driver")} if storage.driver else {}
     for index, route in enumerate(storage.routes):
         uses.setdefault(route.driver, ("storage", "routes", index, "driver"))
+    for key, table in storage.drivers.items():
+        if table.fallback:
+            uses.setdefault(table.fallback, ("storage", "drivers", key, "fallback"))
     installed = {offer.name for offer in registry.offers("driver")} if uses else set()
     for name, place in uses.items():
         if name == INLINE or name in storage.drivers or findings.left_out("storage", "drivers", name):
@@ -116,7 +120,7 @@ def make_driver(
     name: str,
     place: str,
     storage: StorageSettings,
-    missing_payload: Literal["retry", "fail"] | None,
+    table: DriverTable,
     notify: Callable[[StorageEvent], None],
 ) -> ManagedDriver:
     """Make a driver; nothing is opened.
@@ -127,26 +131,30 @@ def make_driver(
         name: The driver name that references record.
         place: Where it is configured.
         storage: The settings of all drivers.
-        missing_payload: What the driver's table says about payloads that the store does not have.
+        table: The driver's own.
         notify: Told of each operation when it has ended.
     """
     context = DriverContext(name=name, place=place, concurrency=storage.concurrency)
     expires = plugin.expiry(options) is not None
+    identity = DriverIdentity(
+        name=name,
+        type=plugin.driver_type,
+        place=place,
+        fingerprint=_fingerprint(name, plugin, options),
+    )
     return ManagedDriver(
-        DriverIdentity(
-            name=name,
-            type=plugin.driver_type,
-            place=place,
-            fingerprint=_fingerprint(name, plugin, options),
-        ),
+        identity,
         PerLoop(partial(_open, plugin, options, context)),
+        circuit=Circuit(storage.circuit, str(identity)),
+        retries_itself=plugin.retries,
+        has_fallback=table.fallback is not None,
         confine=partial(plugin.confine, options),
         namespaces=AllowedNamespaces(storage.namespaces),
         timeout=storage.timeout,
         cache=shared_cache(storage.cache),
         # Where payloads expire, storing again is what keeps them.
         dedupe=not expires,
-        missing_is_final=expires if missing_payload is None else missing_payload == "fail",
+        missing_is_final=expires if table.missing_payload is None else table.missing_payload == "fail",
         notify=notify,
         max_payload_size=int(getattr(options, "max_payload_size", DEFAULT_MAX_PAYLOAD_SIZE)),
     )

@@ -9,6 +9,8 @@ from temporalio.converter import StorageDriver
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._storage.alias import DriverAlias
 from temporal_payloads._storage.external_storage import NoDriver, PayloadStorage
+from temporal_payloads._storage.fallback import Fallbacks
+from temporal_payloads._storage.inline_limit import InlineLimit
 from temporal_payloads._storage.routing import Router
 
 if TYPE_CHECKING:
@@ -32,11 +34,19 @@ def external_storage(storage: StorageSettings, drivers: Mapping[str, ManagedDriv
     known: list[StorageDriver] = list(drivers.values())
     for key, driver in drivers.items():
         known += [DriverAlias(driver, name) for name in table(key).read_aliases]
+    fallbacks = {
+        driver.name(): drivers[fallback] for key, driver in drivers.items() if (fallback := table(key).fallback)
+    }
     return PayloadStorage(
         drivers=known or [NoDriver()],
         driver_selector=Router(
             routes=[(route, drivers.get(route.driver)) for route in storage.routes],
             default=drivers.get(default),
+            fallbacks=fallbacks,
         ),
         payload_size_threshold=int(storage.threshold),
+        fallbacks=Fallbacks(fallbacks, timeout=storage.timeout, concurrency=storage.concurrency),
+        inline_limit=InlineLimit(
+            None if storage.inline_limit is None else int(storage.inline_limit), has_drivers=bool(drivers)
+        ),
     )

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._storage.errors import StorageUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -38,6 +39,7 @@ async def all_open(
     *,
     check: bool,
     optional: Collection[Openable],
+    replaceable: Collection[Openable],
     closing_timeout: timedelta,
 ) -> AsyncIterator[None]:
     """Keep the drivers open in this event loop. Several stores that are down cost the time of one.
@@ -46,6 +48,7 @@ async def all_open(
         drivers: Which ones; they are opened, and in the end closed, all at once.
         check: Also ask each store whether it is there and lets us in.
         optional: Those of the drivers that may fail: that is logged, and they are opened at their first use.
+        replaceable: Those whose stores may be out of reach, likewise. Anything else has to be corrected first.
         closing_timeout: How long closing may take. After that, or when it fails, it is logged and left.
 
     Raises:
@@ -58,7 +61,8 @@ async def all_open(
         try:
             await hold.__aenter__()
         except Exception as error:  # noqa: BLE001  # told with the others', by whoever asked
-            if driver not in optional:
+            away = isinstance(error, StorageUnavailableError) and driver in replaceable
+            if driver not in optional and not away:
                 return error
             logger.warning("%r cannot be used now, and is tried again when it is needed: %s", driver, error)
         else:

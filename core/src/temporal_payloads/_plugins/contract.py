@@ -96,6 +96,10 @@ class DriverPlugin(Generic[SettingsT]):
     While credentials come from the environment, a settings file that was only found in the working
     directory must not hold them.
     """
+    retries: bool = False
+    """Whether the driver's client, by itself, repeats a request that found its store out of reach, with
+    growing pauses and jitter. Otherwise core calls the driver up to three times.
+    """
     ambient_credentials: Sequence[str] = ()
     """Variables from which the client library takes credentials by itself (`AWS_ACCESS_KEY_ID`)."""
 

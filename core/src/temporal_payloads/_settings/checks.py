@@ -10,7 +10,7 @@ from temporal_payloads._settings.models import INLINE
 from temporal_payloads._settings.problems import Place, dotted, lies_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from temporal_payloads._settings.models import Route, StorageSettings
     from temporal_payloads._settings.root import RootTable
@@ -67,7 +67,10 @@ def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
             ("storage", "drivers", INLINE),
             f"{INLINE!r} means the history itself; name the driver otherwise",
         )
-    named = dict.fromkeys([*storage.drivers, *(route.driver for route in storage.routes)])
+    fallbacks = {key: table.fallback for key, table in storage.drivers.items() if table.fallback}
+    named = dict.fromkeys(
+        [*storage.drivers, *(route.driver for route in storage.routes), *fallbacks.values()]
+    )
     writable = [
         name
         for name in named
@@ -81,10 +84,30 @@ def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
         )
     uses: list[tuple[Place, str | None]] = [(("storage", "driver"), storage.driver)]
     uses += [(("storage", "routes", i, "driver"), route.driver) for i, route in enumerate(storage.routes)]
+    uses += [(("storage", "drivers", key, "fallback"), fallback) for key, fallback in fallbacks.items()]
     for place, name in uses:
         table = storage.drivers.get(name or "")
         if table is not None and table.retrieve_only:
             yield place, f"the driver {name!r} is retrieve_only, so nothing new can go to it"
+    for key, fallback in fallbacks.items():
+        place = ("storage", "drivers", key, "fallback")
+        if fallback == INLINE:
+            yield place, "must be a driver: what is offloaded may be too large for the history"
+        elif storage.drivers[key].retrieve_only:
+            yield place, "can never be used: the driver is retrieve_only, so nothing new goes to it anyway"
+        elif key in (round_trip := _fallbacks_after(key, fallbacks)):
+            way = " -> ".join([key, *round_trip])
+            yield place, f"leads back to the driver itself ({way}); one of them must have no fallback"
+
+
+def _fallbacks_after(key: str, fallbacks: Mapping[str, str]) -> list[str]:
+    """Return the fallback of a driver, its fallback's, and so on, until one has none or comes again."""
+    found: list[str] = []
+    while (following := fallbacks.get(found[-1] if found else key)) is not None:
+        found.append(following)
+        if found.count(following) > 1 or following == key:
+            break
+    return found
 
 
 def _route_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:

@@ -85,6 +85,11 @@ class DriverTable(PluginTable):
     read_aliases: Words = Field(
         (), description="Earlier recorded names whose references this driver reads as its own."
     )
+    fallback: str | None = Field(
+        None,
+        description="The driver that stores new payloads while this one's store is out of reach: a driver "
+        "table's key. References name the driver that has the payload.",
+    )
     missing_payload: Literal["retry", "fail"] | None = Field(
         None,
         description="What becomes of a workflow or activity whose payload the store does not have: `retry` "
@@ -122,6 +127,29 @@ class CacheSettings(_Table):
     )
 
 
+class CircuitSettings(_Table):
+    """`[storage.circuit]`: when a store that is down is left alone; each driver has a circuit of its own."""
+
+    failures: int = Field(
+        5,
+        ge=0,
+        description="Calls in a row that found the store out of reach, or had no answer in time, after which "
+        "it is left alone; 0 for never.",
+    )
+    within: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(minutes=5), description="In how long a time so many calls must have failed."
+    )
+    open_for: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        timedelta(seconds=10),
+        description="How long it is left alone before one call tries it again. Meanwhile payloads are stored "
+        "by the fallback, or fail at once; what is in the cache is read from there.",
+    )
+
+
+def _off(value: object) -> object:
+    return {"failures": 0} if value is False else value
+
+
 class StorageSettings(_Table):
     """`[storage]`: which payloads leave the history, and where they go."""
 
@@ -137,11 +165,18 @@ class StorageSettings(_Table):
     timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
         timedelta(seconds=30), description="Limit of one store or retrieve, retries included."
     )
+    inline_limit: Annotated[ByteSize, Field(gt=0)] | None = Field(
+        None,
+        description="The most bytes, after codecs and storage, that the values of one message may have in "
+        "the history; more fails at once, in words that tell what it is. Set it to a little less than the "
+        "server's limit, which is 2 MiB unless configured otherwise. By default the server decides.",
+    )
     namespaces: Annotated[Words, Field(min_length=1)] | None = Field(
         None,
         description="Temporal namespaces whose payloads are stored and read; a payload's key says whose it "
         "is. By default those of all namespaces that share the store.",
     )
     cache: CacheSettings = CacheSettings()
+    circuit: Annotated[CircuitSettings, BeforeValidator(_off)] = CircuitSettings()
     drivers: dict[str, DriverTable] = Field(default_factory=dict)
     routes: tuple[Route, ...] = Field((), description="Where new payloads go; the first match wins.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from temporalio.exceptions import ApplicationError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class StorageError(ApplicationError):
@@ -21,14 +24,22 @@ class StorageError(ApplicationError):
     Args:
         message: What failed, where, and what to do about it. No secret may stand in it.
         non_retryable: Overrides what the class says. True is for what the same value would meet again.
+        next_retry_delay: After how long an activity is tried again, instead of what its retry policy says.
     """
 
     permanent: ClassVar[bool] = False
     """Whether the error is non-retryable unless the constructor says otherwise."""
 
-    def __init__(self, message: str, *, non_retryable: bool | None = None) -> None:
+    def __init__(
+        self, message: str, *, non_retryable: bool | None = None, next_retry_delay: timedelta | None = None
+    ) -> None:
         self._final = self.permanent if non_retryable is None else non_retryable
-        super().__init__(message, type=type(self).__name__, non_retryable=self._final)
+        super().__init__(
+            message,
+            type=type(self).__name__,
+            non_retryable=self._final,
+            next_retry_delay=next_retry_delay,
+        )
 
     @property
     def non_retryable(self) -> bool:
@@ -109,6 +120,9 @@ class StorageMisconfiguredError(StorageError):
 
 class StorageUnavailableError(StorageError):
     """The store cannot be reached, or asks to slow down. Retryable."""
+
+    circuit_open: bool = False
+    """Whether the store was not even asked, for it could not be used a moment ago; see `storage.circuit`."""
 
 
 class StorageTimeoutError(StorageUnavailableError):

@@ -14,12 +14,13 @@ from temporalio.exceptions import ApplicationError
 from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
+from temporal_payloads._storage.asking import AskedDriver
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
 from temporal_payloads._storage.errors import PayloadIntegrityError, PayloadNotFoundError
 from temporal_payloads._storage.namespaces import AllowedNamespaces
-from temporal_payloads._storage.operations import DriverIdentity, DriverOperations, Tally, storage_error_in
+from temporal_payloads._storage.operations import DriverIdentity, DriverOperations, Tally
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
 from temporal_payloads._storage.serialized import (
     Pieces,
@@ -28,6 +29,7 @@ from temporal_payloads._storage.serialized import (
     size_of,
     takes_serialized,
 )
+from temporal_payloads._storage.unavailable import storage_error_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from temporal_payloads._concurrency.per_loop import PerLoop
     from temporal_payloads._concurrency.shared_work import Board
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
+    from temporal_payloads._storage.circuit import Circuit
 
 
 class ManagedDriver(StorageDriver):
@@ -51,6 +54,9 @@ class ManagedDriver(StorageDriver):
     Args:
         identity: How the driver is called.
         inner: The plugin's driver, opened once per event loop.
+        circuit: What keeps a store that is down from being asked again and again.
+        retries_itself: Whether the plugin's driver tries again by itself when its store is out of reach.
+        has_fallback: Whether another driver stores what this one cannot.
         confine: Raises unless a claim lies inside what the driver is configured for.
         namespaces: Whose payloads may be stored and read.
         timeout: Limit of one store or retrieve.
@@ -66,6 +72,9 @@ class ManagedDriver(StorageDriver):
         identity: DriverIdentity,
         inner: PerLoop[StorageDriver],
         *,
+        circuit: Circuit,
+        retries_itself: bool,
+        has_fallback: bool,
         confine: Callable[[StorageDriverClaim], ConfinedClaim],
         namespaces: AllowedNamespaces,
         timeout: timedelta,
@@ -78,10 +87,15 @@ class ManagedDriver(StorageDriver):
         self.max_payload_size = max_payload_size
         self._identity = identity
         self._inner = inner
+        self._asked = AskedDriver(inner, circuit, retries_itself)
         self._confine = confine
         self._namespaces = namespaces
         self._operations = DriverOperations(
-            identity, timeout=timeout, missing_is_final=missing_is_final, notify=notify
+            identity,
+            timeout=timeout,
+            missing_is_final=missing_is_final,
+            notify=notify,
+            has_fallback=has_fallback,
         )
         self._cache = DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
@@ -164,11 +178,12 @@ class ManagedDriver(StorageDriver):
     async def _put(
         self, context: StorageDriverStoreContext, items: dict[StoreKey, _Digest]
     ) -> dict[StoreKey, StorageDriverClaim]:
-        async with self._inner.use() as driver:
+        async def store(driver: StorageDriver) -> list[StorageDriverClaim]:
             if takes_serialized(driver):
-                stored = await driver.store_serialized(context, [one.serialized() for one in items.values()])
-            else:
-                stored = await driver.store(context, [one.payload for one in items.values()])
+                return await driver.store_serialized(context, [one.serialized() for one in items.values()])
+            return await driver.store(context, [one.payload for one in items.values()])
+
+        stored = await self._asked.ask(store)
         claims = dict(zip(items, stored, strict=True))
         for key, claim in claims.items():
             # A claim that could not be read back must not get into a history.
@@ -283,9 +298,10 @@ class ManagedDriver(StorageDriver):
         tally.cache_hits += len(found)
         missing = [key for key in claims if key not in found]
         if missing:
-            async with self._inner.use() as driver:
-                with self._forgetting_lost({key.content for key in missing}):
-                    fetched = await _retrieve(driver, context, [claims[key] for key in missing])
+            with self._forgetting_lost({key.content for key in missing}):
+                fetched = await self._asked.ask(
+                    lambda driver: _retrieve(driver, context, [claims[key] for key in missing])
+                )
             tally.fetched += len(missing)
             for key, (payload, data) in zip(missing, fetched, strict=True):
                 found[key] = self._cache.keep_fetched(key.content, payload, data)

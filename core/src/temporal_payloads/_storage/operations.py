@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._plugins.contract import StorageEvent
-from temporal_payloads._storage.errors import PayloadNotFoundError, StorageError, StorageTimeoutError
+from temporal_payloads._storage.attempt import current_attempt, operation_ending_at
+from temporal_payloads._storage.errors import (
+    PayloadNotFoundError,
+    StorageError,
+    StorageTimeoutError,
+    StorageUnavailableError,
+)
 from temporal_payloads._storage.retries import inbound, outbound
+from temporal_payloads._storage.unavailable import lost_connection, storage_error_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -55,6 +62,7 @@ class DriverOperations:
         identity: How the driver is called.
         timeout: Limit of one operation.
         missing_is_final: Whether a payload that the store does not have is gone for good.
+        has_fallback: Whether another driver stores what this one cannot.
         notify: Told of each store and retrieve when it has ended.
     """
 
@@ -65,11 +73,13 @@ class DriverOperations:
         timeout: timedelta,
         missing_is_final: bool,
         notify: Callable[[StorageEvent], None],
+        has_fallback: bool = False,
     ) -> None:
         self._identity = identity
         self._timeout = timeout
         self._missing_is_final = missing_is_final
         self._notify = notify
+        self._has_fallback = has_fallback
 
     @asynccontextmanager
     async def run(self, operation: str) -> AsyncIterator[None]:
@@ -79,7 +89,7 @@ class DriverOperations:
             ApplicationError: Why it failed: the driver's own error, or a `StorageError` with the reason.
         """
         with self._explained(operation):
-            async with self._deadline():
+            async with self._deadline(operation):
                 yield
 
     @asynccontextmanager
@@ -101,6 +111,8 @@ class DriverOperations:
                 yield tally
         except BaseException as error:
             failure = getattr(error, "type", None) or type(error).__name__
+            if operation == "store" and (attempt := current_attempt()):
+                attempt.failed.add(self._identity.name)
             raise
         finally:
             self._notify(
@@ -117,19 +129,32 @@ class DriverOperations:
             )
 
     @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
+    async def _deadline(self, operation: str) -> AsyncIterator[None]:
+        now = asyncio.get_running_loop().time()
         seconds = self._timeout.total_seconds()
+        within = f"storage.timeout = {seconds:g}s"
+        attempt = current_attempt() if operation == "store" else None
+        if attempt is not None:
+            share = (attempt.ends_with_fallback if self._has_fallback else attempt.ends) - now
+            # What it took to get here is not worth telling.
+            if share < 0.95 * seconds:
+                within = f"{max(share, 0):.2g}s, its part of {within}"
+            seconds = min(seconds, share)
+        no_answer = StorageTimeoutError(
+            f"{self._identity} gave no answer within {within}: the store is "
+            "slow or cannot be reached; see that it is up, or raise the timeout"
+        )
+        if seconds <= 0:
+            raise no_answer
         deadline = asyncio.timeout(seconds)
         try:
-            async with deadline:
-                yield
+            with operation_ending_at(now + seconds):
+                async with deadline:
+                    yield
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            raise StorageTimeoutError(
-                f"{self._identity} gave no answer within storage.timeout = {seconds:g}s: the store is "
-                "slow or cannot be reached; see that it is up, or raise the timeout"
-            ) from error
+            raise no_answer from error
 
     @contextmanager
     def _explained(self, operation: str) -> Iterator[None]:
@@ -149,7 +174,8 @@ class DriverOperations:
         raised_by_driver = storage_error_in(error)
         if raised_by_driver is not None:
             return raised_by_driver
-        wrapped = StorageError(f"{self._identity} failed to {operation}: {type(error).__name__}: {error}")
+        kind = StorageUnavailableError if lost_connection(error) else StorageError
+        wrapped = kind(f"{self._identity} failed to {operation}: {type(error).__name__}: {error}")
         wrapped.__cause__ = error
         return wrapped
 
@@ -173,11 +199,3 @@ class DriverOperations:
         missing = PayloadNotFoundError(f"{error.message}. {advice}", non_retryable=self._missing_is_final)
         missing.__cause__ = error.__cause__
         return missing.with_traceback(error.__traceback__)
-
-
-def storage_error_in(error: BaseException) -> ApplicationError | None:
-    """Return the error that a driver raised before an SDK driver wrapped it."""
-    cause = error.__cause__
-    while cause is not None and not isinstance(cause, ApplicationError):
-        cause = cause.__cause__
-    return cause

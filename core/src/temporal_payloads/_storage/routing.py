@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from temporalio.converter import StorageDriverActivityInfo, StorageDriverWorkflowInfo
 
+from temporal_payloads._storage.attempt import current_attempt
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import StorageDriver, StorageDriverSelectContext
@@ -40,11 +42,20 @@ class Router:
     """Each route and its driver; None keeps the payload in the history."""
     default: StorageDriver | None
     """For payloads that no route matches."""
+    fallbacks: Mapping[str, StorageDriver] = field(default_factory=dict)
+    """What stores in a driver's place while it cannot, by that driver's recorded name."""
 
     def __call__(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
         """Return the driver to store this payload with, or None to keep it in the history."""
         if not _storing.get():
             return None
+        driver = self._routed(context, payload)
+        attempt = current_attempt()
+        while driver is not None and attempt is not None and driver.name() in attempt.passed_over:
+            driver = self.fallbacks[driver.name()]
+        return driver
+
+    def _routed(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
         for route, driver in self.routes:
             if _matches(route, context, payload):
                 return driver

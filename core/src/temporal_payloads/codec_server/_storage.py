@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from temporalio.converter import (
@@ -14,6 +14,7 @@ from temporalio.converter import (
 )
 
 from temporal_payloads._plugins.contract import PayloadReaderContext
+from temporal_payloads._storage.external_storage import PayloadStorage
 from temporal_payloads._storage.references import Reference, as_the_sdk_writes_it, read_reference
 from temporal_payloads.codec_server._errors import Code, RequestError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporalio.api.common.v1 import Payload
-    from temporalio.converter import StorageDriver, StorageDriverClaim
+    from temporalio.converter import ExternalStorage, StorageDriver, StorageDriverClaim
 
     from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._settings.codec_server import CodecServerSettings
@@ -140,6 +141,16 @@ async def store(access: Access, payloads: Sequence[Payload]) -> list[Payload]:
     storage = access.profile.storage
     if storage is None or storage.driver_selector is None:
         return list(payloads)
+    where_routed = partial(_store_where_routed, access, storage)
+    if isinstance(storage, PayloadStorage):
+        return await storage.fallbacks.store(payloads, where_routed)
+    return await where_routed(payloads)
+
+
+async def _store_where_routed(
+    access: Access, storage: ExternalStorage, payloads: Sequence[Payload]
+) -> list[Payload]:
+    assert storage.driver_selector is not None  # see above
     target = StorageDriverWorkflowInfo(namespace=access.namespace) if access.namespace else None
     results = list(payloads)
     by_driver: dict[StorageDriver, list[int]] = {}

@@ -40,6 +40,7 @@ def temporal_payloads_driver() -> DriverPlugin[RedisSettings]:
         imports=("temporal_payloads_redis._connect",),
         confine=_confine,
         expiry=_expiry,
+        retries=True,
         destination=("url", "host", "port", "sentinel.hosts", "cluster"),
     )
 

@@ -28,6 +28,7 @@ def temporal_payloads_driver() -> DriverPlugin[S3Settings]:
         # The second one is what aioboto3 would import as late as it makes a client.
         imports=("temporal_payloads_s3._open", "aioboto3.s3.inject"),
         confine=confine,
+        retries=True,
         destination=("endpoint_url",),
         ambient_credentials=(
             "AWS_ACCESS_KEY_ID",

@@ -1,0 +1,197 @@
+"""A circuit before each store: while the store is down, it is not asked again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from temporal_payloads._concurrency.fork import renewed_after_fork
+from temporal_payloads._storage.attempt import time_left
+from temporal_payloads._storage.errors import (
+    PayloadIntegrityError,
+    PayloadNotFoundError,
+    StoragePermissionError,
+    StorageUnavailableError,
+)
+from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from temporal_payloads._settings.models import CircuitSettings
+
+logger = logging.getLogger("temporal_payloads")
+
+_ANSWERS = {error.__name__ for error in (PayloadIntegrityError, PayloadNotFoundError, StoragePermissionError)}
+"""Failures that only a store which answers can cause. Others, such as too large a payload, tell nothing."""
+_LONGEST_REASON = 300
+"""Characters of the last failure that are told."""
+
+
+class Circuit:
+    """Opens when a store has failed several times in a row, and is then asked by one caller at a time.
+
+    What counts are calls of the driver, its client's retries included: those that found the store
+    unavailable, or had no answer when their time was up. A circuit belongs to one driver of one data
+    converter, in all of its event loops and threads.
+
+    Args:
+        settings: When it opens, and for how long.
+        driver: How the driver is called, for messages.
+    """
+
+    def __init__(self, settings: CircuitSettings, driver: str) -> None:
+        self._settings = settings
+        self._driver = driver
+        self._failures: deque[float] = deque(maxlen=settings.failures or 1)
+        self._opened: float | None = None
+        """When it opened; None while it is closed."""
+        self._opened_at = ""
+        self._next_probe = 0.0
+        self._probing = False
+        self._reason = ""
+        self._lock = threading.Lock()
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Make a lock that no thread of the parent holds. A probe of the parent's is none of ours."""
+        self._lock = threading.Lock()
+        self._probing = False
+
+    @contextmanager
+    def watched(self) -> Iterator[bool]:
+        """Watch a call of the driver.
+
+        Yields:
+            Whether it is the one that finds out if an open circuit can be closed.
+
+        Raises:
+            StorageUnavailableError: The circuit is open; the driver must not be called.
+        """
+        if not self._settings.failures:
+            yield False
+            return
+        probing = self._enter()
+        try:
+            yield probing
+        except asyncio.CancelledError:
+            # Whoever called gave up: because the time was up, or for reasons of his own.
+            self._note("gave no answer in time" if time_left() <= 0 else None, probing)
+            raise
+        except Exception as error:
+            if is_unavailable(error):
+                self._note(str(storage_error_in(error) or error)[:_LONGEST_REASON], probing)
+            elif _answered(error):
+                self._close()
+            else:
+                self._note(None, probing)
+            raise
+        except BaseException:
+            self._note(None, probing)
+            raise
+        else:
+            self._close()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the driver may not be called now."""
+        return self._opened is not None and (self._probing or time.monotonic() < self._next_probe)
+
+    def _enter(self) -> bool:
+        with self._lock:
+            if self._opened is None:
+                return False
+            if self.refuses:
+                raise self._refusal()
+            self._probing = True
+            return True
+
+    def _refusal(self) -> StorageUnavailableError:
+        wait = max(0.0, self._next_probe - time.monotonic())
+        again = "is being tried right now" if self._probing else f"is tried again in {wait:.1f}s"
+        error = StorageUnavailableError(
+            f"{self._driver} was not asked: its circuit is open since {self._opened_at}, for the store could "
+            f"not be used (last: {self._reason}). It {again}; storage.circuit says when that is",
+            # Those that are sent away together need not all come back together.
+            next_retry_delay=_later_than_policy(wait + random.uniform(0.5, 1.5)),  # noqa: S311  # no secret
+        )
+        error.circuit_open = True
+        return error
+
+    def _note(self, failure: str | None, probing: bool) -> None:
+        """Count a failure; None is for a call that did not tell anything of the store."""
+        now = time.monotonic()
+        with self._lock:
+            if probing:
+                self._probing = False
+            if failure is None:
+                return
+            self._reason = failure
+            self._failures.append(now)
+            open_for = self._settings.open_for.total_seconds()
+            if self._opened is not None:
+                if probing:
+                    self._next_probe = now + open_for
+                return
+            if len(self._failures) < self._settings.failures:
+                return
+            if now - self._failures[0] > self._settings.within.total_seconds():
+                return
+            self._opened, self._next_probe = now, now + open_for
+            self._opened_at = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        logger.warning(
+            "%s: its circuit opens after %d failures in a row. The store is not asked for %gs, then by one "
+            "caller at a time, until it answers. The last failure: %s",
+            self._driver,
+            self._settings.failures,
+            open_for,
+            failure,
+        )
+
+    def _close(self) -> None:
+        if not self._failures and self._opened is None:
+            return  # as nearly always; without the lock
+        with self._lock:
+            opened, self._opened = self._opened, None
+            self._failures.clear()
+            self._probing = False
+        if opened is not None:
+            logger.warning(
+                "%s: its store answers again, and its circuit closes after %.1fs",
+                self._driver,
+                time.monotonic() - opened,
+            )
+
+
+def _answered(error: Exception) -> bool:
+    told = error if isinstance(error, ApplicationError) else storage_error_in(error)
+    return told is not None and told.type in _ANSWERS
+
+
+def _later_than_policy(seconds: float) -> timedelta | None:
+    """Return when an activity may be tried again, if its retry policy would have that sooner, in vain.
+
+    Its attempts may be counted, and a refusal takes no time: they would be used up while the circuit is open.
+    """
+    if not activity.in_activity():
+        return None
+    wait = timedelta(seconds=seconds)
+    info = activity.info()
+    policy = info.retry_policy
+    if policy is None:
+        return wait
+    longest = policy.maximum_interval or policy.initial_interval * 100
+    # The exponent is bounded: an activity may be tried for months.
+    growth = policy.backoff_coefficient ** min(info.attempt - 1, 30)
+    by_policy = min(policy.initial_interval.total_seconds() * growth, longest.total_seconds())
+    return wait if by_policy < seconds else None

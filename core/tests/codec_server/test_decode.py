@@ -185,6 +185,6 @@ async def test_a_store_that_is_down_leaves_inline_payloads_readable(serve, make,
     [inline, kept] = await api.payloads("decode", [make.flipped(make.plain(1)), reference])
     assert inline == make.plain(1)
     reason = kept.metadata["temporal-payloads-error"].decode()
-    assert reason.startswith("storage_failed: ")
+    assert reason.startswith("storage_unavailable: ")
     # Whatever a client library says is for the log alone.
     assert "hunter2" not in reason

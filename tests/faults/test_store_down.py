@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from support.values import THRESHOLD, large
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import Echo, Mailbox, Produces
 from temporal_payloads import PayloadSettings, PayloadsPlugin, build_data_converter
-from temporal_payloads.plugin import PayloadTooLargeError, StoragePermissionError
+from temporal_payloads.plugin import PayloadTooLargeError, StoragePermissionError, StorageUnavailableError
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from local_servers import TemporalServer
     from support.events import StorageEvents
     from support.proxy import TcpProxy
-    from support.stores import RedisStore, S3Store
+    from support.stores import RedisStore, S3Store, Store
     from temporalio.client import WorkflowHandle
     from temporalio.converter import DataConverter
 
@@ -168,6 +169,54 @@ async def test_an_activity_waits_until_the_store_is_tried_again(
         assert still.attempt <= 4
         await proxy_of_s3.restore()
         assert await handle.result() == large("order")
+
+
+class DeadStore:
+    """Takes connections, and breaks each one at its first request."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Count a request."""
+        if await reader.read(1024):
+            self.requests += 1
+        writer.close()
+
+
+WAVES, AT_ONCE = 5, 200
+
+
+async def asked_of_a_dead_store(store: Store, circuit: Any) -> tuple[int, float]:
+    """Let 200 callers store a payload and try again, five times in all; return the requests and the time.
+
+    The time is that of this thread's processor, which is the event loop's.
+    """
+    dead = DeadStore()
+    server = await asyncio.start_server(dead.serve, "127.0.0.1", 0, backlog=AT_ONCE)
+    async with server:
+        settings = store.through(server.sockets[0].getsockname()[1]).settings(
+            cache={"max_size": 0}, circuit=circuit, codecs=[]
+        )
+        converter = build_data_converter(settings)
+        await asyncio.gather(converter.encode([large("first")]), return_exceptions=True)
+        dead.requests, start = 0, time.thread_time()
+        for _ in range(WAVES):
+            failures = await asyncio.gather(
+                *(converter.encode([large(f"order-{n}")]) for n in range(AT_ONCE)), return_exceptions=True
+            )
+            assert {type(failure) for failure in failures} == {StorageUnavailableError}
+        return dead.requests, time.thread_time() - start
+
+
+async def test_a_circuit_spares_the_store_and_the_event_loop(store: Store) -> None:
+    """Those who ask all at once have all asked before it opens; who comes later does not."""
+    without, seconds_without = await asked_of_a_dead_store(store, circuit=False)
+    with_circuit, seconds = await asked_of_a_dead_store(store, circuit={"open_for": "1m"})
+    print(f"{store.type}: {without} requests in {seconds_without:.2f}s, {with_circuit} in {seconds:.2f}s")  # noqa: T201
+    assert without >= WAVES * AT_ONCE
+    assert with_circuit <= without / WAVES
+    assert seconds < seconds_without
 
 
 # -- a worker that ends

@@ -17,13 +17,14 @@ import temporalio
 from support.history import REFERENCE_MARKER
 from support.values import large
 from support.workers import RUN_TIMEOUT, connect, new_id
-from temporal_payloads import PayloadSettings, PayloadsPlugin
+from temporal_payloads import PayloadSettings, PayloadsPlugin, build_data_converter
 from temporal_payloads._sdk_plugin import SDK_DEFAULT_CONCURRENCY
 from temporal_payloads._storage.failures import _WRAPPERS
 from temporal_payloads._storage.references import MARKER
-from temporal_payloads.plugin import StorageUnavailableError
+from temporal_payloads.plugin import PayloadTooLargeError, StorageUnavailableError
 from temporalio import activity, workflow
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import CommandType
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.contrib.aws.s3driver import S3StorageDriver, S3StorageDriverClient
@@ -34,6 +35,8 @@ from temporalio.converter import (
     StorageDriver,
     StorageDriverClaim,
     StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+    WorkflowSerializationContext,
     _extstore,
 )
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -233,3 +236,45 @@ async def test_the_s3_driver_takes_client_bucket_name_and_size_limit_in_this_ord
     with pytest.raises(ValueError, match="100"):
         await driver.store(StorageDriverStoreContext(), [Payload(data=b"x" * 200)])
     assert chosen == ["bucket"], told
+
+
+# -- what external storage overrides
+
+
+@pytest.mark.parametrize("name", ["_store_payload", "_store_payload_sequence"])
+def test_external_storage_stores_in_these_methods(name: str) -> None:
+    """Without them a fallback is not used, and `storage.inline_limit` is not looked at."""
+    assert callable(getattr(ExternalStorage, name, None)), changed(
+        f"ExternalStorage.{name}", "core/src/temporal_payloads/_storage/external_storage.py"
+    )
+
+
+async def test_both_are_called_for_what_goes_out_and_know_for_whom() -> None:
+    """`_store_context`, and `with_context` of a storage that has it."""
+    file = "core/src/temporal_payloads/_storage/external_storage.py"
+    converter = build_data_converter(PayloadSettings.model_validate({"storage": {"inline_limit": 100}}))
+    target = StorageDriverWorkflowInfo(namespace="default", id="w", run_id="r", type="Order")
+    bound = converter._with_contexts(
+        WorkflowSerializationContext(namespace="default", workflow_id="w"), StorageDriverStoreContext(target)
+    )
+    payload = Payload(data=b"x" * 200)
+    for call in (
+        bound.encode(["x" * 200]),
+        bound._transform_outbound_payload(payload),
+        bound._transform_outbound_payloads(Payloads(payloads=[payload])),
+    ):
+        with pytest.raises(PayloadTooLargeError) as raised:
+            await call
+        assert "workflow 'Order' (id 'w')" in raised.value.message, changed("what storage is told", file)
+
+
+def test_the_worker_tells_which_command_it_encodes() -> None:
+    """Only a word in a message depends on it."""
+    from temporalio.worker._command_aware_visitor import current_command, current_command_info  # noqa: PLC0415
+
+    with current_command(CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION, 0):
+        info = current_command_info.get()
+    assert info is not None
+    assert info.command_type == CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION, changed(
+        "current_command_info", "core/src/temporal_payloads/_storage/inline_limit.py"
+    )

@@ -57,7 +57,8 @@ class PayloadsPlugin(SimplePlugin):
     A store that cannot be used keeps a worker from starting: `async with Worker(...)` and
     `await worker.run()` raise the `StorageError` that says why, when each store has had `storage.timeout` to
     answer. That worker has ended then; to try again, make another one. A store that is only retrieved from
-    (`retrieve_only`) may be down: that is logged as a warning.
+    (`retrieve_only`) may be down, and one that has a `fallback` may be out of reach: that is logged as a
+    warning.
 
     Args:
         settings: By default `PayloadSettings.load()`, read when the plugin is made.

@@ -106,6 +106,7 @@ class MemoryPlugin:
             driver_name="memory",
             open=self._open,
             confine=self._confine,
+            retries=True,
         )
 
     @asynccontextmanager

@@ -56,11 +56,11 @@ class Assembly:
             StorageError: Why a driver or a codec cannot be used.
         """
         tables = self.settings.storage.drivers
-        named = {key: driver for key, driver in self.drivers.items() if check and key in tables}
+        named = {key: driver for key, driver in self.drivers.items() if key in tables}
         async with all_open(
             [*self.drivers.values(), *self.codecs.key_providers.values()],
             check=check,
-            optional=[driver for key, driver in named.items() if tables[key].retrieve_only],
+            optional=[driver for key, driver in named.items() if check and tables[key].retrieve_only],
             replaceable=[driver for key, driver in named.items() if tables[key].fallback],
             closing_timeout=self.settings.storage.timeout,
         ):
@@ -115,7 +115,8 @@ async def open_data_converter(
     Raises:
         ConfigurationError: As `build_data_converter` does.
         StorageError: A driver cannot be opened, or its store is of no use; its notes tell of further ones. A
-            store that is only retrieved from (`retrieve_only`) is logged as a warning instead.
+            store that is only retrieved from (`retrieve_only`), and one that is out of reach and has a
+            `fallback`, is logged as a warning instead.
     """
     assembly = assemble(settings, base=base, registry=registry, required=required)
     async with assembly.drivers_open(check=True):

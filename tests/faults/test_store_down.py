@@ -229,7 +229,7 @@ async def worker_with_plugin(
     """Run a worker of a client that has the SDK plugin."""
     plugin = PayloadsPlugin(settings, registry=events.registry)
     client = await Client.connect(server.address, namespace=server.namespace, plugins=[plugin])
-    worker = Worker(client, task_queue=task_queue, graceful_shutdown_timeout=QUICK, **options)
+    worker = Worker(client, task_queue=task_queue, **options)
     async with worker:
         yield worker
 
@@ -259,15 +259,21 @@ async def something_is_held_up(proxy: TcpProxy) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("graceful", [timedelta(0), QUICK], ids=["at once", "gracefully"])
 async def test_a_worker_that_is_shut_down_finishes_what_it_is_storing(
-    temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
+    temporal_server: TemporalServer,
+    s3_store: S3Store,
+    proxy_of_s3: TcpProxy,
+    storage_events: StorageEvents,
+    graceful: timedelta,
 ) -> None:
+    options = {"activities": [(once := Once()).produce], "graceful_shutdown_timeout": graceful}
     settings = s3_store.through(proxy_of_s3.port).settings(cache={"max_size": 0})
     client = await connect(temporal_server, build_data_converter(s3_store.settings()))
-    task_queue, once = new_id("queue"), Once()
+    task_queue = new_id("queue")
     async with running_worker(client, task_queue, workflows=[Produces], activities=[]):
         async with worker_with_plugin(
-            temporal_server, settings, storage_events, task_queue, activities=[once.produce]
+            temporal_server, settings, storage_events, task_queue, **options
         ) as worker:
             handle = await client.start_workflow(
                 Produces.run,
@@ -314,6 +320,31 @@ async def test_a_worker_that_is_shut_down_finishes_what_it_is_reading(
     [read] = [event for event in storage_events.seen if event.operation == "retrieve"]
     assert read.error is None
     await handle.terminate()
+
+
+async def test_an_activity_that_is_reading_its_arguments_then_is_run_again_elsewhere(
+    temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
+) -> None:
+    settings = s3_store.through(proxy_of_s3.port).settings(cache={"max_size": 0})
+    client = await connect(temporal_server, build_data_converter(s3_store.settings()))
+    task_queue = new_id("queue")
+
+    async def start(value: str) -> WorkflowHandle[Any, Any]:
+        return await client.start_workflow(
+            Echo.run, value, id=new_id("wf"), task_queue=task_queue, run_timeout=RUN_TIMEOUT
+        )
+
+    async with running_worker(client, task_queue, workflows=[Echo], activities=[]):
+        async with worker_with_plugin(
+            temporal_server, settings, storage_events, task_queue, activities=[echo]
+        ) as worker:
+            assert await (await start("small")).result() == "small"
+            proxy_of_s3.stall()
+            handle = await start(large("order"))
+            await something_is_held_up(proxy_of_s3)
+            await asyncio.wait_for(worker.shutdown(), 20)
+        async with running_worker(client, task_queue, workflows=[], activities=[echo]):
+            assert await handle.result() == large("order")
 
 
 # -- values that the history cannot hold

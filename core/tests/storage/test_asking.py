@@ -124,6 +124,18 @@ async def test_a_circuit_that_opens_meanwhile_ends_the_tries(
     assert store.writes == 5
 
 
+async def test_the_call_that_finds_out_whether_the_store_is_back_is_not_tried_again(
+    make_driver, store, failing, make_payload, store_context
+):
+    driver = make_driver(circuit={"failures": 1, "open_for": "50ms"})
+    failing(StorageUnavailableError("away"), 100)
+    for writes in (3, 4, 5):
+        with pytest.raises(StorageUnavailableError, match="away"):
+            await driver.store(store_context, [make_payload()])
+        assert store.writes == writes
+        await asyncio.sleep(0.06)
+
+
 def test_pauses_are_drawn_at_random_and_grow(monkeypatch):
     monkeypatch.setattr(asking, "FIRST_PAUSE", 1.0)
     drawn = [asking._pauses(5) for _ in range(200)]

@@ -164,7 +164,7 @@ async def test_callers_that_give_up_for_reasons_of_their_own_do_not_open_it(make
     store.gate, store.arrived = asyncio.Event(), asyncio.Event()
     for _ in range(5):
         storing = asyncio.create_task(put(driver))
-        await store.arrived.wait()
+        await asyncio.wait_for(store.arrived.wait(), 10)
         store.arrived.clear()
         storing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -190,9 +190,9 @@ async def test_one_caller_at_a_time_tries_whether_the_store_is_back(make_driver,
     await asyncio.sleep(0.06)
     store.gate, store.arrived = asyncio.Event(), asyncio.Event()
     probe = asyncio.create_task(put(driver))
-    await store.arrived.wait()
+    await asyncio.wait_for(store.arrived.wait(), 10)
     with pytest.raises(StorageUnavailableError, match="being tried right now"):
-        await put(driver)
+        await asyncio.wait_for(put(driver), 10)
     assert store.writes == 4
     store.fail_writing = None
     store.gate.set()
@@ -217,7 +217,7 @@ async def test_a_caller_that_gives_up_trying_leaves_it_to_the_next(make_driver, 
     await asyncio.sleep(0.06)
     store.gate, store.arrived = asyncio.Event(), asyncio.Event()
     probe = asyncio.create_task(put(driver))
-    await store.arrived.wait()
+    await asyncio.wait_for(store.arrived.wait(), 10)
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe

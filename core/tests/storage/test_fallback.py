@@ -97,6 +97,22 @@ async def test_of_several_payloads_only_those_go_to_the_fallback_that_could_not_
     assert sorted(key.split("/")[0] for key in store.items) == ["first", "first", "second"]
 
 
+async def test_what_the_store_took_without_saying_so_is_in_both_and_the_reference_names_the_fallback(
+    make_converter, store
+):
+    def on_writing(shelf, items):
+        if shelf == "first":
+            store.items.update(items)
+            raise StorageUnavailableError("the connection broke after the request")
+
+    store.on_writing = on_writing
+    converter = make_converter()
+    payloads = await converter.encode(values("a"))
+    assert named(payloads) == ["second"]
+    assert sorted(key.split("/")[0] for key in store.items) == ["first", "second"]
+    assert await converter.decode(payloads) == values("a")
+
+
 async def test_a_store_that_gives_no_answer_has_its_part_of_the_time_and_the_fallback_the_rest(
     make_converter, store
 ):

@@ -140,12 +140,8 @@ class DriverOperations:
             if share < 0.95 * seconds:
                 within = f"{max(share, 0):.2g}s, its part of {within}"
             seconds = min(seconds, share)
-        no_answer = StorageTimeoutError(
-            f"{self._identity} gave no answer within {within}: the store is "
-            "slow or cannot be reached; see that it is up, or raise the timeout"
-        )
         if seconds <= 0:
-            raise no_answer
+            raise self._no_answer(within)
         deadline = asyncio.timeout(seconds)
         try:
             with operation_ending_at(now + seconds):
@@ -154,7 +150,13 @@ class DriverOperations:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            raise no_answer from error
+            raise self._no_answer(within) from error
+
+    def _no_answer(self, within: str) -> StorageTimeoutError:
+        return StorageTimeoutError(
+            f"{self._identity} gave no answer within {within}: the store is "
+            "slow or cannot be reached; see that it is up, or raise the timeout"
+        )
 
     @contextmanager
     def _explained(self, operation: str) -> Iterator[None]:

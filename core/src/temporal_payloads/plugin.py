@@ -25,7 +25,13 @@ from temporal_payloads._plugins.contract import (
     StorageEvent,
     hookimpl,
 )
-from temporal_payloads._plugins.keys import DataKey, KeyProvider, KeyProviderContext, KeyProviderPlugin
+from temporal_payloads._plugins.keys import (
+    DataKey,
+    KeyDescription,
+    KeyProvider,
+    KeyProviderContext,
+    KeyProviderPlugin,
+)
 from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.duration import Duration
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
@@ -67,6 +73,7 @@ __all__ = [
     "DriverContext",
     "DriverPlugin",
     "Duration",
+    "KeyDescription",
     "KeyProvider",
     "KeyProviderContext",
     "KeyProviderPlugin",

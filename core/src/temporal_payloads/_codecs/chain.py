@@ -70,6 +70,16 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         return f"<codecs {names}{f'; decode only {only}' if only else ''}>"
 
     @property
+    def codecs(self) -> Sequence[NamedCodec]:
+        """Those that encode, in that order."""
+        return self._codecs
+
+    @property
+    def decode_only(self) -> Sequence[NamedCodec]:
+        """Those that are read and no longer written."""
+        return self._decode_only
+
+    @property
     def has_codecs(self) -> bool:
         """Whether a codec is configured. Without one the chain only tells what it would take to decode."""
         return bool(self._codecs or self._decode_only)

@@ -23,6 +23,31 @@ class DataKey:
     """The key, encrypted by the key that the provider keeps."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeyDescription:
+    """A key of a codec, as the commands show it: nothing of the key itself."""
+
+    id: str
+    """As payloads name it."""
+    source: str
+    """Where it comes from, for a person: `variable ORDERS_KEY`, `file /run/keys/orders`."""
+    active: bool = False
+    """Whether it writes where no pattern of `writes_for` or of another key matches the namespace."""
+    writes_for: Sequence[str] = ()
+    """Patterns of the namespaces that it writes for."""
+    reads_for: Sequence[str] = ()
+    """Patterns of the namespaces that it is for without writing for them."""
+    fingerprint: str | None = None
+    """Tells two keys under one id apart, and nothing else: the key cannot be found out from it, not by trying
+    either. None where that cannot be had, or where the id says enough (the URI of a provider's key).
+    """
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes for any namespace."""
+        return self.active or bool(self.writes_for)
+
+
 class KeyProvider(ABC):
     """Makes data keys, and opens them again, with keys that stay where they are kept.
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from temporal_payloads.plugin import KeyDescription
     from temporalio.api.common.v1 import Payload
 
 LONGEST_WRAPPED_KEY = 16 * 1024
@@ -98,6 +99,17 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         """Return how many messages each key that is at hand has encrypted in this process."""
         keys = self._ring.current().keys.values()
         return {key.id: key.usage.messages for key in keys if isinstance(key, LocalKey)}
+
+    def keys(self) -> list[KeyDescription]:
+        """Return what may be shown of the keys; see `temporal_payloads.plugin.CodecPlugin`."""
+        return self._ring.current().described()
+
+    def key_of(self, payload: Payload) -> str | None:
+        """Return the id of the key that encrypted a payload; see `temporal_payloads.plugin.CodecPlugin`."""
+        metadata = payload.metadata
+        if metadata.get("encoding") != ENCODING or KEY_ID not in metadata:
+            return None
+        return metadata[KEY_ID].decode(errors="replace")
 
     async def check(self) -> None:
         """Have a data key ready for each key that writes.

@@ -10,7 +10,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from temporal_payloads.plugin import KeyDescription
 
+from temporal_payloads_encryption_codec._fingerprint import fingerprint
 from temporal_payloads_encryption_codec._key_text import KEY_SIZE
 from temporal_payloads_encryption_codec._settings import is_uri
 
@@ -62,11 +64,13 @@ class LocalKey:
     """The key, to tell it from others."""
     cipher: AESGCM = field(repr=False, compare=False)
     usage: Usage = field(repr=False, compare=False)
+    source: str = field(default="code", compare=False)
+    """Where it was read, for a person."""
 
     @classmethod
-    def of(cls, key_id: str, secret: bytes, usage: Usage | None = None) -> Self:
+    def of(cls, key_id: str, secret: bytes, usage: Usage | None = None, source: str = "code") -> Self:
         """Make it of its bytes."""
-        return cls(key_id, secret, AESGCM(secret), usage or Usage(key_id))
+        return cls(key_id, secret, AESGCM(secret), usage or Usage(key_id), source)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class ProvidedKey:
     id: str
     """Its URI."""
     provider: KeyProvider = field(repr=False, compare=False)
+
+    @property
+    def source(self) -> str:
+        """Where it is kept, for a person."""
+        return f"key provider {self.id.partition('://')[0]}"
 
 
 Key = LocalKey | ProvidedKey
@@ -147,6 +156,23 @@ class KeyRing:
         """Every key that writes for some namespace."""
         ids = dict.fromkeys([self.active, *(ids[0] for ids in self.namespaces.values())])
         return [self.keys[key_id] for key_id in ids]
+
+    def described(self) -> list[KeyDescription]:
+        """Return what may be shown of each key, those that write first."""
+        found = [self._describe(key) for key in self.keys.values()]
+        return sorted(found, key=lambda key: (not key.active, not key.writes))
+
+    def _describe(self, key: Key) -> KeyDescription:
+        patterns = self.patterns_of(key.id)
+        writes_for = [pattern for pattern in patterns if self.namespaces[pattern][0] == key.id]
+        return KeyDescription(
+            id=key.id,
+            source=key.source,
+            active=key.id == self.active,
+            writes_for=writes_for,
+            reads_for=[pattern for pattern in patterns if pattern not in writes_for],
+            fingerprint=fingerprint(key.secret) if isinstance(key, LocalKey) else None,
+        )
 
     def patterns_of(self, key_id: str) -> list[str]:
         """Return the patterns of the namespaces that a key is for; none if it is for all."""

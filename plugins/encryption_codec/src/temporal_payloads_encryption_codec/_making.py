@@ -105,7 +105,7 @@ def _make_ring(
             except (OSError, ValueError) as error:
                 problems.append(((*place, sources[0]), str(error)))
             else:
-                keys[key_id] = _local(key_id, secret, known)
+                keys[key_id] = _local(key_id, secret, known, _source(table, files))
     if problems:
         raise PluginSettingsError(problems)
     try:
@@ -115,11 +115,18 @@ def _make_ring(
     return ReadRing(ring, [*files, *(table.file for table in tables.values() if table.file is not None)])
 
 
-def _local(key_id: str, secret: bytes, known: KeyRing | None) -> LocalKey:
+def _source(table: KeyTable, files: Sequence[Path]) -> str:
+    """Say where a key was read, for a person."""
+    if table.env is not None:
+        return f"variable {table.env}"
+    return f"file {table.file if table.file is not None else files[0]}"
+
+
+def _local(key_id: str, secret: bytes, known: KeyRing | None, source: str) -> LocalKey:
     """Return the key; what it has encrypted in this process is counted on."""
     before = known.keys.get(key_id) if known is not None else None
     usage = before.usage if isinstance(before, LocalKey) else None
-    return LocalKey.of(key_id, secret, usage)
+    return LocalKey.of(key_id, secret, usage, source)
 
 
 def _secret(table: KeyTable) -> bytes:

@@ -14,6 +14,7 @@ import pytest
 from temporal_payloads._cli import check, main
 from temporal_payloads._plugins.registry import PluginRegistry
 
+COMMANDS = ("check", "keygen", "keys", "codec-server")
 GZIP = 'codecs = ["gzip"]\n'
 
 
@@ -42,7 +43,7 @@ def registered(monkeypatch, memory):
     monkeypatch.setattr(PluginRegistry, "_find", find_memory)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["codec-server", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)])
 def test_help_teaches_by_examples(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -89,7 +90,7 @@ def test_check_prints_codecs_drivers_and_routes(run, write_settings, s3_server, 
     status, out, _ = run("check", "--json")
     document = json.loads(out)
     assert (status, document["ok"]) == (0, True)
-    assert document["codecs"] == ["gzip", "zlib"]
+    assert [codec["name"] for codec in document["codecs"]] == ["gzip", "zlib"]
     assert document["drivers"][0]["error"] is None
     assert document["routes"] == [{"driver": "inline", "workflow_type": ["Health*"]}]
 
@@ -221,7 +222,8 @@ def test_the_json_of_check_has_the_same_keys_whatever_is_wrong(run, write_settin
     document = json.loads(out)
     assert (ended, document["ok"]) == (status, status == 0)
     assert list(document) == [
-        *("ok", "settings", "payload_converter", "codecs", "drivers", "routes", "threshold", "problems")
+        *("ok", "settings", "payload_converter", "codecs", "require_encrypted"),
+        *("drivers", "routes", "threshold", "peers", "problems"),
     ]
     assert list(document["payload_converter"]) == ["name", "class", "sandbox_passthrough"]
     assert [list(problem) for problem in document["problems"]] == [["message", "place", "origin"]] * (

@@ -6,10 +6,19 @@ import argparse
 import asyncio
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._build.assembly import Assembly, build
+from temporal_payloads._cli.codecs_found import (
+    FoundCodec,
+    checked_codecs,
+    codecs_with_check,
+    named_codecs,
+    print_codecs,
+    print_keys,
+    shown_error,
+)
 from temporal_payloads._cli.options import settings_asked_for
 from temporal_payloads._cli.output import (
     ALL_WELL,
@@ -23,6 +32,7 @@ from temporal_payloads._cli.output import (
     waiting_for,
     warn,
 )
+from temporal_payloads._cli.peers import PEER_OPTION, STDIN, differences, read_peer
 from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._settings.models import INLINE
 
@@ -35,16 +45,24 @@ if TYPE_CHECKING:
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 _DESCRIPTION = """\
-Loads the settings, opens each storage driver, and asks its store whether it is there and lets us in.
-Nothing is stored.
+Loads the settings, shows the codecs and their keys (never the keys themselves), and asks each store and each
+key provider whether it is there and lets us in. Nothing is stored.
 """
 _EPILOG = """\
-exit status: 0 all is well, 1 a store cannot be used, 2 the settings are wrong
+Before a new key writes, or a new codec, every process that reads must have it. What a process has depends on
+its own variables and files, so it is asked itself: run check --json there, and compare with that here. The
+output holds no secret. Keys are compared by fingerprints, from which a key cannot be found out: an
+HMAC-SHA256 under the key itself, cut to 64 bits. A key that is a text could be guessed, so it has none.
+
+exit status: 0 all is well, 1 a store or a key provider cannot be used, or a peer could not read what is
+written here (or the other way round), 2 the settings are wrong, or a peer's are
 
 examples:
   temporal-payloads check
   temporal-payloads check --config /etc/temporal-payloads.toml --profile prod
   temporal-payloads check --json | jq '.drivers[] | select(.error)'
+  kubectl exec deploy/billing -- temporal-payloads check --json > billing.json
+  temporal-payloads check --peer billing.json --peer codec-server.json
 """
 
 
@@ -61,6 +79,32 @@ class _Driver:
     """Its `type` and `message`."""
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """What was found out about a peer."""
+
+    peer: str
+    differences: list[str]
+
+
+@dataclass
+class _Found:
+    """What was found out."""
+
+    codecs: Sequence[FoundCodec] = ()
+    drivers: Sequence[_Driver] = ()
+    peers: list[_Compared] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (
+            any(codec.error for codec in self.codecs)
+            or any(driver.error for driver in self.drivers)
+            or any(compared.differences for compared in self.peers)
+        )
+
+
 def add_to(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], settings: argparse.ArgumentParser
 ) -> None:
@@ -74,6 +118,13 @@ def add_to(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for a program")
+    parser.add_argument(
+        PEER_OPTION,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="compare with what check --json prints in another deployment (-: standard input); repeatable",
+    )
     parser.set_defaults(run=run)
 
 
@@ -84,25 +135,47 @@ def run(arguments: argparse.Namespace) -> int:
         _print_settings(settings)
     try:
         assembly = build(settings)
+        peers = {name: read_peer(name) for name in arguments.peer}
     except ConfigurationError as error:
         if not arguments.json:
             raise
-        say(json.dumps(_as_json(settings, None, [], error.problems), indent=2))
+        found = _Found(named_codecs(settings))
+        say(json.dumps(_as_json(settings, None, found, error.problems), indent=2))
         return CONFIGURATION_WRONG
+    found = asyncio.run(_check(assembly)) if arguments.json else _check_and_print(assembly)
+    for name, peer in peers.items():
+        shown = "the standard input" if name == STDIN else name
+        found.peers.append(_Compared(shown, differences(_as_json(settings, assembly, found), peer, shown)))
+    document = _as_json(settings, assembly, found)
     if arguments.json:
-        drivers = asyncio.run(_check(assembly, lambda _: None))
-        say(json.dumps(_as_json(settings, assembly, drivers), indent=2))
+        say(json.dumps(document, indent=2))
     else:
-        _print_payload_converter(assembly)
-        _print_codecs(settings)
-        say(heading("Drivers"))
-        with waiting_for(assembly.drivers) as answered:
-            drivers = asyncio.run(_check(assembly, answered))
-        _print_drivers(settings, drivers)
-    return UNREACHABLE if any(driver.error for driver in drivers) else ALL_WELL
+        _print_peers(found.peers)
+    return ALL_WELL if document["ok"] else UNREACHABLE
 
 
-async def _check(assembly: Assembly, answered: Callable[[str], None]) -> list[_Driver]:
+async def _check(assembly: Assembly) -> _Found:
+    return _Found(
+        codecs=await checked_codecs(assembly, lambda _: None),
+        drivers=await _check_drivers(assembly, lambda _: None),
+    )
+
+
+def _check_and_print(assembly: Assembly) -> _Found:
+    _print_payload_converter(assembly)
+    say(heading("Codecs"))
+    with waiting_for(codecs_with_check(assembly)) as answered:
+        codecs = asyncio.run(checked_codecs(assembly, answered))
+    print_codecs(codecs)
+    print_keys(codecs)
+    say(heading("Drivers"))
+    with waiting_for(assembly.drivers) as answered:
+        drivers = asyncio.run(_check_drivers(assembly, answered))
+    _print_drivers(assembly.settings, drivers)
+    return _Found(codecs, drivers)
+
+
+async def _check_drivers(assembly: Assembly, answered: Callable[[str], None]) -> list[_Driver]:
     checks = (_check_one(assembly, key, driver, answered) for key, driver in assembly.drivers.items())
     return list(await asyncio.gather(*checks))
 
@@ -117,7 +190,7 @@ async def _check_one(
         async with driver.kept_open(check=True):
             pass
     except Exception as failure:  # noqa: BLE001  # a driver may raise anything
-        error = {"type": type(failure).__name__, "message": getattr(failure, "message", "") or str(failure)}
+        error = shown_error(failure)
     answered(key)
     return _Driver(
         key=key,
@@ -130,15 +203,12 @@ async def _check_one(
 
 
 def _as_json(
-    settings: PayloadSettings,
-    assembly: Assembly | None,
-    drivers: list[_Driver],
-    problems: Sequence[Problem] = (),
+    settings: PayloadSettings, assembly: Assembly | None, found: _Found, problems: Sequence[Problem] = ()
 ) -> dict[str, Any]:
     """Return the document. It has the same keys whatever is wrong, so that programs need not ask first."""
     sources, storage = settings.sources, settings.storage
     return {
-        "ok": not problems and not any(driver.error for driver in drivers),
+        "ok": not problems and found.ok,
         "settings": {
             "file": str(sources.file) if sources.file else None,
             "file_named_by": sources.file_named_by,
@@ -152,10 +222,12 @@ def _as_json(
             "class": _payload_converter_class(assembly) if assembly else None,
             "sandbox_passthrough": list(assembly.sandbox_passthrough) if assembly else [],
         },
-        "codecs": list(settings.codecs),
-        "drivers": [asdict(driver) for driver in drivers],
+        "codecs": [codec.as_json() for codec in found.codecs],
+        "require_encrypted": settings.require_encrypted,
+        "drivers": [asdict(driver) for driver in found.drivers],
         "routes": [route.model_dump(mode="json", exclude_defaults=True) for route in storage.routes],
         "threshold": int(storage.threshold),
+        "peers": [asdict(compared) for compared in found.peers],
         "problems": [asdict(problem) for problem in problems],
     }
 
@@ -186,11 +258,6 @@ def _payload_converter_class(assembly: Assembly) -> str:
     return f"{converter.__module__}.{converter.__qualname__}"
 
 
-def _print_codecs(settings: PayloadSettings) -> None:
-    say(heading("Codecs"))
-    say("  " + (" -> ".join(settings.codecs) or "none: payloads stay as they are"))
-
-
 def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
     storage = settings.storage
     rows = [("KEY", "RECORDED AS", "TYPE", "USE", "STORE")]
@@ -219,3 +286,12 @@ def _conditions(route: Route) -> str:
 def _default(storage: StorageSettings) -> str:
     writable = [key for key, table in storage.drivers.items() if not table.retrieve_only]
     return storage.driver or (writable[0] if len(writable) == 1 else INLINE)
+
+
+def _print_peers(peers: Sequence[_Compared]) -> None:
+    for compared in peers:
+        say(heading(f"Compared with {compared.peer}"))
+        if not compared.differences:
+            say(f"  {good('each reads what the other writes')}, as far as codecs and keys go")
+        for difference in compared.differences:
+            say(f"  {bad('unsafe:')} {difference}")

@@ -6,7 +6,7 @@ import argparse
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from temporal_payloads._cli import check, codec_server
+from temporal_payloads._cli import check, codec_server, keygen, keys
 from temporal_payloads._cli.options import settings_options
 from temporal_payloads._cli.output import CONFIGURATION_WRONG, complain, while_somebody_reads
 from temporal_payloads._errors import ConfigurationError
@@ -18,6 +18,9 @@ _EXAMPLES = """\
 examples:
   temporal-payloads check                          is everything right, and do the stores answer?
   temporal-payloads check --profile prod --json    the same of one profile, for a program
+  temporal-payloads check --peer there.json        does another deployment read what is written here?
+  temporal-payloads keygen                         a new encryption key
+  temporal-payloads keys --in-use                  which keys workflows and schedules still need
   temporal-payloads codec-server                   decode payloads for the Web UI and the CLI
 
 Settings come from temporal-payloads.toml in the working directory, or the file that --config or
@@ -32,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; by default those of the process.
 
     Returns:
-        The exit status: 0 if all is well, 1 if a store cannot be reached or an address is taken, 2 if the
-        command line or the settings are wrong, 141 if nobody reads the output any longer.
+        The exit status: 0 if all is well, 1 if a store cannot be reached, an address is taken or something
+        else is in the way (each command's help says what), 2 if the command line or the settings are wrong,
+        130 if the command was interrupted, 141 if nobody reads the output any longer.
     """
     with while_somebody_reads():
         arguments = _parser().parse_args(argv)
@@ -55,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("temporal-payloads"))
     settings = settings_options()
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (check, codec_server):
+    for command in (check, keygen, keys, codec_server):
         command.add_to(commands, settings)
     return parser

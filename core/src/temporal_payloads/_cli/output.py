@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 ALL_WELL = 0
 UNREACHABLE = 1
 CONFIGURATION_WRONG = 2
+INTERRUPTED = 130
+"""What a shell reports of a command that SIGINT ended."""
 NOBODY_READS = 141
 """What a shell reports of a command that SIGPIPE ended, as it ends most commands in `command | head`."""
 _GREEN, _YELLOW, _RED, _BOLD = "32", "33", "31", "1"
@@ -52,6 +55,16 @@ def warn(text: str) -> None:
     print(f"{_paint('warning:', _YELLOW, sys.stderr)} {text}", file=sys.stderr)  # noqa: T201  # likewise
 
 
+def hint(text: str) -> None:
+    """Print what a person may want to know, beside the output."""
+    print(text, file=sys.stderr)  # noqa: T201  # likewise
+
+
+def printable(text: str) -> str:
+    """Return a text that came from somewhere else as a terminal can take it."""
+    return text if text.isprintable() else repr(text)
+
+
 @contextmanager
 def waiting_for(names: Iterable[str]) -> Iterator[Callable[[str], None]]:
     """Say, on a terminal, whom the command still waits for, and take the line back at the end.
@@ -59,7 +72,7 @@ def waiting_for(names: Iterable[str]) -> Iterator[Callable[[str], None]]:
     What is yielded is to be called with the name of each that has answered.
     """
     waiting = dict.fromkeys(names)
-    on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    on_terminal = bool(waiting) and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def show() -> None:
         if on_terminal:
@@ -76,6 +89,33 @@ def waiting_for(names: Iterable[str]) -> Iterator[Callable[[str], None]]:
     finally:
         waiting.clear()
         show()
+
+
+@contextmanager
+def telling_progress(progress: Callable[[], str]) -> Iterator[None]:
+    """Say on standard error how far long work is: on a terminal in one line, else a line now and then."""
+    stream = sys.stderr
+    on_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(0.5 if on_terminal else 30):
+            print(
+                f"\r\x1b[K  {progress()}" if on_terminal else progress(),
+                end="" if on_terminal else "\n",
+                file=stream,
+                flush=True,
+            )  # likewise
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
+        if on_terminal:
+            print("\r\x1b[K", end="", file=stream, flush=True)  # likewise
 
 
 def good(text: str) -> str:

@@ -1,0 +1,87 @@
+"""The connection to a Temporal server, as Temporal's own tools configure it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfigProfile
+from temporalio.service import RPCError
+
+from temporal_payloads._errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from temporalio.envconfig import ClientConnectConfig
+
+DEFAULT_ADDRESS = "localhost:7233"
+DEFAULT_NAMESPACE = "default"
+
+
+class TemporalUnreachableError(Exception):
+    """The server cannot be used."""
+
+
+def temporal_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which server, and which namespaces."""
+    group = parser.add_argument_group(
+        "Temporal",
+        "What is not given here comes from the variables and the profile of Temporal's own tools:\n"
+        "  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., temporal.toml",
+    )
+    group.add_argument("--address", metavar="HOST:PORT", help=f"the frontend; by default {DEFAULT_ADDRESS}")
+    group.add_argument(
+        "--namespace",
+        action="append",
+        metavar="NAME",
+        help=f"a namespace to read; may be repeated. By default {DEFAULT_NAMESPACE!r}",
+    )
+    group.add_argument(
+        "--temporal-config", metavar="FILE", help="Temporal's client configuration, instead of temporal.toml"
+    )
+    group.add_argument("--temporal-profile", metavar="NAME", help="the profile of that file")
+
+
+def connection_asked_for(arguments: argparse.Namespace) -> ClientConnectConfig:
+    """Return how to connect.
+
+    Raises:
+        ConfigurationError: Temporal's configuration cannot be read.
+    """
+    try:
+        profile = ClientConfigProfile.load(
+            arguments.temporal_profile,
+            config_source=Path(arguments.temporal_config) if arguments.temporal_config else None,
+        )
+        config = profile.to_client_connect_config()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            Problem(f"Temporal's client configuration cannot be read: {error}")
+        ) from error
+    config.setdefault("target_host", DEFAULT_ADDRESS)
+    if arguments.address:
+        config["target_host"] = arguments.address
+    return config
+
+
+def namespaces_asked_for(arguments: argparse.Namespace, config: ClientConnectConfig) -> list[str]:
+    """Return the namespaces to read, each once."""
+    named: list[str] = arguments.namespace or [config.get("namespace") or DEFAULT_NAMESPACE]
+    return list(dict.fromkeys(named))
+
+
+async def connect(config: ClientConnectConfig, namespaces: list[str]) -> list[Client]:
+    """Connect once, and return a client for each namespace.
+
+    Raises:
+        TemporalUnreachableError: The server does not answer, or refuses.
+    """
+    config["namespace"] = namespaces[0]
+    try:
+        client = await Client.connect(**config)
+    except (RuntimeError, RPCError) as error:
+        raise TemporalUnreachableError(
+            f"the Temporal server at {config['target_host']} cannot be used (--address): {error}"
+        ) from error
+    return [client, *(Client(client.service_client, namespace=name) for name in namespaces[1:])]

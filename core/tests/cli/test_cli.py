@@ -19,18 +19,6 @@ GZIP = 'codecs = ["gzip"]\n'
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command here, and return its status and what it wrote."""
-
-    def call(*arguments):
-        status = main(arguments)
-        written = capsys.readouterr()
-        return status, written.out, written.err
-
-    return call
-
-
-@pytest.fixture
 def registered(monkeypatch, memory):
     """Offer the driver `memory` to the command, as if a distribution had it."""
     find = PluginRegistry._find

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from temporal_payloads._cli.codecs_found import use_of
-from temporal_payloads._cli.output import bad, good, heading, printable, say, table
+from temporal_payloads._cli.output import bad, counted, good, heading, printable, say, table
 from temporal_payloads._operate.keys_in_use import KeyUse
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ class KeysReport:
     def progress(self) -> str:
         """Say in a line how far reading is."""
         read = self.found.read
-        parts = [f"{read['workflow']:,} workflows", f"{self.found.payloads:,} payloads"]
+        what = [counted(read["workflow"], "workflow")]
         if read["schedule"]:
-            parts.insert(1, f"{read['schedule']:,} schedules")
-        return f"read {', '.join(parts)} ..."
+            what.append(counted(read["schedule"], "schedule"))
+        return f"read {', '.join([*what, counted(self.found.payloads, 'payload')])} ..."
 
     # -- for a program
 
@@ -139,11 +139,11 @@ class KeysReport:
         """Print the table, what is missing, and what to do."""
         found = self.found
         say(heading(f"Keys in use, in {' and '.join(self.namespaces)}"))
-        what = [f"{found.read['workflow']:,} workflows ({found.running:,} running)"]
-        what.append(f"{found.read['schedule']:,} schedules")
+        what = [f"{counted(found.read['workflow'], 'workflow')} ({found.running:,} running)"]
+        what.append(counted(found.read["schedule"], "schedule"))
         if found.read["activity"]:
-            what.append(f"{found.read['activity']:,} activities outside of workflows")
-        say(f"  read: {', '.join(what)}; {found.payloads:,} payloads")
+            what.append(counted(found.read["activity"], "activity", "activities") + " outside of workflows")
+        say(f"  read: {', '.join(what)}; {counted(found.payloads, 'payload')}")
         if self.ids:
             columns = ("KEY", "PAYLOADS", "WORKFLOWS", "SCHEDULES", "NEWEST USE", "IN THE RING", "VERDICT")
             say(table([columns, *map(self._row, self.ids)]))
@@ -175,7 +175,7 @@ class KeysReport:
             if use is None or not use.examples or (self.key is None and self.verdict(key) == "it writes"):
                 continue
             more = use.holders.total() - len(use.examples)
-            say(heading(f"Needed by, of the key {printable(key)}"))
+            say(heading(f"What needs the key {printable(key)}"))
             for holder in use.examples:
                 say(f"  {_named(holder)}")
             if more:

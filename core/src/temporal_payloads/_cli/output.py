@@ -65,6 +65,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number of things."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 @contextmanager
 def waiting_for(names: Iterable[str]) -> Iterator[Callable[[str], None]]:
     """Say, on a terminal, whom the command still waits for, and take the line back at the end.

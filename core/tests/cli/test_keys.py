@@ -1,0 +1,260 @@
+"""The command keys: what it asks for, what it says, and with which status it ends."""
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from temporal_payloads._cli import main
+from temporal_payloads._cli.codecs_found import FoundCodec
+from temporal_payloads._cli.keys_report import KeysReport
+from temporal_payloads._cli.output import telling_progress
+from temporal_payloads._operate.holders import Holder
+from temporal_payloads._operate.keys_in_use import KeysInUse, KeyUse
+from temporal_payloads.plugin import KeyDescription
+
+WORKFLOW = Holder("workflow", "orders", "order-17", "run-1", running=True)
+SCHEDULE = Holder("schedule", "orders", "nightly")
+
+
+def encryption(*keys, decode_only=False):
+    return FoundCodec("encryption", "encryption", decode_only, "encrypt", ("binary/encrypted",), keys)
+
+
+RING = encryption(
+    KeyDescription(id="new", source="variable NEW", active=True),
+    KeyDescription(id="old", source="variable OLD"),
+    KeyDescription(id="oldest", source="variable OLDEST"),
+)
+
+
+def use(payloads, newest, *examples, **holders):
+    counts: Any = Counter(holders)
+    return KeyUse(payloads, counts, datetime.fromisoformat(newest).replace(tzinfo=UTC), [*examples])
+
+
+@pytest.fixture
+def found():
+    """What reading found: payloads of the new and the old key."""
+    found = KeysInUse(ended=True, payloads=12, running=1)
+    found.read.update(workflow=4, schedule=1)
+    found.keys = {
+        "new": use(8, "2026-11-28", WORKFLOW, workflow=3),
+        "old": use(4, "2026-05-01", WORKFLOW, SCHEDULE, workflow=2, schedule=1),
+    }
+    return found
+
+
+@pytest.fixture
+def report(found):
+    def report(codecs=(RING,), query=None, key=None):
+        return KeysReport(codecs, found, ["orders"], query=query, key=key)
+
+    return report
+
+
+def verdicts(report):
+    return {key["id"]: key["verdict"] for key in report.as_json()["keys"]}
+
+
+def test_a_key_can_be_retired_that_nothing_needs_and_that_does_not_write(report):
+    assert verdicts(report()) == {"new": "it writes", "old": "in use", "oldest": "can be retired"}
+    assert report().all_well
+
+
+def test_a_key_that_writes_is_in_use_though_nothing_was_found(report, found):
+    del found.keys["new"]
+    assert verdicts(report())["new"] == "it writes"
+    assert not report(key="new").all_well
+
+
+def test_a_key_of_a_codec_that_is_only_decoded_with_does_not_write(report, found):
+    del found.keys["new"]
+    old_ring = [encryption(KeyDescription(id="new", source="", active=True), decode_only=True)]
+    assert verdicts(report(old_ring))["new"] == "can be retired"
+
+
+def test_a_key_that_writes_for_some_namespaces_writes(report, found):
+    del found.keys["old"]
+    ring = [encryption(KeyDescription(id="old", source="", writes_for=["prod-*"]))]
+    assert verdicts(report(ring))["old"] == "it writes"
+
+
+def test_where_something_was_not_read_no_key_can_be_retired(report, found):
+    found.miss("payloads that could not be read (PayloadNotFoundError)", "it is gone", WORKFLOW)
+    assert verdicts(report()) == {"new": "it writes", "old": "in use", "oldest": "not known"}
+    assert not report().all_well
+    assert not report(key="oldest").all_well
+
+
+def test_what_was_interrupted_says_nothing_of_what_was_not_found(report, found):
+    found.ended = False
+    assert verdicts(report())["oldest"] == "not known"
+
+
+def test_a_key_that_is_used_and_not_here_is_missing(report, found):
+    found.keys["gone"] = use(1, "2026-01-01", workflow=1)
+    assert verdicts(report())["gone"] == "missing"
+
+
+def test_one_key_is_answered_by_the_status(report):
+    answers = {key: report(key=key).all_well for key in ("new", "old", "oldest", "oldets")}
+    assert answers == {"new": False, "old": False, "oldest": True, "oldets": False}
+    assert verdicts(report(key="oldets")) == {"oldets": "no such key"}
+
+
+def test_the_table_tells_what_is_known_of_each_key(report, capsys):
+    report().print()
+    out = capsys.readouterr().out
+    assert "Keys in use, in orders\n  read: 4 workflows (1 running), 1 schedule; 12 payloads\n" in out
+    assert re.search(r"new +8 +3 +0 +2026-11-28 00:00 UTC +writes +it writes\n", out)
+    assert re.search(r"old +4 +2 +1 +2026-05-01 00:00 UTC +read only +in use\n", out)
+    assert re.search(r"oldest +0 +0 +0 +- +read only +can be retired\n", out)
+    assert "What needs the key old\n  workflow order-17, run run-1 in orders (running)\n" in out
+    assert "  schedule nightly in orders\n  and 1 more\n" in out
+    assert "the key new" not in out
+
+
+def test_what_is_missing_is_told_with_an_example(report, found, capsys):
+    found.miss("payloads that could not be read (PayloadNotFoundError)", "it is gone", WORKFLOW)
+    found.miss("workflows that do not match 'x' were not read", count=0)
+    report().print()
+    out = capsys.readouterr().out
+    assert (
+        "Not complete: no key can be retired by this\n"
+        "  payloads that could not be read (PayloadNotFoundError): 1\n"
+        "    for instance in workflow order-17, run run-1 in orders (running)\n"
+        "    it is gone\n"
+        "  workflows that do not match 'x' were not read\n"
+    ) in out
+
+
+def test_what_payloads_say_does_not_reach_the_terminal_as_it_is(report, found, capsys):
+    found.keys["\x1b[2Jgone"] = use(1, "2026-01-01", workflow=1)
+    found.miss("payloads", "\x1b[2J")
+    report().print()
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_json_has_the_same_keys_whatever_was_found(report, found):
+    def shape(document):
+        return list(document), [list(key) for key in document["keys"]]
+
+    whole = report().as_json()
+    found.ended = False
+    found.miss("payloads", "no way in", WORKFLOW)
+    assert shape(report().as_json()) == shape(whole)
+    [gap] = report().as_json()["gaps"]
+    assert gap == {
+        "what": "payloads",
+        "count": 1,
+        "why": "no way in",
+        "example": {
+            "kind": "workflow",
+            "namespace": "orders",
+            "id": "order-17",
+            "run_id": "run-1",
+            "running": True,
+        },
+    }
+    json.dumps(whole)
+
+
+# -- the command line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--address", "127.0.0.1:7233"],
+        ["--namespace", "orders"],
+        ["--query", "WorkflowType='A'"],
+        ["--temporal-profile", "prod"],
+        ["--in-use", "--limit", "-1"],
+    ],
+)
+def test_options_about_use_want_to_be_asked_for_it(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["keys", *arguments])
+    assert ended.value.code == 2
+    assert arguments[-2] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["keys"], ["keys", "--in-use"], ["keys", "--key", "a"]])
+def test_wrong_settings_are_status_2(run, write_settings, arguments):
+    write_settings('codecs = ["encryptoin"]')
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert "codecs[0]" in err
+
+
+def test_a_wrong_configuration_of_temporal_is_status_2(run, write_settings, tmp_path):
+    file = write_settings("[profile.prod]\naddress = 1\n", name="temporal.toml")
+    status, _, err = run("keys", "--in-use", "--temporal-config", str(file), "--temporal-profile", "prod")
+    assert status == 2
+    assert "Temporal's client configuration" in err
+
+
+def test_a_profile_of_temporals_says_where_to_look(run, write_settings, unused_tcp_port):
+    file = write_settings(f"[profile.prod]\naddress = '127.0.0.1:{unused_tcp_port}'\n", name="temporal.toml")
+    status, _, err = run("keys", "--in-use", "--temporal-config", str(file), "--temporal-profile", "prod")
+    assert status == 1
+    assert f"the Temporal server at 127.0.0.1:{unused_tcp_port} cannot be used" in err
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_ctrl_c_ends_it_with_what_was_read_until_then(write_settings, monkeypatch, as_json):
+    write_settings("""
+        codecs = ["encryption"]
+        codec.encryption = { active = "a", keys = { a = { env = "KEY" }, b = { env = "OTHER" } } }
+    """)
+    monkeypatch.setenv("KEY", base64.b64encode(b"1" * 31 + b"\0").decode())
+    monkeypatch.setenv("OTHER", base64.b64encode(b"2" * 31 + b"\0").decode())
+    # It takes connections, and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        command = [sys.executable, "-m", "temporal_payloads", "keys", "--in-use"]
+        command += ["--address", f"127.0.0.1:{silent.getsockname()[1]}", *(["--json"] if as_json else [])]
+        asking = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+        )
+        with asking:
+            connection, _ = silent.accept()
+            with connection:
+                asking.send_signal(signal.SIGINT)
+                out, err = asking.communicate(timeout=30)
+    assert asking.returncode == 130
+    assert err == "error: interrupted: the counts are of what was read until then\n"
+    if as_json:
+        document = json.loads(out)
+        assert document["complete"] is False
+        assert [key["verdict"] for key in document["keys"]] == ["it writes", "not known"]
+    else:
+        assert "reading was interrupted" in out
+
+
+def test_long_work_says_how_far_it_is_on_a_terminal(capsys, monkeypatch):
+    told = threading.Event()
+
+    def progress():
+        told.set()
+        return "read 3 workflows ..."
+
+    with telling_progress(progress):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with telling_progress(progress):
+        assert told.wait(30)
+    err = capsys.readouterr().err
+    assert "  read 3 workflows ..." in err
+    assert err.endswith("\r\x1b[K")

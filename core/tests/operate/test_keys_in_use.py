@@ -1,0 +1,244 @@
+"""Reading a whole namespace: what is counted, and what becomes of everything that goes wrong on the way."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from temporal_payloads._operate import keys_in_use
+from temporal_payloads._operate.keys_in_use import KeyScan, KeysInUse
+from temporal_payloads._operate.payload_keys import FoundKeys
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.schedule.v1 import Schedule
+from temporalio.api.workflowservice.v1 import (
+    DescribeScheduleResponse,
+    DescribeWorkflowExecutionResponse,
+    ListActivityExecutionsResponse,
+)
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+RUNNING, COMPLETED = WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED
+
+
+class Server:
+    """Stands for a client whose calls fail as told: a real server cannot be made to fail at these places."""
+
+    namespace = "orders"
+
+    def __init__(self):
+        self.histories = {}
+        self.running = set()
+        self.schedules = {}
+        self.pending = DescribeWorkflowExecutionResponse()
+        self.fail = {}
+        self.at_once = self.most_at_once = 0
+        self.workflow_service = self
+        self.queries = []
+
+    def _maybe_fail(self, *place):
+        if place in self.fail:
+            raise RPCError("told to fail", self.fail[place], b"")
+
+    async def list_workflows(self, query):
+        self.queries.append(query)
+        for each in self.histories:
+            status = RUNNING if each in self.running else COMPLETED
+            yield SimpleNamespace(id=each, run_id=f"run-{each}", status=status)
+        self._maybe_fail("list", "workflows")
+
+    async def list_schedules(self):
+        async def listed():
+            self._maybe_fail("list", "schedules")
+            for each in self.schedules:
+                yield SimpleNamespace(id=each)
+
+        return listed()
+
+    async def list_activity_executions(self, request, *, retry):
+        self._maybe_fail("list", "activities")
+        return ListActivityExecutionsResponse()
+
+    def get_workflow_handle(self, workflow_id, *, run_id):
+        async def events(*, skip_archival):
+            assert skip_archival
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            try:
+                for second, key in enumerate(self.histories[workflow_id], 1):
+                    await asyncio.sleep(0)
+                    event = HistoryEvent()
+                    event.event_time.FromSeconds(second)
+                    event.workflow_execution_started_event_attributes.input.payloads.add().data = key.encode()
+                    yield event
+                self._maybe_fail("read", workflow_id)
+            finally:
+                self.at_once -= 1
+
+        return SimpleNamespace(fetch_history_events=events)
+
+    async def describe_workflow_execution(self, request, *, retry):
+        self._maybe_fail("describe", request.execution.workflow_id)
+        return self.pending
+
+    async def describe_schedule(self, request, *, retry):
+        self._maybe_fail("read", request.schedule_id)
+        schedule = Schedule()
+        for key in self.schedules[request.schedule_id]:
+            schedule.action.start_workflow.input.payloads.add().data = key.encode()
+        return DescribeScheduleResponse(schedule=schedule)
+
+
+class Reader:
+    """A payload's data is its key; `?` is one that cannot be read."""
+
+    def reader(self, namespace, workflow_id):
+        return self
+
+    async def keys_of(self, payload):
+        await asyncio.sleep(0)
+        key = payload.data.decode()
+        if key == "?":
+            return FoundKeys((), ValueError("no way in"))
+        return FoundKeys((key,) if key else ())
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def scan(server):
+    async def scan(query=None, **options):
+        found = KeysInUse()
+        options = {"concurrency": 4, "examples": 10} | options
+        payload_keys: Any = Reader()
+        await KeyScan(payload_keys, found, **options).read(server, query)
+        found.ended = True
+        return found
+
+    return scan
+
+
+async def test_payloads_workflows_and_schedules_are_counted_by_key(server, scan):
+    server.histories = {"w-1": ["a", "a", "b", ""], "w-2": ["a"], "w-3": []}
+    server.schedules = {"s-1": ["b", "b"]}
+    found = await scan()
+    assert found.complete
+    assert (found.read["workflow"], found.read["schedule"], found.payloads) == (3, 1, 7)
+    a, b = found.keys["a"], found.keys["b"]
+    assert (a.payloads, a.holders["workflow"], a.holders["schedule"]) == (3, 2, 0)
+    assert (b.payloads, b.holders["workflow"], b.holders["schedule"]) == (3, 1, 1)
+    assert (a.newest.second, b.newest.second) == (2, 3)
+    assert [holder.id for holder in b.examples] == ["w-1", "s-1"]
+
+
+async def test_activities_that_wait_count_while_their_workflow_runs(server, scan):
+    server.histories = {"w-1": [], "w-2": []}
+    server.running = {"w-1"}
+    server.pending.pending_activities.add().heartbeat_details.payloads.append(Payload(data=b"beat"))
+    found = await scan()
+    assert (found.keys["beat"].payloads, found.running) == (1, 1)
+    assert [holder.id for holder in found.keys["beat"].examples] == ["w-1"]
+
+
+async def test_as_many_are_named_as_were_asked_for(server, scan):
+    server.histories = {f"w-{number}": ["a"] for number in range(30)}
+    found = await scan(examples=3)
+    assert (len(found.keys["a"].examples), found.keys["a"].holders.total()) == (3, 30)
+
+
+async def test_as_many_workflows_are_read_at_once_as_may_be(server, scan):
+    server.histories = {f"w-{number}": ["a"] * 5 for number in range(30)}
+    await scan(concurrency=3)
+    assert server.most_at_once == 3
+
+
+async def test_long_histories_are_counted_to_their_end(server, scan, monkeypatch):
+    monkeypatch.setattr(keys_in_use, "BATCH", 7)
+    server.histories = {"w-1": ["a"] * 100}
+    assert (await scan()).keys["a"].payloads == 100
+    monkeypatch.setattr(keys_in_use, "BATCH_SIZE", 3)
+    assert (await scan()).keys["a"].payloads == 100
+
+
+async def test_a_payload_that_cannot_be_read_is_a_gap(server, scan):
+    server.histories = {"w-1": ["a", "?", "?"]}
+    found = await scan()
+    assert not found.complete
+    [(what, gap)] = found.gaps.items()
+    assert what == "payloads that could not be read (ValueError)"
+    assert (gap.count, gap.why, gap.holder.id) == (2, "no way in", "w-1")
+
+
+@pytest.mark.parametrize("what", ["workflows", "schedules", "activities"])
+async def test_what_is_not_listed_is_a_gap_and_the_rest_is_read_to_its_end(server, scan, what):
+    server.histories = {"w-1": ["a"] * 50, "w-2": ["a"] * 50}
+    server.schedules = {"s-1": ["b"]}
+    server.fail["list", what] = RPCStatusCode.PERMISSION_DENIED
+    found = await scan()
+    assert not found.complete
+    [gap] = [text for text in found.gaps if text.startswith(what)]
+    assert "of 'orders' that the server did not list" in gap
+    assert found.keys["a"].payloads == 100
+    assert ("b" in found.keys) == (what != "schedules")
+
+
+async def test_an_older_server_has_no_activities_without_a_workflow(server, scan):
+    server.fail["list", "activities"] = RPCStatusCode.UNIMPLEMENTED
+    assert (await scan()).complete
+
+
+@pytest.mark.parametrize("place", [("read", "w-1"), ("describe", "w-1"), ("read", "s-1")])
+async def test_what_cannot_be_read_is_a_gap_unless_it_was_deleted_meanwhile(server, scan, place):
+    server.histories = {"w-1": ["a"], "w-2": ["b"]}
+    server.running = {"w-1"}
+    server.schedules = {"s-1": ["b"]}
+    server.fail[place] = RPCStatusCode.UNAVAILABLE
+    found = await scan()
+    assert [gap.holder.id for gap in found.gaps.values()] == [place[1]]
+    assert "b" in found.keys
+
+    server.fail[place] = RPCStatusCode.NOT_FOUND
+    found = await scan()
+    assert (found.complete, found.deleted) == (True, 1)
+
+
+async def test_a_query_leaves_a_gap(server, scan):
+    found = await scan("WorkflowType = 'Order'")
+    assert server.queries == ["WorkflowType = 'Order'"]
+    assert not found.complete
+
+
+async def test_what_did_not_come_to_its_end_is_not_complete():
+    assert not KeysInUse().complete
+
+
+async def test_ids_without_end_do_not_fill_the_memory(server, scan, monkeypatch):
+    monkeypatch.setattr(keys_in_use, "MOST_IDS", 5)
+    server.histories = {"w-1": [f"key-{number}" for number in range(20)] + ["key-1"]}
+    found = await scan()
+    assert len(found.keys) == 5
+    assert found.keys["key-1"].payloads == 2
+    assert [gap.count for gap in found.gaps.values()] == [15]
+
+
+async def test_a_mistake_in_our_own_code_ends_it(server, scan):
+    server.describe_workflow_execution = None
+    server.histories = {"w-1": []}
+    server.running = {"w-1"}
+    with pytest.raises(ExceptionGroup):
+        await scan()
+
+
+async def test_cancelled_it_leaves_nothing_running(server, scan):
+    server.histories = {f"w-{number}": ["a"] * 1000 for number in range(50)}
+    reading = asyncio.create_task(scan())
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert len(asyncio.all_tasks()) == 1
+    assert server.at_once == 0

@@ -1,0 +1,177 @@
+"""docs/keys.md: its commands, run one after the other, print what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from local_servers import start_temporal
+from support.workers import running_worker
+from support.workflows import Echo, Mailbox
+from temporal_payloads import PayloadSettings, build_data_converter
+from temporal_payloads._cli import main
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    ScheduleState,
+)
+
+PAGE = (Path(__file__).parents[2] / "docs/keys.md").read_text()
+QUEUE = "orders"
+
+
+def console(section):
+    """Return the commands of a section, and what each is shown to print."""
+    text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```console\n\$ (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
+    assert blocks
+    return blocks
+
+
+def alike(text):
+    """Return output without what differs from run to run, and the space that depends on its length."""
+    text = re.sub(r"\b[0-9a-f]{16}\b", "FINGERPRINT", text)
+    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME", text)
+    text = re.sub(r"file +\S+ \(found", "file FILE (found", text)
+    # Workflows are read side by side, and come in the order in which their payloads are found.
+    return sorted(text.splitlines())
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Run a command of the page as its reader would."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("ORDERS_KEY_2026_05", base64.b64encode(os.urandom(32)).decode())
+    [settings] = re.findall(r"^ {4}codecs = (?:.*\n)+? {4}2026-11 = .*\n", PAGE, re.MULTILINE)
+    Path("temporal-payloads.toml").write_text(dedent(settings))
+
+    def shell(command):
+        """Run it here, for each start of a process takes a second; a real shell takes what else there is."""
+        simple = re.fullmatch(r"temporal-payloads ([^|>]*?)(?: \| tail -(\d+))?", command)
+        if not simple:
+            ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+            return ended.returncode, ended.stdout + ended.stderr
+        with redirect_stdout(StringIO()) as out, redirect_stderr(out):
+            status = main(shlex.split(simple[1]))
+        lines = out.getvalue().splitlines(keepends=True)
+        return status, "".join(lines[-int(simple[2] or 0) :])
+
+    return shell
+
+
+@pytest.fixture
+def shown(shell):
+    """Run the commands of a section, and compare."""
+
+    def shown(section, number=None):
+        found = console(section)
+        statuses = []
+        for command, output in found if number is None else [found[number]]:
+            status, printed = shell(command)
+            assert alike(printed) == alike(output), command
+            statuses.append(status)
+        return statuses
+
+    return shown
+
+
+def set_active(key):
+    file = Path("temporal-payloads.toml")
+    file.write_text(re.sub(r'active = ".*"', f'active = "{key}"', file.read_text()))
+
+
+def test_a_key_is_made_shown_and_compared_as_the_page_says(shown, shell):
+    assert shown("Make a key") == [0]
+    assert Path("orders-2026-11.key").stat().st_mode & 0o077 == 0
+    assert shown("See what a process has") == [0, 0]
+    both = Path("temporal-payloads.toml").read_text()
+    Path("temporal-payloads.toml").write_text(both.replace("2026-11 = ", "# "))
+    assert shell("temporal-payloads check --json > billing.json")[0] == 0
+    Path("temporal-payloads.toml").write_text(both)
+    set_active("2026-11")
+    assert shown("Compare before a key writes", 0) == [1]
+    set_active("2026-05")
+    assert shell("temporal-payloads check --json > billing.json")[0] == 0
+    set_active("2026-11")
+    assert shown("Compare before a key writes", 1) == [0]
+
+
+async def test_what_needs_a_key_is_counted_as_the_page_says(shown, shell, tmp_path, monkeypatch):
+    shell("temporal-payloads keygen > orders-2026-11.key")
+    with start_temporal(tmp_path / "temporal", namespaces=["orders"]) as server:
+        monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+
+        async def connect():
+            converter = build_data_converter(PayloadSettings.load("temporal-payloads.toml"))
+            return await Client.connect(server.address, namespace="orders", data_converter=converter)
+
+        async def start(client, workflow, number):
+            return await client.start_workflow(
+                workflow,
+                "order",
+                id=f"order-{number}",
+                task_queue=QUEUE,
+                run_timeout=timedelta(minutes=1),
+            )
+
+        client = await connect()
+        async with running_worker(client, QUEUE):
+            running = await start(client, Mailbox.run, 1)
+            await running.signal(Mailbox.put, "more")
+            await (await start(client, Echo.run, 2)).result()
+            action = ScheduleActionStartWorkflow(
+                Echo.run, "order", id="nightly", task_queue=QUEUE, memo={"note": "x", "by": "y"}
+            )
+            schedule = await client.create_schedule(
+                "nightly", Schedule(action, spec=ScheduleSpec(), state=ScheduleState(paused=True))
+            )
+        set_active("2026-11")
+        client = await connect()
+        async with running_worker(client, QUEUE):
+            await (await start(client, Echo.run, 3)).result()
+            await until_listed(client, 3, 1)
+            assert await asyncio.to_thread(shown, "Count what still needs a key") == [0]
+            await schedule.delete()
+            for number in (1, 2):
+                await client.workflow_service.delete_workflow_execution(
+                    DeleteWorkflowExecutionRequest(
+                        namespace="orders",
+                        workflow_execution=WorkflowExecution(workflow_id=f"order-{number}"),
+                    )
+                )
+            await until_listed(client, 1, 0)
+            assert await asyncio.to_thread(shown, "Retire a key") == [0]
+
+
+async def until_listed(client, workflows, schedules):
+    """Wait until visibility has caught up."""
+    async with asyncio.timeout(60):
+        while True:
+            there = len([one async for one in client.list_workflows()])
+            if (there, len([one async for one in await client.list_schedules()])) == (workflows, schedules):
+                return
+            await asyncio.sleep(0.1)
+
+
+def test_the_verdicts_of_the_page_are_those_of_the_command():
+    from temporal_payloads._cli.keys_report import Verdict  # noqa: PLC0415  # of this test alone
+
+    _, _, table = PAGE.partition("| verdict |")
+    assert set(re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)) == set(Verdict.__args__)

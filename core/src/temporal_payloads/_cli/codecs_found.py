@@ -140,8 +140,8 @@ def _all(assembly: Assembly) -> dict[str, NamedCodec]:
 
 
 def _keys_of(codec: NamedCodec) -> list[KeyDescription]:
-    keys = getattr(codec.codec, "keys", None)
-    return list(keys()) if callable(keys) else []
+    describe = getattr(codec.codec, "describe_keys", None)
+    return list(describe()) if describe is not None else []
 
 
 def _type_of(settings: PayloadSettings, name: str) -> str:

@@ -163,7 +163,7 @@ class CodecPlugin(Generic[SettingsT]):
       starts, in `temporal-payloads check`); it raises a `StorageError`;
     - `def why_left_alone(self, payload: Payload) -> str | None`, which says why `decode` gave back a payload
       of one of its `encodings` as it was, for the error that tells of it;
-    - `def keys(self) -> Sequence[KeyDescription]`, the keys that it encrypts and decrypts with, for
+    - `def describe_keys(self) -> Sequence[KeyDescription]`, the keys that it encrypts and decrypts with, for
       `temporal-payloads check` and `keys`. It asks nobody, and shows nothing of a key;
     - `def key_of(self, payload: Payload) -> str | None`, the id of the key that a payload of one of its
       `encodings` was encrypted with, whether that key is here or not; None for any other payload. By it

@@ -100,7 +100,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         keys = self._ring.current().keys.values()
         return {key.id: key.usage.messages for key in keys if isinstance(key, LocalKey)}
 
-    def keys(self) -> list[KeyDescription]:
+    def describe_keys(self) -> list[KeyDescription]:
         """Return what may be shown of the keys; see `temporal_payloads.plugin.CodecPlugin`."""
         return self._ring.current().described()
 

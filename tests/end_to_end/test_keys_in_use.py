@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from support.stores import RedisStore, S3Store, Store
 
 KEY_ID = "encryption-key-id"
-NAMESPACES = ("rotation", "retirement", "doubt", "missing", "unreachable")
+NAMESPACES = ("rotation", "retirement", "doubt", "cache", "missing", "unreachable")
 
 
 def as_toml(table: dict[str, Any], path: str = "") -> str:
@@ -68,8 +68,7 @@ class Bench:
         return self.store.settings(
             codecs=["gzip", "encryption"],
             codec={"encryption": encryption(active, *others)},
-            cache={"max_size": 0},
-            **changes,
+            **{"cache": {"max_size": 0}} | changes,
         )
 
     def client(self, active: str, *others: str) -> Client:
@@ -329,6 +328,20 @@ async def test_a_payload_that_cannot_be_read_leaves_every_key_in_doubt(
         assert "Not complete: no key can be retired by this" in out
         assert handle.id in out
         assert "can be retired" not in out.replace("no key can be retired", "")
+
+
+async def test_nothing_is_left_in_the_cache_of_the_machine(
+    make_bench, redis_store: RedisStore, tmp_path: Path
+) -> None:
+    bench = await make_bench("cache", redis_store)
+    client = bench.client("key-1")
+    async with deployed(client):
+        await (await start(client, Echo.run, large("echo"))).result()
+        await bench.until_listed(workflows=1)
+    directory = tmp_path / "cache"
+    status, _, _ = await bench.command("key-1", cache={"dir": str(directory)})
+    assert status == 0
+    assert not directory.exists() or not list(directory.rglob("*"))
 
 
 async def test_payloads_of_a_key_that_is_not_here_are_counted_and_told(

@@ -26,6 +26,8 @@ from temporal_payloads._storage.errors import StorageError
 if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
 
+    from temporal_payloads._settings.settings import PayloadSettings
+
 WORKFLOWS_AT_ONCE = 8
 """Histories that are read at the same time: frontends limit the calls of a namespace."""
 
@@ -114,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     for option in asks_temporal:
         if getattr(arguments, option) and not in_use:
             arguments.wrong(f"--{option.replace('_', '-')} needs --in-use or --key")
-    assembly = build(settings_asked_for(arguments))
+    settings = settings_asked_for(arguments)
+    assembly = build(_without_cache(settings) if in_use else settings)
     codecs = found_codecs(assembly)
     if in_use:
         return _in_use(arguments, assembly, codecs)
@@ -125,6 +128,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         say("No codec has keys.")
     return ALL_WELL
+
+
+def _without_cache(settings: PayloadSettings) -> PayloadSettings:
+    """Return the settings without a cache: what is read once must not push out what workers read again."""
+    off = settings.storage.cache.model_copy(update={"max_size": 0, "dir": None})
+    return settings.model_copy(update={"storage": settings.storage.model_copy(update={"cache": off})})
 
 
 def _in_use(arguments: argparse.Namespace, assembly: Assembly, codecs: list[FoundCodec]) -> int:

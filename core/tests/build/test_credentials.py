@@ -9,6 +9,14 @@ bucket = "payloads"
 endpoint_url = "https://elsewhere.example"
 """
 S3_WITH_KEY = f"{S3}access_key_id = 'key'\nsecret_access_key = 'secret'\n"
+KMS = """
+codecs = ["encryption"]
+[codec.encryption]
+active = "awskms:///alias/orders"
+[key_providers.awskms]
+endpoint_url = "https://elsewhere.example"
+region = "eu-central-1"
+"""
 REDIS = "[storage.drivers.redis]\n"
 
 
@@ -71,6 +79,37 @@ def test_a_secret_in_an_inner_table_counts_too(write_settings, set_variables):
     [problem] = problems_of()
     assert problem.place == "storage.drivers.redis.sentinel.hosts"
     assert "SENTINEL__PASSWORD" in problem.message
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_PROFILE": "prod"},
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://localhost/"},
+        {
+            "TEMPORAL_PAYLOADS_KEY_PROVIDERS__AWSKMS__SECRET_ACCESS_KEY": "hunter2",
+            "TEMPORAL_PAYLOADS_KEY_PROVIDERS__AWSKMS__ACCESS_KEY_ID": "key",
+        },
+    ],
+)
+def test_nor_to_a_key_provider_that_the_file_names(write_settings, monkeypatch, variables):
+    write_settings(KMS)
+    build_data_converter()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    [problem] = problems_of()
+    assert problem.place == "key_providers.awskms.endpoint_url"
+    assert f"decides where the credentials of {next(iter(variables))} are sent" in problem.message
+    assert "Set TEMPORAL_PAYLOADS_KEY_PROVIDERS__AWSKMS__ENDPOINT_URL instead" in problem.message
+    assert "hunter2" not in problem.message
+
+
+def test_a_key_provider_is_no_other_destination_than_a_driver(write_settings, set_variables, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "prod")
+    file = write_settings(KMS)
+    build_data_converter(PayloadSettings.load(file))
+    set_variables(KEY_PROVIDERS__AWSKMS__ENDPOINT_URL="http://127.0.0.1:5000")
+    build_data_converter()
 
 
 def test_it_stands_in_the_list_of_all_problems(write_settings, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from temporal_payloads._build.key_providers import KeyProviders
+from temporal_payloads._build.key_providers import KeyProviders, ToldElsewhereError
 from temporal_payloads._codecs.chain import CodecChain, NamedCodec
 from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._plugins.contract import CodecContext, PluginSettingsError
@@ -15,7 +15,7 @@ from temporal_payloads._settings.problems import dotted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from temporalio.converter import DataConverter
+    from temporalio.converter import DataConverter, PayloadCodec
 
     from temporal_payloads._build.findings import Findings
     from temporal_payloads._codecs.key_provider import ManagedKeyProvider
@@ -37,18 +37,14 @@ def build_codecs(
 ) -> Codecs:
     """Return the codecs of the settings, without those that have problems."""
     if (settings.codecs or settings.decode_only) and base.payload_codec is not None:
-        its_own = type(base.payload_codec)
-        findings.add(
-            ("codecs",) if settings.codecs else ("decode_only",),
-            f"the base converter has a payload codec of its own, {its_own.__name__}, and a converter has one. Take "
-            f"it off the base, and name it where it belongs among these: {its_own.__module__}:{its_own.__qualname__}",
-        )
+        findings.add(("codecs",) if settings.codecs else ("decode_only",), _why_not_beside(base.payload_codec))
     providers = KeyProviders(settings, registry, findings)
     codecs = _named(settings, "codecs", registry, providers, findings)
     decode_only = _named(settings, "decode_only", registry, providers, findings)
     if len(codecs) == len(settings.codecs) and len(decode_only) == len(settings.decode_only):
         _check_roles(settings, codecs, findings)
-        providers.report_unused()
+        made = (*codecs, *decode_only)
+        providers.end_of_build(keys_may_change=any(getattr(c.codec, "keys_may_change", False) for c in made))
     chain = CodecChain(codecs, decode_only=decode_only, require_encrypted=settings.require_encrypted)
     return Codecs(chain, providers.all)
 
@@ -79,6 +75,8 @@ def _make(
 ) -> NamedCodec | None:
     place: Place = ("codec", name)
     table = settings.codec.get(name, PluginTable())
+    # What has no table, as most import paths, is wrong where it is named.
+    of_itself = place if name in settings.codec else named_at
     try:
         plugin = registry.codec(table.type or name)
     except ConfigurationError as error:
@@ -94,10 +92,12 @@ def _make(
     except PluginSettingsError as error:
         for inner, message in error.problems:
             findings.add((*place, *inner), message)
+    except ToldElsewhereError:
+        pass
     except ConfigurationError as error:
-        findings.add_error(error, place)
+        findings.add_error(error, of_itself)
     except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-        findings.add(place, f"the codec cannot be made: {type(error).__name__}: {error}")
+        findings.add(of_itself, f"the codec cannot be made: {type(error).__name__}: {error}")
     else:
         return NamedCodec(name, codec, frozenset(plugin.encodings), plugin.role)
     return None
@@ -115,11 +115,27 @@ def _check_roles(settings: RootTable, codecs: list[NamedCodec], findings: Findin
         if codec.role == "compress" and any(each.role == "encrypt" for each in codecs[:number])
     ]
     if late:
-        right = [codec.name for codec in codecs if codec not in encrypting]
-        right += [codec.name for codec in encrypting]
-        order = ", ".join(f'"{name}"' for name in right)
+        first = codecs.index(encrypting[0])
+        right = [*codecs[:first], *late, *(codec for codec in codecs[first:] if codec not in late)]
+        order = ", ".join(f'"{codec.name}"' for codec in right)
         findings.add(
             ("codecs",),
             f"{late[0].name!r} compresses what {encrypting[0].name!r} has encrypted, which cannot become smaller. "
             f"The right order is codecs = [{order}]",
         )
+
+
+def _why_not_beside(codec: PayloadCodec) -> str:
+    """Say what to do with a codec that the base converter has already."""
+    if isinstance(codec, CodecChain):
+        return (
+            f"the base converter was built by temporal-payloads already, with codecs of its own ({codec.names}). "
+            "Give the converter that it was built from, or leave these out"
+        )
+    its_own = type(codec)
+    path = f"{its_own.__module__}:{its_own.__qualname__}"
+    return (
+        f"the base converter has a payload codec of its own, {its_own.__name__}, and a converter has one. Take "
+        "it off the base, and name it where it belongs among these"
+        f"{' by its import path, module:name' if '<' in path else f': {path}'}"
+    )

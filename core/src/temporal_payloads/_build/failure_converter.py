@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from temporalio.converter import DefaultFailureConverter, DefaultFailureConverterWithEncodedAttributes
 
+from temporal_payloads._storage.failures import with_payload_failures
+
 if TYPE_CHECKING:
     from temporalio.converter import DataConverter
 
@@ -49,7 +51,9 @@ def encoding_failure_converter(
 
 
 def _is_the_sdks(base: DataConverter) -> bool:
-    return base.failure_converter_class in (
-        DefaultFailureConverter,
-        DefaultFailureConverterWithEncodedAttributes,
+    its_own = base.failure_converter_class
+    # Ours stand for the SDK's: an earlier build may have put them there.
+    return any(
+        its_own in (theirs, with_payload_failures(theirs))
+        for theirs in (DefaultFailureConverter, DefaultFailureConverterWithEncodedAttributes)
     )

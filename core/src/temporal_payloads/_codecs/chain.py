@@ -65,9 +65,14 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         self._require_encrypted = require_encrypted
 
     def __repr__(self) -> str:
+        return f"<codecs {self.names}>"
+
+    @property
+    def names(self) -> str:
+        """The names of the codecs, as a person reads them."""
         names = ", ".join(codec.name for codec in self._codecs) or "none"
         only = ", ".join(codec.name for codec in self._decode_only)
-        return f"<codecs {names}{f'; decode only {only}' if only else ''}>"
+        return f"{names}{f'; decode only {only}' if only else ''}"
 
     @property
     def codecs(self) -> Sequence[NamedCodec]:

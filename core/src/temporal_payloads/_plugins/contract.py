@@ -117,8 +117,7 @@ class CodecContext:
     """Returns the provider of the key with this URI (`awskms:///alias/orders`). Nothing is opened.
 
     It raises a `ConfigurationError` if the settings are wrong or no installed plugin knows such keys. Let
-    that
-    pass: core tells it with the codec's place.
+    that pass: core tells it with the codec's place. It may be called later too, when keys have changed.
     """
 
 
@@ -167,7 +166,9 @@ class CodecPlugin(Generic[SettingsT]):
       `temporal-payloads check` and `keys`. It asks nobody, and shows nothing of a key;
     - `def key_of(self, payload: Payload) -> str | None`, the id of the key that a payload of one of its
       `encodings` was encrypted with, whether that key is here or not; None for any other payload. By it
-      `temporal-payloads keys --in-use` counts what still needs a key.
+      `temporal-payloads keys --in-use` counts what still needs a key;
+    - an attribute `keys_may_change: bool`, true if it may ask for the providers of further keys while it is
+      used: a `[key_providers.SCHEME]` table that no key needs yet is then no mistake.
     """
 
     api_version: int

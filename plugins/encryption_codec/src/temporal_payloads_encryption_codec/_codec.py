@@ -45,6 +45,10 @@ OPENED_AT_ONCE = 16
 class RingSource(Protocol):
     """Where the codec gets its keys from: a ring, or a file that has one."""
 
+    @property
+    def is_described_by_file(self) -> bool:
+        """Whether a file says which keys there are."""
+
     def current(self) -> KeyRing:
         """Return the ring of now."""
 
@@ -94,6 +98,11 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             self.__dict__, _namespace=getattr(context, "namespace", None) or None, _readers=readers
         )
         return bound
+
+    @property
+    def keys_may_change(self) -> bool:
+        """Whether keys may come of which nobody knows now; see `temporal_payloads.plugin.CodecPlugin`."""
+        return self._ring.is_described_by_file
 
     def messages(self) -> dict[str, int]:
         """Return how many messages each key that is at hand has encrypted in this process."""

@@ -40,7 +40,11 @@ def make_codec(settings: EncryptionSettings, context: CodecContext) -> Encryptio
         PluginSettingsError: A key cannot be read, is missing, or is there twice.
         ConfigurationError: A key's provider cannot be used.
     """
-    ring = WatchedRing(lambda known: _read_ring(settings, context, known), context.place)
+    ring = WatchedRing(
+        lambda known: _read_ring(settings, context, known),
+        context.place,
+        is_described_by_file=settings.file is not None,
+    )
     data_keys = DataKeys(
         duration=settings.duration,
         renew_before=settings.renew_before,

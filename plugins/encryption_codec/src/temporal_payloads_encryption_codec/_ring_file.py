@@ -32,6 +32,7 @@ class WatchedRing:
     Args:
         read: Reads the ring, with the keys that are there already; raises what is wrong.
         place: Where it is configured, for the log.
+        is_described_by_file: A file says which keys there are, and not only what they are.
         clock: Seconds, monotonic.
 
     Raises:
@@ -43,10 +44,12 @@ class WatchedRing:
         read: Callable[[KeyRing | None], ReadRing],
         place: str,
         *,
+        is_described_by_file: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._place = place
+        self.is_described_by_file = is_described_by_file
         self._clock = clock
         self._lock = threading.Lock()
         self._next_look = clock() + LOOKED_AT_EVERY

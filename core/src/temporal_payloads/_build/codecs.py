@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from temporalio.converter import PayloadCodec
+
 from temporal_payloads._build.key_providers import KeyProviders, ToldElsewhereError
 from temporal_payloads._codecs.chain import CodecChain, NamedCodec
 from temporal_payloads._errors import ConfigurationError
@@ -15,7 +17,7 @@ from temporal_payloads._settings.problems import dotted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from temporalio.converter import DataConverter, PayloadCodec
+    from temporalio.converter import DataConverter
 
     from temporal_payloads._build.findings import Findings
     from temporal_payloads._codecs.key_provider import ManagedKeyProvider
@@ -99,6 +101,10 @@ def _make(
     except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
         findings.add(of_itself, f"the codec cannot be made: {type(error).__name__}: {error}")
     else:
+        made: object = codec
+        if not isinstance(made, PayloadCodec):
+            findings.add(of_itself, f"the codec cannot be made: {type(made).__name__} is no PayloadCodec")
+            return None
         return NamedCodec(name, codec, frozenset(plugin.encodings), plugin.role)
     return None
 
@@ -109,6 +115,13 @@ def _check_roles(settings: RootTable, codecs: list[NamedCodec], findings: Findin
         findings.add(
             ("require_encrypted",), "no codec of codecs encrypts: add 'encryption' to it, or leave this setting out"
         )
+    for codec in encrypting if settings.require_encrypted else ():
+        if not codec.encodings:
+            findings.add(
+                ("require_encrypted",),
+                f"{codec.name!r} encrypts, but does not tell the encodings that it writes, without which nobody "
+                "knows what is encrypted: give it an attribute encodings",
+            )
     late = [
         codec
         for number, codec in enumerate(codecs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -41,13 +42,15 @@ def bare_codec(named: object) -> CodecPlugin[NoSettings] | None:
             return named
         assert isinstance(named, type)  # see above
         try:
-            codec: PayloadCodec = named()
+            inspect.signature(named).bind()
         except TypeError as error:
             raise TypeError(
-                f"{error}. A class that is named by its import path is made without arguments; name a "
-                "CodecPlugin "
-                "object to give it settings"
+                f"{error}. A class that is named by its import path is made without arguments. Name an "
+                "object that was made with them, or a CodecPlugin to give it settings"
             ) from error
+        except ValueError:
+            pass  # it has no signature to tell beforehand
+        codec: PayloadCodec = named()
         return codec
 
     return CodecPlugin(

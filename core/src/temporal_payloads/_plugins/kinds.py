@@ -29,6 +29,8 @@ class Kind:
     """The plugins of this project and where they are, so that an error can say what to install."""
     bare: Callable[[object], AnyPlugin | None] | None = None
     """Describes what an import path may lead to beside a plugin: a class of the SDK's."""
+    bare_is: str = ""
+    """What that is, in the words of an error."""
     otherwise: str = ""
     """How else than by a plugin it can be named, for those who did not mean a plugin."""
 
@@ -64,6 +66,7 @@ KINDS: Mapping[KindName, Kind] = {
                 "encryption": "temporal-payloads-encryption-codec",
             },
             bare=bare_codec,
+            bare_is="a PayloadCodec class or object",
             otherwise=" The import path of a class has the form module:name.",
         ),
         Kind(

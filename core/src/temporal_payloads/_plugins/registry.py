@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import math
 import re
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from operator import attrgetter
 from typing import Any
 
 import pluggy
@@ -31,6 +29,7 @@ from temporal_payloads._plugins.contract import (
     PayloadConverterPlugin,
     StorageEvent,
 )
+from temporal_payloads._plugins.import_path import ImportPath, is_import_path
 from temporal_payloads._plugins.keys import KeyProviderPlugin
 from temporal_payloads._plugins.kinds import KINDS, AnyPlugin, Kind, KindName
 
@@ -49,18 +48,6 @@ FAILURE_TOLD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class ImportPath:
-    """`module:name`, of a plugin's object, of what its hook returns, or of a class of the SDK's."""
-
-    text: str
-
-    def load(self) -> object:
-        """Import the module, and return what has the name."""
-        module, _, name = self.text.partition(":")
-        return attrgetter(name)(importlib.import_module(module))
-
-
-@dataclass(frozen=True)
 class Offer:
     """A plugin that can be had under a name, without its having been imported."""
 
@@ -73,8 +60,6 @@ class Offer:
     """What to load: an entry point or an import path; or the plugin object itself."""
 
     def __str__(self) -> str:
-        if isinstance(self.source, ImportPath):
-            return f"{self.provider} {self.source.text}"
         if isinstance(self.source, EntryPoint):
             return f"{self.provider} ({self.source.value})"
         return f"{self.provider} ({self.source!r})"
@@ -209,7 +194,7 @@ class PluginRegistry:
             if offer.name == short_name
             and (not distribution or _normalized(distribution) == _normalized(offer.distribution))
         ]
-        if not found and kind.bare is not None and _is_import_path(name):
+        if not found and kind.bare is not None and is_import_path(name):
             return Offer(kind, name, "the import path", "", ImportPath(name))
         if not found:
             raise UnknownPluginError(Problem(self._unknown(kind, name)))
@@ -234,12 +219,13 @@ class PluginRegistry:
         return f"there is no {kind} {name!r} ({installed}).{hint}"
 
     def _describe(self, offer: Offer) -> AnyPlugin:
+        source = offer.source
         try:
-            source = offer.source
             plugin = source.load() if isinstance(source, EntryPoint | ImportPath) else source
         except Exception as error:
-            why = f"cannot be imported: {type(error).__name__}: {error}"
-            if not isinstance(offer.source, ImportPath):
+            ours = isinstance(source, ImportPath) and type(error) is ImportError
+            why = f"cannot be imported: {'' if ours else f'{type(error).__name__}: '}{error}"
+            if not isinstance(source, ImportPath):
                 why += ". Reinstall or update that distribution"
             raise _unusable(offer, why) from error
         hook, expected = offer.kind.hook, offer.kind.description
@@ -268,7 +254,13 @@ class PluginRegistry:
             return None
         if isinstance(named, offer.kind.description):
             return named
-        return offer.kind.bare(named) if offer.kind.bare is not None else None
+        bare = offer.kind.bare(named) if offer.kind.bare is not None else None
+        if bare is None and not hasattr(named, offer.kind.hook):
+            raise TypeError(
+                f"it is of type {type(named).__name__}. An import path leads to {offer.kind.bare_is}, to a "
+                f"{offer.kind.description.__name__}, or to an object with the hook {offer.kind.hook}"
+            )
+        return bare
 
     def _adopt(self, plugin: object, hook: str) -> Callable[[], object]:
         """Register with pluggy, which validates the plugin's hooks, and return its function for this one."""
@@ -290,12 +282,6 @@ class PluginRegistry:
         raise LookupError(f"it has no function {hook} that is marked @hookimpl, and no wrapper")
 
 
-def _is_import_path(name: str) -> bool:
-    """Tell `module:name` from `distribution:name`, as far as that can be told."""
-    module, colon, attribute = name.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in f"{module}.{attribute}".split("."))
-
-
 def _installed_offer(kind: Kind, entry_point: EntryPoint) -> Offer:
     dist = entry_point.dist
     assert dist is not None  # entry_points() goes through distributions
@@ -303,7 +289,8 @@ def _installed_offer(kind: Kind, entry_point: EntryPoint) -> Offer:
 
 
 def _unusable(offer: Offer, why: str) -> PluginLoadError:
-    return PluginLoadError(Problem(f"the {offer.kind} {offer.name!r} of {offer} {why}"))
+    whose = "" if isinstance(offer.source, ImportPath) else f" of {offer}"
+    return PluginLoadError(Problem(f"the {offer.kind} {offer.name!r}{whose} {why}"))
 
 
 def _normalized(distribution: str) -> str:

@@ -121,8 +121,9 @@ def _problem(
     origin = origins.of(place)
     from_variable = bool(origin and is_variable(origin))
     if error["type"] == "missing":
-        in_list = any(isinstance(part, int) for part in place)
-        by_variable = "" if in_list else f", or as the variable {variable(place)}"
+        # Neither what stands in a list nor what stands under an import path has a variable.
+        has_variable = not any(isinstance(part, int) for part in place) and variable(place).isidentifier()
+        by_variable = f", or as the variable {variable(place)}" if has_variable else ""
         message = f"is required; set it in the file{by_variable}"
     elif error["type"] == "extra_forbidden":
         known = _known_places(model, error["loc"], also_known, whole=from_variable)

@@ -1,0 +1,1 @@
+"""An application that has codecs of its own, and no distribution."""

@@ -37,6 +37,7 @@ from temporal_payloads._settings.duration import Duration
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
+    KeyNotForNamespaceError,
     KeyUnavailableError,
     PayloadIntegrityError,
     PayloadNotDecodedError,
@@ -74,6 +75,7 @@ __all__ = [
     "DriverPlugin",
     "Duration",
     "KeyDescription",
+    "KeyNotForNamespaceError",
     "KeyProvider",
     "KeyProviderContext",
     "KeyProviderPlugin",

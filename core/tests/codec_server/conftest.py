@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import BaseModel, ConfigDict
-from temporal_payloads import PayloadSettings
+from support.keys import encryption, put_keys_into_environment
+from temporal_payloads import PayloadSettings, build_data_converter
 from temporal_payloads._storage.references import Reference
 from temporal_payloads.codec_server import create_app
 from temporal_payloads.plugin import (
@@ -37,6 +38,8 @@ from temporalio.converter import (
     StorageDriverClaim,
     StorageDriverStoreContext,
     StorageDriverWorkflowInfo,
+    WithSerializationContext,
+    WorkflowSerializationContext,
 )
 
 UI = "http://localhost:8233"
@@ -273,6 +276,45 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def encrypting(*keys: str, codecs: Sequence[str] = ("flip", "encryption"), **settings: Any) -> dict[str, Any]:
+    """Return settings, of a server or a worker, that encrypt with the first of the keys."""
+    return {"codecs": codecs, "codec": {"encryption": encryption(*keys, **settings)}}
+
+
+def key_of(payload: Payload) -> str:
+    assert payload.metadata["encoding"] == b"binary/encrypted"
+    return payload.metadata["encryption-key-id"].decode()
+
+
+def reason_of(payload: Payload) -> tuple[str, str]:
+    """Take the code and the sentence out of a payload that came back as it was."""
+    code, _, sentence = payload.metadata.pop("temporal-payloads-error").decode().partition(": ")
+    return code, sentence
+
+
+@pytest.fixture
+def keys_in_environment(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+    """Set the variables of `support.keys`."""
+    keys: dict[str, str] = {}
+    put_keys_into_environment(keys)
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def worker(registry: PluginRegistry) -> Callable[..., Awaitable[Payload]]:
+    """Encode as a worker of a namespace does."""
+
+    async def encode(payload: Payload, settings: dict[str, Any], namespace: str = "default") -> Payload:
+        codec = build_data_converter(make_settings(**settings), registry=registry).payload_codec
+        assert isinstance(codec, WithSerializationContext)
+        context = WorkflowSerializationContext(namespace=namespace, workflow_id="w")
+        [encoded] = await codec.with_context(context).encode([payload])
+        return encoded
+
+    return encode
+
+
 class Make:
     """What tests need to make payloads; test modules cannot import from this file."""
 
@@ -280,6 +322,9 @@ class Make:
     flipped = staticmethod(flipped)
     b64 = staticmethod(b64)
     bearer = staticmethod(bearer)
+    encrypting = staticmethod(encrypting)
+    key_of = staticmethod(key_of)
+    reason_of = staticmethod(reason_of)
     UI = UI
 
 

@@ -5,6 +5,7 @@ import logging
 import pytest
 from pydantic import ValidationError
 from temporal_payloads.plugin import (
+    KeyNotForNamespaceError,
     PayloadIntegrityError,
     PayloadNotDecodedError,
     PayloadReaderContext,
@@ -103,7 +104,7 @@ async def test_a_codec_server_decrypts_with_a_key_for_its_patterns_alone(make, p
         stranger = codec.with_context(context)
         assert await stranger.decode(default) == [payload]
         for encoded in (new, old):
-            with pytest.raises(PayloadNotDecodedError, match=r"is for namespaces that match prod-\*"):
+            with pytest.raises(KeyNotForNamespaceError, match=r"is for namespaces that match prod-\*"):
                 await stranger.decode(encoded)
     invited = codec.with_context(PayloadReaderContext("test", frozenset({"prod-x"})))
     assert await invited.decode([*new, *old]) == [payload] * 2

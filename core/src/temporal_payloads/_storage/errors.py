@@ -95,6 +95,13 @@ class KeyUnavailableError(StorageError):
     """
 
 
+class KeyNotForNamespaceError(StorageError):
+    """A payload was encrypted with a key that the settings keep from the namespace for which it is read.
+
+    Only who reads for others, as a codec server does, meets it. Retryable: the settings can allow it.
+    """
+
+
 class PayloadNotEncryptedError(StorageError):
     """A payload is in clear where the settings require that it is encrypted. Retryable."""
 

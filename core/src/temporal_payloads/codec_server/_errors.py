@@ -10,8 +10,11 @@ from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
+    KeyNotForNamespaceError,
+    KeyUnavailableError,
     PayloadIntegrityError,
     PayloadNotDecodedError,
+    PayloadNotEncryptedError,
     PayloadNotFoundError,
     PayloadTooLargeError,
     StorageError,
@@ -41,11 +44,14 @@ class Code(StrEnum):
     PAYLOAD_NOT_FOUND = "payload_not_found"
     PAYLOAD_CORRUPT = "payload_corrupt"
     PAYLOAD_NOT_DECODED = "payload_not_decoded"
+    PAYLOAD_NOT_ENCRYPTED = "payload_not_encrypted"
+    KEY_NOT_FOR_NAMESPACE = "key_not_for_namespace"
     LIMIT_EXCEEDED = "limit_exceeded"
     BUSY = "busy"
     STORAGE_FAILED = "storage_failed"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     STORAGE_TIMEOUT = "storage_timeout"
+    ENCRYPTION_KEY_UNAVAILABLE = "encryption_key_unavailable"
     KEYS_UNAVAILABLE = "keys_unavailable"
     NOT_READY = "not_ready"
     NOT_FOUND = "not_found"
@@ -127,6 +133,21 @@ _BY_TYPE: dict[type[ApplicationError], tuple[int, Code, str]] = {
         422,
         Code.PAYLOAD_NOT_DECODED,
         "none of the server's codecs decodes the payload",
+    ),
+    PayloadNotEncryptedError: (
+        422,
+        Code.PAYLOAD_NOT_ENCRYPTED,
+        "the payload is in clear, and this server's settings require that it is encrypted",
+    ),
+    KeyNotForNamespaceError: (
+        403,
+        Code.KEY_NOT_FOR_NAMESPACE,
+        "the payload's key is not for this namespace",
+    ),
+    KeyUnavailableError: (
+        503,
+        Code.ENCRYPTION_KEY_UNAVAILABLE,
+        "the key that the payload needs cannot be had from where it is kept",
     ),
     PayloadIntegrityError: (
         422,

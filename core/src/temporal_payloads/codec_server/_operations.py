@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._storage.errors import PayloadTooLargeError
+from temporal_payloads._storage.errors import (
+    KeyNotForNamespaceError,
+    KeyUnavailableError,
+    PayloadNotDecodedError,
+    PayloadTooLargeError,
+)
 from temporal_payloads._storage.references import is_encoded_reference, is_reference
 from temporal_payloads.codec_server._errors import (
     Code,
@@ -38,6 +43,9 @@ ENCODING_COPIES = 4
 """How often a payload that is encoded and stored does: serialized, compressed, hashed, for the cache."""
 NOT_ENCODED = (b"json/plain", b"json/protobuf", b"binary/plain", b"binary/protobuf", b"binary/null")
 """Encodings of payload converters: codecs leave these payloads alone."""
+KEY_ID = "encryption-key-id"
+"""Metadata key, of Temporal's samples and whoever follows them, of the key that encrypted a payload."""
+LONGEST_KEY_ID_TOLD = 200
 ERROR_KEY = "temporal-payloads-error"
 """Metadata key, in a payload that comes back as it was, of the reason: `code: sentence`."""
 
@@ -202,6 +210,8 @@ class Work:
             [decoded] = await self.access.codec.decode([payload])
         except PayloadTooLargeError as error:
             raise _too_large(limit) from error
+        except (PayloadNotDecodedError, KeyNotForNamespaceError, KeyUnavailableError) as error:
+            raise _naming_the_key(explain(error), payload) from error
         if decoded is not payload and len(decoded.data) > limit:
             raise _too_large(limit)
         return decoded
@@ -228,6 +238,17 @@ class Work:
 
 def _is_any_reference(payload: Payload) -> bool:
     return is_reference(payload) or is_encoded_reference(payload)
+
+
+def _naming_the_key(failure: RequestError, payload: Payload) -> RequestError:
+    """Return the same error with the key that the payload itself names, if it does."""
+    key_id = payload.metadata.get(KEY_ID, b"")[:LONGEST_KEY_ID_TOLD].decode(errors="replace")
+    if not key_id:
+        return failure
+    message = (
+        f"{failure.message} (it was encrypted with the key {key_id!r}); the server's log says what to do"
+    )
+    return RequestError(failure.status, failure.code, message, failure.headers, detail=failure.detail)
 
 
 def _too_large(limit: int) -> RequestError:

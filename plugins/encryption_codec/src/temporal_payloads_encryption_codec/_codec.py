@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from temporal_payloads.plugin import (
+    KeyNotForNamespaceError,
     PayloadIntegrityError,
     PayloadNotDecodedError,
     PayloadReaderContext,
@@ -161,6 +162,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         """Decrypt what a key of the ring has encrypted, and leave everything else as it is.
 
         Raises:
+            KeyNotForNamespaceError: A key of the ring is not for the namespace that is read for.
             KeyUnavailableError: A key's provider does not open a data key.
             PayloadIntegrityError: A payload was changed, or encrypted with another key.
             PayloadNotDecodedError: A payload is not for this namespace.
@@ -215,10 +217,11 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
 
     def _require_reader(self, ring: KeyRing, key_id: str) -> None:
         if self._readers is not None and not ring.is_for(key_id, self._readers):
-            raise PayloadNotDecodedError(
+            asked_for = f"this one is {self._namespace!r}" if self._namespace else "none is named here"
+            raise KeyNotForNamespaceError(
                 f"The key {key_id!r} is for namespaces that match {', '.join(ring.patterns_of(key_id))}, and "
-                "this "
-                f"one is {self._namespace or 'not named'}"
+                f"{asked_for}. The key ring's namespaces say so; codec_server.also_reads can let one "
+                "namespace read what is another's"
             )
 
     def _bound_to(self, payload: Payload) -> Sequence[bytes | None]:

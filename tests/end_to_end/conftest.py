@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.activities import ALL as ALL_ACTIVITIES
 from support.activities import Gate
+from support.keys import put_keys_into_environment
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from temporal_payloads import build_data_converter
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from support.events import StorageEvents
     from support.stores import Store
     from temporalio.client import Client, WorkflowHandle
+
+
+@pytest.fixture
+def keys_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables of `support.keys`."""
+    keys: dict[str, str] = {}
+    put_keys_into_environment(keys)
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
 
 
 @dataclass(frozen=True)

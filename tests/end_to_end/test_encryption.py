@@ -1,18 +1,16 @@
-"""With encryption on a real server: what everybody can read, what nobody can, and what waits for a key."""
+"""With encryption on a real server: what everybody can read there, and that nobody can read the rest."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 from support import activities
 from support.activities import Gate
 from support.confidential import OPEN, SECRETS, WORKFLOWS, Confidential, fail_in_source, secret
-from support.failures import pending_activity, task_failure
-from support.history import claim_of, is_reference
-from support.keys import KEYS, encryption, put_keys_into_environment
+from support.failures import pending_activity
+from support.history import claim_of, is_reference, is_sealed
+from support.keys import encrypted, encryption
 from support.readable import (
     READABLE,
     READABLE_OF_ENCRYPTED,
@@ -22,8 +20,8 @@ from support.readable import (
     sentences_for,
 )
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
-from support.workflows import KEYWORD, Echo, Mailbox, Parent
-from temporal_payloads import build_data_converter, open_data_converter
+from support.workflows import KEYWORD, Echo, Mailbox
+from temporal_payloads import build_data_converter
 from temporal_payloads._operate.histories import payloads_in
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import IndexedValueType
@@ -43,7 +41,6 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import (
-    DataConverter,
     PayloadConverter,
     WithSerializationContext,
     WorkflowSerializationContext,
@@ -51,33 +48,14 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from google.protobuf.message import Message
-    from local_servers import S3Server, TemporalServer
+    from local_servers import TemporalServer
     from support.stores import S3Store
-    from temporal_payloads import PayloadSettings
+
+pytestmark = pytest.mark.usefixtures("keys_in_environment")
 
 WORD = "confidential"
-TRIED_AGAIN_SOON: dict[str, Any] = {"run_timeout": RUN_TIMEOUT, "task_timeout": timedelta(seconds=2)}
-"""The SDK reports a workflow task's first failure, and lets further ones time out."""
 BOUND = {"bind": "namespace", "accept_unbound": False}
-
-
-@pytest.fixture(autouse=True)
-def keys_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys: dict[str, str] = {}
-    put_keys_into_environment(keys)
-    for name, value in keys.items():
-        monkeypatch.setenv(name, value)
-
-
-def encrypted(store: S3Store, codec: dict[str, Any] | None = None, **changes: Any) -> PayloadSettings:
-    """Return settings with gzip, encryption that is required, and the store."""
-    codecs = {"encryption": codec or encryption("key-1")}
-    policy = {"codecs": ["gzip", "encryption"], "require_encrypted": True, "encode_failures": None}
-    return store.settings(**{**policy, "codec": codecs, **changes})
 
 
 class Heading(Interceptor):
@@ -123,10 +101,6 @@ class Stage:
         stored = Payload.FromString(self.store.read(claim_of(reference)))
         assert is_sealed(stored), "what is stored is encrypted too"
         return stored
-
-
-def is_sealed(payload: Payload) -> bool:
-    return payload.metadata["encoding"] == b"binary/encrypted"
 
 
 @pytest.fixture(params=[{}, BOUND], ids=["by keys alone", "bound to the namespace"])
@@ -262,123 +236,3 @@ async def test_values_of_headers_are_encrypted_where_the_client_says_so(
         found for found in payloads_with_places((await handle.fetch_history()).events) if "header" in found[0]
     ]
     assert is_sealed(header)
-
-
-# -- what waits
-
-
-async def test_what_a_client_without_codecs_started_waits_until_the_worker_allows_it(
-    temporal_server: TemporalServer, s3_store: S3Store
-) -> None:
-    plain = await connect(temporal_server, DataConverter.default)
-    strict = await connect(temporal_server, build_data_converter(encrypted(s3_store)))
-    lenient = await connect(
-        temporal_server, build_data_converter(encrypted(s3_store, require_encrypted=False))
-    )
-    async with running_worker(strict, workflows=[Echo]) as queue:
-        started = await plain.start_workflow(
-            Echo.run, "hello", id=new_id("wf"), task_queue=queue, **TRIED_AGAIN_SOON
-        )
-        handle = strict.get_workflow_handle(started.id)
-        failure = await task_failure(handle)
-    assert isinstance(failure, ApplicationError)
-    assert failure.type == "PayloadNotEncryptedError"
-    assert "A payload came in clear (encoding 'json/plain'), which require_encrypted forbids" in str(failure)
-    assert "leave require_encrypted out" in str(failure)
-    async with running_worker(lenient, queue, workflows=[Echo]):
-        assert await handle.result() == "hello"
-    events = (await handle.fetch_history()).events
-    sealed = [is_sealed(payload) for _, payload in payloads_with_places(events)]
-    assert sealed == [False] + [True] * (len(sealed) - 1), "all but what the client sent"
-
-
-async def test_a_worker_without_the_key_waits_until_its_ring_has_it(
-    temporal_server: TemporalServer, s3_store: S3Store, tmp_path: Path
-) -> None:
-    ring = tmp_path / "ring.toml"
-    ring.write_text(_ring("key-1"))
-    ahead = await connect(
-        temporal_server, build_data_converter(encrypted(s3_store, encryption("key-2", "key-1")))
-    )
-    behind = await connect(temporal_server, build_data_converter(encrypted(s3_store, {"file": str(ring)})))
-    async with running_worker(behind, workflows=[Echo]) as queue:
-        handle = await ahead.start_workflow(
-            Echo.run, "hello", id=new_id("wf"), task_queue=queue, **TRIED_AGAIN_SOON
-        )
-        failure = await task_failure(handle)
-        assert isinstance(failure, ApplicationError)
-        assert failure.type == "PayloadNotDecodedError"
-        assert "encrypted with the key 'key-2', which is not in the key ring (key-1)" in str(failure)
-        assert "Add that key to the ring's keys; it need not be active" in str(failure)
-        ring.write_text(_ring("key-1", "key-2"))
-        assert await handle.result() == "hello"
-    payloads = [payload for _, payload in payloads_with_places((await handle.fetch_history()).events)]
-    assert {payload.metadata["encryption-key-id"] for payload in payloads} == {b"key-1", b"key-2"}
-
-
-def _ring(*keys: str) -> str:
-    return f'active = "{keys[0]}"\n[keys]\n' + "\n".join(f'{key} = "{KEYS[key].hex()}"' for key in keys)
-
-
-# -- other keys and codecs
-
-
-@pytest.fixture
-def kms_key(moto_server: S3Server) -> Iterator[str]:
-    """Make a key in moto's KMS; its URI."""
-    kms = boto3.client("kms", **_access_to(moto_server, "region_name", "aws_"))
-    try:
-        yield f"awskms:///{kms.create_key()['KeyMetadata']['Arn']}"
-    finally:
-        kms.close()
-
-
-def _access_to(server: S3Server, region: str, prefix: str) -> dict[str, str]:
-    return {
-        region: "eu-central-1",
-        "endpoint_url": server.endpoint_url,
-        f"{prefix}access_key_id": "test",
-        f"{prefix}secret_access_key": "test",
-    }
-
-
-async def test_workflows_run_with_a_key_that_kms_keeps(
-    temporal_server: TemporalServer, s3_store: S3Store, moto_server: S3Server, kms_key: str
-) -> None:
-    settings = encrypted(
-        s3_store, {"active": kms_key}, key_providers={"awskms": _access_to(moto_server, "region", "")}
-    )
-    async with open_data_converter(settings) as converter:
-        client = await connect(temporal_server, converter)
-        async with running_worker(client) as queue:
-            value = secret(WORD, "child")
-            handle = await client.start_workflow(Parent.run, value, id=new_id("wf"), task_queue=queue)
-            assert await handle.result() == value
-        history = await handle.fetch_history()
-    payloads = [payload for _, payload in payloads_with_places(history.events)]
-    sealed = [payload for payload in payloads if is_sealed(payload)]
-    sealed += [Payload.FromString(s3_store.read(claim_of(each))) for each in payloads if is_reference(each)]
-    assert len(sealed) == len(payloads) > 0
-    assert {payload.metadata["encryption-key-id"].decode() for payload in sealed} == {kms_key}
-    assert len({payload.metadata["encryption-dek"] for payload in sealed}) == 1, "one data key for all"
-
-
-async def test_a_codec_by_its_import_path_runs_in_workers_and_is_read_when_it_is_dropped(
-    temporal_server: TemporalServer, s3_store: S3Store
-) -> None:
-    """The published sample's codec, as somebody has it in their application."""
-    path = "interop.peers:SampleGzipCodec"
-    old = build_data_converter(s3_store.settings(codecs=[path]))
-    new = build_data_converter(
-        encrypted(s3_store, require_encrypted=False, decode_only=[path], codecs=["encryption"])
-    )
-    client = await connect(temporal_server, old)
-    value = secret(WORD, "child")
-    async with running_worker(client, workflows=[Mailbox, Echo]) as queue:
-        handle = await client.start_workflow(Mailbox.run, value, id=new_id("wf"), task_queue=queue)
-        assert await handle.query(Mailbox.joined, "!") == value + "!"
-    client = await connect(temporal_server, new)
-    async with running_worker(client, queue, workflows=[Mailbox, Echo]):
-        handle = client.get_workflow_handle(handle.id)
-        await handle.signal(Mailbox.close)
-        assert await handle.result() == value

@@ -80,7 +80,7 @@ async def test_a_reference_that_somebody_else_made_is_good_as_long_as_it_is_true
     reference = await genuine_reference(bench)
     handle = await bench.start(client, Echo.run, RawValue(reference), task_queue=task_queue)
     async with await bench.worker(task_queue, store=bench.store.through(proxy.port)):
-        reader = (await bench.client()).get_workflow_handle_for(Echo.run, handle.id)
+        reader = (await bench.client()).get_workflow_handle(handle.id, result_type=str)
         assert await reader.result() == large("order")
     assert proxy.traffic
 

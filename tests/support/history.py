@@ -46,6 +46,11 @@ def is_reference(payload: Payload) -> bool:
     return payload.metadata.get("messageType") == REFERENCE_MESSAGE or REFERENCE_MARKER in payload.metadata
 
 
+def is_sealed(payload: Payload) -> bool:
+    """Tell whether this is encrypted."""
+    return payload.metadata.get("encoding") == b"binary/encrypted"
+
+
 def in_the_clear(reference: Payload) -> Payload:
     """Return a reference as it was before it went through gzip, the one codec of these tests."""
     clear = Payload()

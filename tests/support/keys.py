@@ -27,3 +27,15 @@ def encryption(active: str, *others: str, **settings: Any) -> dict[str, Any]:
         "active": active,
         "keys": {key_id: {"env": variable_of(key_id)} for key_id in (active, *others)},
     } | settings
+
+
+def encrypted(store: Any, codec: dict[str, Any] | None = None, **changes: Any) -> Any:
+    """Return `PayloadSettings` with gzip, encryption that is required, and a store.
+
+    Args:
+        store: Where large payloads go: a `support.stores.Store`.
+        codec: The table `[codec.encryption]`; by default with `key-1`.
+        changes: As of `Store.settings`.
+    """
+    policy = {"codecs": ["gzip", "encryption"], "require_encrypted": True, "encode_failures": None}
+    return store.settings(**{**policy, "codec": {"encryption": codec or encryption("key-1")}, **changes})

@@ -22,7 +22,19 @@ from typing import Any
 
 import temporalio.service
 
-from benchmarks import breakdown, chain, codec_server, codecs, converter, disk, memory, redis, s3, workflows
+from benchmarks import (
+    breakdown,
+    chain,
+    codec_server,
+    codecs,
+    converter,
+    disk,
+    encryption,
+    memory,
+    redis,
+    s3,
+    workflows,
+)
 from benchmarks.harness import Config, Line, Report
 from benchmarks.page import RESULTS, write_pages
 from benchmarks.servers import ROUND_TRIP, Servers, start_servers
@@ -52,6 +64,7 @@ TOPICS: dict[str, Topic] = {
     "replays": replays.run,
     "converter": _converter,
     "codecs": _codecs,
+    "encryption": encryption.run,
     "chain": _chain,
     "s3": s3.run,
     "memory": _memory,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     PayloadCodec,
@@ -41,6 +43,55 @@ class SampleGzipCodec(PayloadCodec):
             else payload
             for payload in payloads
         ]
+
+
+class SampleEncryptionCodec(PayloadCodec):
+    """Encrypts on the event loop."""
+
+    def __init__(self, key: bytes, key_id: str) -> None:
+        self._cipher = AESGCM(key)
+        self._key_id = key_id.encode()
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [
+            Payload(
+                metadata={"encoding": b"binary/encrypted", "encryption-key-id": self._key_id},
+                data=self._encrypt(payload.SerializeToString()),
+            )
+            for payload in payloads
+        ]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        decoded = []
+        for payload in payloads:
+            if payload.metadata.get("encoding") != b"binary/encrypted":
+                decoded.append(payload)
+                continue
+            if payload.metadata.get("encryption-key-id") != self._key_id:
+                raise ValueError("unrecognized key id")
+            decoded.append(Payload.FromString(self._decrypt(payload.data)))
+        return decoded
+
+    def _encrypt(self, data: bytes) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, data, None)
+
+    def _decrypt(self, data: bytes) -> bytes:
+        return self._cipher.decrypt(data[:12], data[12:], None)
+
+
+class Chained(PayloadCodec):
+    """Two codecs, the first one first."""
+
+    def __init__(self, first: PayloadCodec, second: PayloadCodec) -> None:
+        self._first = first
+        self._second = second
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return await self._second.encode(await self._first.encode(payloads))
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return await self._first.decode(await self._second.decode(payloads))
 
 
 @asynccontextmanager

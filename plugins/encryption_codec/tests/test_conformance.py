@@ -7,6 +7,8 @@ from temporal_payloads_encryption_codec._settings import EncryptionSettings
 
 pytestmark = pytest.mark.usefixtures("keys")
 
+RING = {"active": "a", "keys": {"a": {"env": "KEY_1"}, "b": {"env": "KEY_2"}}}
+
 
 class TestEncryption(CodecConformance):
     entry_point = "encryption"
@@ -19,4 +21,14 @@ class TestEncryption(CodecConformance):
 
     @pytest.fixture
     def settings(self):
-        return EncryptionSettings(active="a", keys={"a": {"env": "KEY_1"}, "b": {"env": "KEY_2"}})
+        return EncryptionSettings(**RING)
+
+
+class TestDeterministicEncryption(TestEncryption):
+    """With that setting, equal payloads become equal bytes too."""
+
+    deterministic = True
+
+    @pytest.fixture
+    def settings(self):
+        return EncryptionSettings(**RING, deterministic=True)

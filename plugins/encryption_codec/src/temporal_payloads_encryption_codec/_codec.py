@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from temporal_payloads.plugin import (
@@ -16,8 +17,9 @@ from temporal_payloads.plugin import (
 )
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
 
-from temporal_payloads_encryption_codec._data_keys import DataKeys
+from temporal_payloads_encryption_codec._data_keys import DataKeys, WritingKey
 from temporal_payloads_encryption_codec._key_ring import KeyRing, LocalKey, ProvidedKey
+from temporal_payloads_encryption_codec._nonces import deterministic_nonce, nonce_memory
 from temporal_payloads_encryption_codec._sealing import (
     BIND,
     DATA_KEY,
@@ -62,6 +64,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         data_keys: What makes and opens data keys, where the ring has keys that a provider keeps.
         bind: Bind new payloads to their namespace; none is bound where the SDK tells no namespace (Nexus).
         accept_unbound: Read payloads that are bound to no namespace although `bind` is set.
+        deterministic: Encrypt equal payloads to equal bytes, as long as the key is the same.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         data_keys: DataKeys | None = None,
         bind: bool = False,
         accept_unbound: bool = True,
+        deterministic: bool = False,
     ) -> None:
         self._ring = keys
         self._data_keys = data_keys or DataKeys(
@@ -81,6 +85,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         )
         self._bind = bind
         self._accept_unbound = accept_unbound
+        self._deterministic = deterministic
         self._namespace: str | None = None
         self._readers: frozenset[str] | None = None
         """The namespaces that are read for, where that is somebody else than a worker of the namespace."""
@@ -145,16 +150,17 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         metadata = {"encoding": ENCODING, KEY_ID: key.id.encode()}
         if isinstance(key, LocalKey):
             key.usage.count(len(payloads))
-            cipher = key.cipher
+            writing: LocalKey | WritingKey = key
         else:
-            data_key = await self._data_keys.for_writing(key, len(payloads))
-            cipher = data_key.cipher
-            metadata[DATA_KEY] = data_key.wrapped
+            writing = await self._data_keys.for_writing(key, len(payloads))
+            metadata[DATA_KEY] = writing.wrapped
         bound_to = None
         if self._bind and self._namespace is not None:
             metadata[BIND] = NAMESPACE
             bound_to = associated_data(self._namespace)
-        return await Sealing(cipher, metadata, bound_to).encode(payloads)
+        nonce = deterministic_nonce if self._deterministic else nonce_memory().nonce
+        nonce_of = partial(nonce, writing.nonce_key)
+        return await Sealing(writing.cipher, metadata, bound_to, nonce_of).encode(payloads)
 
     # -- in
 

@@ -52,7 +52,11 @@ def make_codec(settings: EncryptionSettings, context: CodecContext) -> Encryptio
         most=settings.kept_data_keys,
     )
     return EncryptionCodec(
-        ring, data_keys=data_keys, bind=settings.bind is not None, accept_unbound=settings.accept_unbound
+        ring,
+        data_keys=data_keys,
+        bind=settings.bind is not None,
+        accept_unbound=settings.accept_unbound,
+        deterministic=settings.deterministic,
     )
 
 

@@ -10,7 +10,6 @@ payload that is bound to its namespace also `encryption-bind`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +19,13 @@ from google.protobuf.message import DecodeError
 from temporal_payloads.plugin import PayloadIntegrityError, PerPayloadCodec, serialize
 from temporalio.api.common.v1 import Payload
 
+from temporal_payloads_encryption_codec._nonces import NONCE_SIZE
+
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
 DATA_KEY = "encryption-dek"
 BIND = "encryption-bind"
 NAMESPACE = b"namespace"
-NONCE_SIZE = 12
 TAG_SIZE = 16
 _SPEED = 4
 """How many times faster than most work on bytes this is; decides on threads."""
@@ -43,12 +43,15 @@ class Sealing(PerPayloadCodec):
     cipher: AESGCM
     metadata: Mapping[str, bytes]
     associated_data: bytes | None
+    nonce_of: Callable[[bytes | None, bytes], bytes]
+    """Returns the nonce for associated data and a plaintext; see `_nonces`."""
 
     def encode_payload(self, payload: Payload) -> Payload:
         """Return the sealed payload."""
         serialized = b"".join(serialize(payload))
+        nonce = self.nonce_of(self.associated_data, serialized)
         sealed = bytearray(NONCE_SIZE + len(serialized) + TAG_SIZE)
-        sealed[:NONCE_SIZE] = nonce = os.urandom(NONCE_SIZE)
+        sealed[:NONCE_SIZE] = nonce
         with memoryview(sealed) as room:
             self.cipher.encrypt_into(nonce, serialized, self.associated_data, room[NONCE_SIZE:])
         return Payload(metadata=self.metadata, data=bytes(sealed))

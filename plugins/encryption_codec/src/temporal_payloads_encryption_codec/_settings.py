@@ -93,6 +93,12 @@ class EncryptionSettings(_Ring):
     accept_unbound: bool = Field(
         True, description="Whether payloads that are bound to no namespace are read although `bind` is set."
     )
+    deterministic: bool = Field(
+        False,
+        description="Encrypt equal payloads to equal bytes in all processes that have the same key, so that "
+        "they are stored once. Whoever sees the bytes learns which payloads are equal. With a provider's key "
+        "only while the same data key writes.",
+    )
     duration: Annotated[Duration, Field(gt=timedelta(0))] = Field(
         timedelta(hours=1), description="How long a data key of a provider's key writes at most."
     )

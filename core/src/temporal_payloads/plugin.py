@@ -54,6 +54,7 @@ from temporal_payloads._storage.errors import (
 from temporal_payloads._storage.serialized import (
     SerializedDriver,
     SerializedPayload,
+    data_prefix,
     serialize,
     serialize_all,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "StorageTimeoutError",
     "StorageUnavailableError",
     "UnknownDriverError",
+    "data_prefix",
     "gather_bounded",
     "hookimpl",
     "run_off_loop",

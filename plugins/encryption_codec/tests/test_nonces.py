@@ -44,9 +44,9 @@ MESSAGES = st.lists(
 
 def by_nonce(messages, nonce_of):
     """Return what each nonce was used for; no associated data is the same to AES-GCM as empty ones."""
-    used = {}
+    used: dict[bytes, set[object]] = {}
     for key, beside, plaintext in messages:
-        used.setdefault(nonce_of(key, beside, plaintext), set()).add((key, beside or b"", plaintext))
+        used.setdefault(nonce_of(key, beside, [plaintext]), set()).add((key, beside or b"", plaintext))
     return used
 
 
@@ -70,27 +70,34 @@ def test_a_deterministic_nonce_is_that_of_one_message(messages):
     assert [those for those in used.values() if len(those) > 1] == []
 
 
+@given(pieces=st.lists(st.binary(max_size=40), min_size=1, max_size=4), beside=st.none() | NEARLY_EQUAL)
+def test_a_nonce_does_not_depend_on_how_the_plaintext_comes_in_pieces(pieces, beside):
+    memory = NonceMemory(smallest=0)
+    for nonce_of in (memory.nonce, deterministic_nonce):
+        assert nonce_of(ONE, beside, pieces) == nonce_of(ONE, beside, [b"".join(pieces)])
+
+
 def test_a_deterministic_nonce_is_the_same_in_every_release():
     """Else what has been stored would be stored again after an upgrade."""
     assert nonce_key(ONE).hex() == "5d3a3c2147540e62d854800c55b9fca50bb14e7a6fccc73c7f015a1847f186f4"
-    assert deterministic_nonce(nonce_key(ONE), None, b"payload").hex() == "09ef3a60f5eb118adb783f83"
-    assert deterministic_nonce(nonce_key(ONE), b"namespace", b"payload").hex() == "915b4149fbd437781a7e82a3"
+    assert deterministic_nonce(nonce_key(ONE), None, [b"payload"]).hex() == "09ef3a60f5eb118adb783f83"
+    assert deterministic_nonce(nonce_key(ONE), b"namespace", [b"payload"]).hex() == "915b4149fbd437781a7e82a3"
 
 
 def test_the_nonces_of_two_processes_have_nothing_in_common():
     first, second = NonceMemory(smallest=0), NonceMemory(smallest=0)
-    assert first.nonce(nonce_key(ONE), None, b"payload") != second.nonce(nonce_key(ONE), None, b"payload")
-    assert first._fingerprint(ONE, None, b"payload") != second._fingerprint(ONE, None, b"payload")
+    assert first.nonce(nonce_key(ONE), None, [b"payload"]) != second.nonce(nonce_key(ONE), None, [b"payload"])
+    assert first._fingerprint(ONE, None, [b"payload"]) != second._fingerprint(ONE, None, [b"payload"])
 
 
 def test_the_memory_is_bounded_and_forgets_what_was_used_least_lately():
     memory = NonceMemory(most=3, smallest=0)
-    nonces = {name: memory.nonce(ONE, None, name) for name in (b"a", b"b", b"c")}
-    assert memory.nonce(ONE, None, b"a") == nonces[b"a"]
-    memory.nonce(ONE, None, b"d")
+    nonces = {name: memory.nonce(ONE, None, [name]) for name in (b"a", b"b", b"c")}
+    assert memory.nonce(ONE, None, [b"a"]) == nonces[b"a"]
+    memory.nonce(ONE, None, [b"d"])
     assert len(memory) == 3
-    assert memory.nonce(ONE, None, b"a") == nonces[b"a"]
-    assert memory.nonce(ONE, None, b"b") != nonces[b"b"]
+    assert memory.nonce(ONE, None, [b"a"]) == nonces[b"a"]
+    assert memory.nonce(ONE, None, [b"b"]) != nonces[b"b"]
 
 
 def test_a_full_memory_is_small():
@@ -98,7 +105,7 @@ def test_a_full_memory_is_small():
     try:
         memory = NonceMemory(smallest=0)
         for number in range(MOST_REMEMBERED + 1000):
-            memory.nonce(ONE, None, number.to_bytes(8, "big"))
+            memory.nonce(ONE, None, [number.to_bytes(8, "big")])
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -109,9 +116,9 @@ def test_a_full_memory_is_small():
 def test_small_payloads_take_no_place_in_the_memory():
     memory = NonceMemory()
     small = bytes(REMEMBERED_FROM - 1)
-    assert memory.nonce(ONE, None, small) != memory.nonce(ONE, None, small)
+    assert memory.nonce(ONE, None, [small]) != memory.nonce(ONE, None, [small])
     assert len(memory) == 0
-    assert memory.nonce(ONE, None, small + b"\0") == memory.nonce(ONE, None, small + b"\0")
+    assert memory.nonce(ONE, None, [small, b"\0"]) == memory.nonce(ONE, None, [small, b"\0"])
 
 
 def test_threads_that_encrypt_the_same_at_the_same_time_agree():
@@ -122,7 +129,7 @@ def test_threads_that_encrypt_the_same_at_the_same_time_agree():
     def work():
         for number, found in enumerate(nonces):
             together.wait()
-            found.add(memory.nonce(ONE, None, number.to_bytes(2, "big")))
+            found.add(memory.nonce(ONE, None, [number.to_bytes(2, "big")]))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -143,7 +150,7 @@ with parents._lock:
     child = os.fork()
     if child == 0:
         assert nonce_memory() is not parents
-        nonce_memory().nonce(bytes(32), None, bytes(20_000))
+        nonce_memory().nonce(bytes(32), None, [bytes(20_000)])
         os._exit(0)
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from temporal_payloads.plugin import (
@@ -159,8 +158,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             metadata[BIND] = NAMESPACE
             bound_to = associated_data(self._namespace)
         nonce = deterministic_nonce if self._deterministic else nonce_memory().nonce
-        nonce_of = partial(nonce, writing.nonce_key)
-        return await Sealing(writing.cipher, metadata, bound_to, nonce_of).encode(payloads)
+        return await Sealing(writing.sealing, metadata, bound_to, nonce).encode(payloads)
 
     # -- in
 
@@ -191,7 +189,8 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         async def open_one(one: tuple[str, bytes]) -> None:
             ciphers[one] = await self._data_keys.for_reading(wanted[one], _unwrapped_text(*one))
 
-        await gather_bounded(open_one, list(wanted), limit=OPENED_AT_ONCE)
+        if wanted:
+            await gather_bounded(open_one, list(wanted), limit=OPENED_AT_ONCE)
 
         def lock_of(payload: Payload) -> Lock | None:
             key = _key_of(payload, ring)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporal_payloads.plugin import KeyUnavailableError, StorageError
 
 from temporal_payloads_encryption_codec._key_text import KEY_SIZE
-from temporal_payloads_encryption_codec._nonces import nonce_key
+from temporal_payloads_encryption_codec._sealing import SealingKey
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -39,11 +39,9 @@ RENEWAL_PAUSE = 10.0
 class WritingKey:
     """A data key that encrypts."""
 
-    cipher: AESGCM = field(repr=False)
+    sealing: SealingKey = field(repr=False)
     wrapped: bytes
     """Base64, as it stands in payloads."""
-    nonce_key: bytes = field(repr=False)
-    """What its nonces are made with."""
     made: float
     messages: int = 0
     next_renewal: float = 0.0
@@ -120,9 +118,8 @@ class DataKeys:
         made = await key.provider.make_data_key(key.id)
         cipher = _cipher(key, made.plaintext)
         self._keep(key, made.wrapped, cipher)
-        self._writing[key.id] = writing = WritingKey(
-            cipher, base64.b64encode(made.wrapped), nonce_key(made.plaintext), self._clock()
-        )
+        sealing = SealingKey(made.plaintext)
+        self._writing[key.id] = writing = WritingKey(sealing, base64.b64encode(made.wrapped), self._clock())
         return writing
 
     async def _renew(self, key: ProvidedKey, current: WritingKey) -> None:

@@ -14,7 +14,7 @@ from temporal_payloads.plugin import KeyDescription
 
 from temporal_payloads_encryption_codec._fingerprint import fingerprint
 from temporal_payloads_encryption_codec._key_text import KEY_SIZE
-from temporal_payloads_encryption_codec._nonces import nonce_key
+from temporal_payloads_encryption_codec._sealing import SealingKey
 from temporal_payloads_encryption_codec._settings import is_uri
 
 if TYPE_CHECKING:
@@ -65,15 +65,14 @@ class LocalKey:
     """The key, to tell it from others."""
     cipher: AESGCM = field(repr=False, compare=False)
     usage: Usage = field(repr=False, compare=False)
-    nonce_key: bytes = field(repr=False, compare=False)
-    """What its nonces are made with."""
+    sealing: SealingKey = field(repr=False, compare=False)
     source: str = field(default="code", compare=False)
     """Where it was read, for a person."""
 
     @classmethod
     def of(cls, key_id: str, secret: bytes, usage: Usage | None = None, source: str = "code") -> Self:
         """Make it of its bytes."""
-        return cls(key_id, secret, AESGCM(secret), usage or Usage(key_id), nonce_key(secret), source)
+        return cls(key_id, secret, AESGCM(secret), usage or Usage(key_id), SealingKey(secret), source)
 
 
 @dataclass(frozen=True)

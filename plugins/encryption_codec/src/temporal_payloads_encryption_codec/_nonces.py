@@ -12,9 +12,13 @@ import hmac
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import cache
 
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -28,13 +32,16 @@ MOST_REMEMBERED = 32 * 1024
 _FINGERPRINT_SIZE = 16
 _SAME_NONCE = bytes(NONCE_SIZE)
 
+NonceOf = Callable[[bytes, bytes | None, Sequence[bytes]], bytes]
+"""Returns a nonce for the nonce key, the associated data, and the plaintext in pieces."""
+
 
 def nonce_key(key: bytes) -> bytes:
     """Derive from an encryption key what its nonces are made with. They tell nothing of that key."""
     return HKDF(SHA256(), length=32, salt=None, info=b"temporal-payloads nonce").derive(key)
 
 
-def deterministic_nonce(key: bytes, associated_data: bytes | None, plaintext: bytes) -> bytes:
+def deterministic_nonce(key: bytes, associated_data: bytes | None, plaintext: Sequence[bytes]) -> bytes:
     """Return the nonce that this message always has, in every process.
 
     It is the beginning of an HMAC-SHA256 of the message: to whoever does not have the key as good as
@@ -44,12 +51,13 @@ def deterministic_nonce(key: bytes, associated_data: bytes | None, plaintext: by
     Args:
         key: `nonce_key` of the key that encrypts.
         associated_data: What is authenticated beside the plaintext.
-        plaintext: What is encrypted.
+        plaintext: What is encrypted, in pieces.
     """
     made = hmac.new(key, digestmod="sha256")
     beside = associated_data or b""
     made.update(len(beside).to_bytes(8, "big") + beside)
-    made.update(plaintext)
+    for piece in plaintext:
+        made.update(piece)
     return made.digest()[:NONCE_SIZE]
 
 
@@ -72,23 +80,25 @@ class NonceMemory:
     def __init__(self, *, most: int = MOST_REMEMBERED, smallest: int = REMEMBERED_FROM) -> None:
         self._most = most
         self._smallest = smallest
-        self._fingerprints = AESGCM(AESGCM.generate_key(256))
+        secret = AESGCM.generate_key(256)
+        self._at_once = AESGCM(secret)
+        self._in_pieces = AES256(secret)
         self._nonces: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._nonces)
 
-    def nonce(self, key: bytes, associated_data: bytes | None, plaintext: bytes) -> bytes:
+    def nonce(self, key: bytes, associated_data: bytes | None, plaintext: Sequence[bytes]) -> bytes:
         """Return the nonce that this very message had not long ago, or a new one.
 
         Args:
             key: `nonce_key` of the key that encrypts.
             associated_data: What is authenticated beside the plaintext.
-            plaintext: What is encrypted.
+            plaintext: What is encrypted, in pieces.
         """
         nonce = os.urandom(NONCE_SIZE)
-        if len(plaintext) < self._smallest:
+        if sum(map(len, plaintext)) < self._smallest:
             return nonce
         fingerprint = self._fingerprint(key, associated_data, plaintext)
         with self._lock:
@@ -98,13 +108,20 @@ class NonceMemory:
                 self._nonces.popitem(last=False)
         return nonce
 
-    def _fingerprint(self, key: bytes, associated_data: bytes | None, plaintext: bytes) -> bytes:
-        # GMAC tells apart what is only authenticated from what is encrypted, and their lengths. The
-        # plaintext is the former here, so that it need not be copied to stand in one piece with the rest;
-        # keys are all of one length. All fingerprints share a nonce: equal messages have equal ones by
-        # that. It would be a mistake if anybody could see them.
+    def _fingerprint(self, key: bytes, associated_data: bytes | None, plaintext: Sequence[bytes]) -> bytes:
+        # GMAC tells apart what is only authenticated from what is encrypted, and their lengths: the
+        # plaintext is the former here, so that it is only read, and what is beside it the latter; keys are
+        # all of one length. All fingerprints share a nonce: equal messages have equal ones by that. It
+        # would be a mistake if anybody could see them.
         beside = key + (associated_data or b"")
-        return self._fingerprints.encrypt(_SAME_NONCE, beside, plaintext)[-_FINGERPRINT_SIZE:]
+        if len(plaintext) == 1:
+            return self._at_once.encrypt(_SAME_NONCE, beside, plaintext[0])[-_FINGERPRINT_SIZE:]
+        made = Cipher(self._in_pieces, GCM(_SAME_NONCE)).encryptor()
+        for piece in plaintext:
+            made.authenticate_additional_data(piece)
+        made.update(beside)
+        made.finalize()
+        return made.tag
 
 
 @cache

@@ -14,12 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 from google.protobuf.message import DecodeError
-from temporal_payloads.plugin import PayloadIntegrityError, PerPayloadCodec, serialize
+from temporal_payloads.plugin import (
+    PayloadIntegrityError,
+    PerPayloadCodec,
+    data_prefix,
+    run_off_loop,
+    serialize,
+)
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads_encryption_codec._nonces import NONCE_SIZE
+from temporal_payloads_encryption_codec._nonces import NONCE_SIZE, NonceOf, nonce_key
 
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
@@ -36,25 +45,65 @@ def associated_data(namespace: str) -> bytes:
     return b"temporal-payloads namespace " + namespace.encode()
 
 
+class SealingKey:
+    """A key, as it encrypts.
+
+    Args:
+        key: Its bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self.at_once = AESGCM(key)
+        self.in_pieces = AES256(key)
+        self.nonce_key = nonce_key(key)
+
+
 @dataclass(frozen=True)
 class Sealing(PerPayloadCodec):
     """Seals payloads with one key."""
 
-    cipher: AESGCM
+    key: SealingKey
     metadata: Mapping[str, bytes]
     associated_data: bytes | None
-    nonce_of: Callable[[bytes | None, bytes], bytes]
-    """Returns the nonce for associated data and a plaintext; see `_nonces`."""
+    nonce_of: NonceOf
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Seal each payload; see `PerPayloadCodec.encode`."""
+        if len(payloads) != 1:
+            return await super().encode(payloads)
+        # Most calls are about one payload, which need not be copied just to tell its size.
+        pieces = list(serialize(payloads[0]))
+        return [await run_off_loop(lambda: self._seal(pieces), sum(map(len, pieces)) // _SPEED)]
 
     def encode_payload(self, payload: Payload) -> Payload:
         """Return the sealed payload."""
-        serialized = b"".join(serialize(payload))
-        nonce = self.nonce_of(self.associated_data, serialized)
-        sealed = bytearray(NONCE_SIZE + len(serialized) + TAG_SIZE)
-        sealed[:NONCE_SIZE] = nonce
+        return self._seal(list(serialize(payload)))
+
+    def _seal(self, pieces: list[bytes]) -> Payload:
+        """Return the sealed payload, of the serialized one, which is given up as soon as it is encrypted."""
+        nonce = self.nonce_of(self.key.nonce_key, self.associated_data, pieces)
+        size = NONCE_SIZE + sum(map(len, pieces)) + TAG_SIZE
+        # Encrypted to where protobuf reads it from: a copy of a large payload takes as long as encryption.
+        head = Payload(metadata=self.metadata).SerializeToString() + data_prefix(size) + nonce
+        sealed = bytearray(len(head) - NONCE_SIZE + size)
+        sealed[: len(head)] = head
         with memoryview(sealed) as room:
-            self.cipher.encrypt_into(nonce, serialized, self.associated_data, room[NONCE_SIZE:])
-        return Payload(metadata=self.metadata, data=bytes(sealed))
+            self._encrypt(nonce, pieces, room[len(head) :])
+        pieces.clear()
+        return Payload.FromString(sealed)  # type: ignore[arg-type]  # it takes any buffer
+
+    def _encrypt(self, nonce: bytes, pieces: Sequence[bytes], room: memoryview) -> None:
+        if len(pieces) == 1:
+            self.key.at_once.encrypt_into(nonce, pieces[0], self.associated_data, room)
+            return
+        encryptor = Cipher(self.key.in_pieces, GCM(nonce)).encryptor()
+        if self.associated_data is not None:
+            encryptor.authenticate_additional_data(self.associated_data)
+        at = 0
+        for piece in pieces:
+            at += encryptor.update_into(piece, room[at:])
+        encryptor.finalize()
+        room[at:] = encryptor.tag
 
     def encode_cost(self, payload: Payload) -> int:
         """See `PerPayloadCodec.encode_cost`."""
@@ -81,6 +130,16 @@ class Opening(PerPayloadCodec):
 
     lock_of: Callable[[Payload], Lock | None]
 
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Open each payload; see `PerPayloadCodec.decode`."""
+        if len(payloads) != 1:
+            return await super().decode(payloads)
+        lock = self.lock_of(payloads[0])
+        if lock is None:
+            return list(payloads)
+        data = [payloads[0].data]  # once, as in `Sealing.encode`
+        return [await run_off_loop(lambda: _unseal(lock, data), len(data[0]) // _SPEED)]
+
     def decode_payload(self, payload: Payload) -> Payload:
         """Return what was sealed; a payload without a lock as it is.
 
@@ -88,22 +147,7 @@ class Opening(PerPayloadCodec):
             PayloadIntegrityError: It was not sealed like this.
         """
         lock = self.lock_of(payload)
-        if lock is None:
-            return payload
-        data = payload.data
-        if len(data) < NONCE_SIZE + TAG_SIZE:
-            raise PayloadIntegrityError(
-                f"A payload that the key {lock.key_id!r} is said to have encrypted has {len(data)} bytes: it "
-                "was cut"
-            )
-        with memoryview(data) as sealed:
-            serialized = _open(lock, data[:NONCE_SIZE], sealed[NONCE_SIZE:])
-        try:
-            return Payload.FromString(serialized)
-        except DecodeError as error:
-            raise PayloadIntegrityError(
-                f"What the key {lock.key_id!r} has encrypted is not a serialized payload"
-            ) from error
+        return payload if lock is None else _unseal(lock, [payload.data])
 
     def decode_cost(self, payload: Payload) -> int:
         """See `PerPayloadCodec.decode_cost`."""
@@ -112,6 +156,25 @@ class Opening(PerPayloadCodec):
     def encode_payload(self, payload: Payload) -> Payload:
         """Not for this object."""
         raise NotImplementedError
+
+
+def _unseal(lock: Lock, held: list[bytes]) -> Payload:
+    """Return what was sealed. The bytes that are held are given up as soon as they are decrypted."""
+    data = held.pop()
+    if len(data) < NONCE_SIZE + TAG_SIZE:
+        raise PayloadIntegrityError(
+            f"A payload that the key {lock.key_id!r} is said to have encrypted has {len(data)} bytes: it "
+            "was cut"
+        )
+    with memoryview(data) as sealed:
+        serialized = _open(lock, data[:NONCE_SIZE], sealed[NONCE_SIZE:])
+    del data
+    try:
+        return Payload.FromString(serialized)
+    except DecodeError as error:
+        raise PayloadIntegrityError(
+            f"What the key {lock.key_id!r} has encrypted is not a serialized payload"
+        ) from error
 
 
 def _open(lock: Lock, nonce: bytes, sealed: memoryview) -> bytes:

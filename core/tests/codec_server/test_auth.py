@@ -199,6 +199,13 @@ def test_keys_are_not_fetched_over_a_network_in_the_clear(make_settings):
         make_settings(codec_server={"auth": {"jwt": settings}})
 
 
+def test_a_password_in_the_address_of_public_keys_is_refused_for_it_would_be_shown(make_settings):
+    settings = {"jwks_url": "https://u:s3cr3t@x.example/keys", "issuer": "i", "audience": "a"}
+    with pytest.raises(ValidationError, match="no user name or password") as caught:
+        make_settings(codec_server={"auth": {"jwt": settings}})
+    assert "s3cr3t" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("rule", "claims"),
     [

@@ -79,6 +79,7 @@ def test_a_required_value_in_a_list_is_not_said_to_have_a_variable(write_setting
         ("STORAGE__CONCURRENCY", "many", "should be a valid integer"),
         ("STORAGE__THRESHOLD", "256 parsecs", "there is no unit parsecs"),
         ("STORAGE__TIMEOUT", "soon", "is not a duration: 'soon'"),
+        ("STORAGE__TIMEOUT", "Tr0ub4dor&3", "is not a duration; write"),
         ("ENCODE_FAILURES", "perhaps", "should be a valid boolean"),
         ("STORAGE__ROUTES", "inline", "must be a list"),
         ("STORAGE__ROUTES", "[{", "must be a list"),

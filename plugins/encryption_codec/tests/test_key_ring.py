@@ -1,5 +1,6 @@
 """Which key writes, which are read, and what is wrong with a ring."""
 
+import base64
 import logging
 
 import pytest
@@ -273,3 +274,11 @@ def test_a_key_that_has_encrypted_very_much_is_told_and_told_again(caplog):
         usage.count(WARN_FROM)
     assert len(caplog.messages) == 2
     assert "'one' has encrypted 268435456 messages" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("text", [base64.b64encode(ONE).decode(), ONE.hex(), "ab" * 32, "text:" + "k" * 32])
+@pytest.mark.parametrize("where", ["env", "file"])
+def test_a_key_where_the_name_of_its_place_is_meant_is_not_shown(where, text):
+    with pytest.raises(ValidationError) as caught:
+        EncryptionSettings(active="a", keys={"a": {where: text}})
+    assert text[:8] not in str(caught.value)

@@ -79,6 +79,8 @@ def _algorithm(name: str) -> str:
 
 def _jwks_url(url: str) -> str:
     parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError("must hold no user name or password: the keys are public ones")
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return url
     raise ValueError("must begin with https:// (http:// is for a loopback address only)")

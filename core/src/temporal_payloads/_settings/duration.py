@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_LOOKS_LIKE_ONE = re.compile(r"\d[\d.,]*\s*[a-z]{0,12}|.{0,7}", re.IGNORECASE)
+"""What may be quoted: a duration that was nearly written. What stands here by mistake may be a secret."""
 _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
@@ -23,9 +25,9 @@ def parse_duration(value: object) -> object:
     match = _NUMBER_AND_UNIT.fullmatch(value)
     unit = (match[2].lower() or "s") if match else ""
     if not match or unit not in _UNITS:
+        quoted = f": {value!r}" if _LOOKS_LIKE_ONE.fullmatch(value) else ""
         raise ValueError(
-            f"is not a duration: {value[:40]!r}; write a number of seconds, or one with a unit: "
-            f"{', '.join(_UNITS)}"
+            f"is not a duration{quoted}; write a number of seconds, or one with a unit: {', '.join(_UNITS)}"
         )
     return _seconds(float(match[1]) * _UNITS[unit])
 

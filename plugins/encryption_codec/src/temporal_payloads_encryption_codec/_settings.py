@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from temporal_payloads.plugin import Duration
+
+from temporal_payloads_encryption_codec._key_text import read_key
 
 LONGEST_KEY_ID = 2048
 """Characters: a key's URI may be long, and the id stands in every payload."""
@@ -26,6 +29,21 @@ def _as_table(value: object) -> object:
     return {"key": value} if isinstance(value, str) else value
 
 
+def _no_key(value: str | Path) -> str | Path:
+    """Refuse a key where the name of a place is meant: names are shown."""
+    try:
+        read_key(str(value))
+    except ValueError:
+        return value
+    raise ValueError("is a key itself: name the variable (env) or the file (file) that has it")
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
+        raise ValueError("must be the name of a variable: letters, digits and _")
+    return name
+
+
 KeyId = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY_ID)]
 KeyIds = Annotated[tuple[KeyId, ...], BeforeValidator(_as_list), Field(min_length=1)]
 
@@ -37,8 +55,10 @@ class _Table(BaseModel):
 class KeyTable(_Table):
     """Where a key is found. A key that a provider keeps has its URI for an id, and an empty table."""
 
-    env: str | None = Field(None, min_length=1, description="The variable that has the key.")
-    file: Path | None = Field(
+    env: Annotated[str, AfterValidator(_variable), AfterValidator(_no_key)] | None = Field(
+        None, min_length=1, description="The variable that has the key."
+    )
+    file: Annotated[Path, AfterValidator(_no_key)] | None = Field(
         None, description="A file that has the key and nothing else. It is read again when it changes."
     )
 

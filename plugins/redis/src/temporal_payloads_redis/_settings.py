@@ -55,6 +55,13 @@ def _positive(duration: timedelta) -> timedelta:
     return duration
 
 
+def _host(host: str) -> str:
+    # A URL may hold a password, and a host is shown.
+    if any(character in host for character in "/@?#") or host.count(":") == 1:
+        raise ValueError("must be a bare host name or IP address; a URL goes into url, a port into port")
+    return host
+
+
 def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         split_host(host, DEFAULT_PORT)
@@ -90,7 +97,9 @@ class RedisSettings(_Table):
         description="`redis://[user[:password]@]host[:port][/database]`, or `rediss://` for TLS. Special "
         "characters of a password are percent-encoded; or leave it out and set `password`.",
     )
-    host: str | None = Field(None, min_length=1, description="Host name or IP address, instead of `url`.")
+    host: Annotated[str, AfterValidator(_host)] | None = Field(
+        None, min_length=1, description="Host name or IP address, instead of `url`."
+    )
     port: int = Field(DEFAULT_PORT, ge=1, le=65535, description="Port, with `host`.")
     database: int = Field(0, ge=0, description="Number of the database, with `host` or `sentinel`.")
     username: str | None = Field(None, description="ACL user; without one, the default user logs in.")

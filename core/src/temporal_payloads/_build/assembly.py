@@ -172,6 +172,9 @@ def build(
     failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
     changes["failure_converter_class"] = with_payload_failures(failure_converter)
     converter = dataclasses.replace(base, **changes)
+    if converter.payload_codec is codecs.chain:
+        before = codecs.chain.before(converter.payload_converter_class())
+        converter = dataclasses.replace(converter, payload_codec=before)
     return Assembly(settings, converter, drivers, codecs, chosen.sandbox_passthrough)
 
 

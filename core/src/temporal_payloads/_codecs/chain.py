@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from temporalio.converter import (
+    CompositePayloadConverter,
+    PayloadCodec,
+    SerializationContext,
+    WithSerializationContext,
+)
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._plugins.registry import KNOWN_ENCODINGS
@@ -16,8 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporalio.api.common.v1 import Payload
+    from temporalio.converter import PayloadConverter
 
     from temporal_payloads._plugins.contract import CodecRole
+
+
+CONVERTERS_ENCODINGS = {"binary/null", "binary/plain", "binary/protobuf"}
+"""Those of the SDKs' payload converters that are named as codecs name theirs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         decode_only: Codecs that are read and no longer written. Each takes one layer off a payload at most,
             wherever among the others it stands.
         require_encrypted: Refuse payloads that no codec has encrypted, on both ways.
+        converter_reads: The encodings that the payload converter behind the chain reads, if that is known.
     """
 
     def __init__(
@@ -59,10 +70,12 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         *,
         decode_only: Sequence[NamedCodec] = (),
         require_encrypted: bool = False,
+        converter_reads: frozenset[str] | None = None,
     ) -> None:
         self._codecs = tuple(codecs)
         self._decode_only = tuple(decode_only)
         self._require_encrypted = require_encrypted
+        self._converter_reads = converter_reads
 
     def __repr__(self) -> str:
         return f"<codecs {self.names}>"
@@ -100,7 +113,30 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         decode_only = [codec.bound_to(context) for codec in self._decode_only]
         if all(map(_is, (*codecs, *decode_only), (*self._codecs, *self._decode_only))):
             return self
-        return CodecChain(codecs, decode_only=decode_only, require_encrypted=self._require_encrypted)
+        return self._with(codecs, decode_only, self._converter_reads)
+
+    def before(self, converter: PayloadConverter) -> CodecChain:
+        """Return the chain as it stands before a payload converter: what neither of them reads is refused.
+
+        The SDK's workers drop a signal that they cannot convert, and reject an update; what is refused waits.
+        """
+        if not isinstance(converter, CompositePayloadConverter):
+            return self
+        reads = frozenset(encoding.decode() for encoding in converter.converters)
+        return self._with(self._codecs, self._decode_only, reads)
+
+    def _with(
+        self,
+        codecs: Sequence[NamedCodec],
+        decode_only: Sequence[NamedCodec],
+        converter_reads: frozenset[str] | None,
+    ) -> CodecChain:
+        return CodecChain(
+            codecs,
+            decode_only=decode_only,
+            require_encrypted=self._require_encrypted,
+            converter_reads=converter_reads,
+        )
 
     async def check(self) -> None:
         """Find out whether each codec can do its work now, if it can tell.
@@ -199,13 +235,21 @@ class CodecChain(PayloadCodec, WithSerializationContext):
                     "left it "
                     f"alone: {why}"
                 )
+        configured = ", ".join(each.name for each in (*self._codecs, *self._decode_only)) or "none"
         if encoding in KNOWN_ENCODINGS:
-            configured = ", ".join(each.name for each in (*self._codecs, *self._decode_only)) or "none"
             codec = KNOWN_ENCODINGS[encoding]
             raise PayloadNotDecodedError(
                 f"A payload is encoded as {encoding!r}, which no configured codec decodes (codecs: "
                 f"{configured}). "
                 f"Add {codec!r} to codecs, or to decode_only if nothing new shall be written with it"
+            )
+        reads = self._converter_reads
+        if reads is not None and _is_a_codecs(encoding) and encoding not in reads:
+            raise PayloadNotDecodedError(
+                f"A payload is encoded as {encoding[:80]!r}, which neither a configured codec (codecs: "
+                f"{configured}) nor the payload converter decodes. Add the codec that wrote it to codecs, or "
+                "to decode_only if nothing new shall be written with it; a codec of your own by its import "
+                "path, module:name"
             )
 
 
@@ -255,6 +299,11 @@ def _require_encoded_by(codec: NamedCodec, payload: Payload) -> None:
             f"{codec.name!r} did "
             "not encrypt it, and require_encrypted forbids that"
         )
+
+
+def _is_a_codecs(encoding: str) -> bool:
+    """Whether a codec may have written it. Workflows may hand on what converters of other languages wrote."""
+    return encoding.startswith("binary/") and encoding not in CONVERTERS_ENCODINGS
 
 
 def _encoding_of(payload: Payload) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moving.waiting import WaitsInActivity
 from support.failures import event_of, pending_activity
-from support.history import driver_name, event_payloads, is_reference
+from support.history import REFERENCE_MARKER, driver_name, event_payloads, is_reference
 from support.values import THRESHOLD, large, small
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import Mailbox
@@ -63,7 +63,7 @@ def deployment(settings: Mapping[str, Any], *, small: str, large: str) -> Deploy
 async def how_written(payload: Payload, converter: DataConverter) -> str:
     """Return the driver that stores a payload, or its encoding and the key that it is encrypted with."""
     if is_reference(payload):
-        if converter.payload_codec is not None:
+        if REFERENCE_MARKER in payload.metadata and converter.payload_codec:
             [payload] = await converter.payload_codec.decode([payload])
         return driver_name(payload)
     encoding = payload.metadata["encoding"].decode()

@@ -116,7 +116,7 @@ async def test_the_active_key_is_for_all_namespaces_without_a_pattern_too(make, 
     encoded = await codec.encode([payload])
     for namespace in ("prod-a", "anything"):
         assert await codec.with_context(PayloadReaderContext(namespace)).decode(encoded) == [payload]
-    with pytest.raises(PayloadNotDecodedError):
+    with pytest.raises(KeyNotForNamespaceError):
         await codec.with_context(PayloadReaderContext("test")).decode(encoded)
 
 

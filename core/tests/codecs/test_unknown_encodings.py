@@ -54,6 +54,14 @@ async def test_a_codec_that_nobody_knows_is_told_with_what_helps(codecs):
     assert "decode_only" in told.value.message
 
 
+async def test_what_workflows_take_as_it_is_can_be_named():
+    named = converter(raw_encodings=["binary/inverted"])
+    [value] = await named.decode(encoded_as("binary/inverted"), [RawValue])
+    assert value.payload == encoded_as("binary/inverted")[0]
+    with pytest.raises(PayloadNotDecodedError, match="add it to raw_encodings"):
+        await named.decode(encoded_as("binary/other"), [RawValue])
+
+
 async def test_no_more_of_a_long_encoding_is_told_than_helps():
     with pytest.raises(PayloadNotDecodedError) as told:
         await converter().decode(encoded_as(f"binary/{'x' * 100_000}"))

@@ -127,6 +127,7 @@ def test_the_case_of_a_variable_does_not_count(monkeypatch):
 EVERY_FIELD = {
     "CODECS": "gzip",
     "DECODE_ONLY": "zlib",
+    "RAW_ENCODINGS": "binary/avro",
     "REQUIRE_ENCRYPTED": "true",
     "PAYLOAD_CONVERTER": "temporalio.converter:DefaultPayloadConverter",
     "ENCODE_FAILURES": "true",

@@ -46,14 +46,14 @@ async def test_any_other_reason_is_told_and_tried_again(converter, wrapper):
 @pytest.mark.parametrize("error", [ApplicationError, RuntimeError], ids=["activity", "workflow"])
 async def test_an_encoding_that_nobody_knows_is_told_with_the_setting(converter, error):
     with pytest.raises(KeyError) as unknown:
-        await converter.decode([Payload(metadata={"encoding": b"binary/theirs"})])
+        await converter.decode([Payload(metadata={"encoding": b"json/theirs"})])
     wrapper = error("Failed decoding arguments")
     wrapper.__cause__ = unknown.value
     failure = await failure_of(converter, wrapper)
     assert failure.application_failure_info.type == "PayloadNotDecodedError"
     assert not failure.application_failure_info.non_retryable
     message = str(await converter.decode_failure(failure))
-    assert "encoded as 'binary/theirs'" in message
+    assert "encoded as 'json/theirs'" in message
     assert "Add the codec that wrote it to codecs" in message
 
 

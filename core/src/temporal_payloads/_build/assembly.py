@@ -173,7 +173,7 @@ def build(
     changes["failure_converter_class"] = with_payload_failures(failure_converter)
     converter = dataclasses.replace(base, **changes)
     if converter.payload_codec is codecs.chain:
-        before = codecs.chain.before(converter.payload_converter_class())
+        before = codecs.chain.before(converter.payload_converter_class(), settings.raw_encodings)
         converter = dataclasses.replace(converter, payload_codec=before)
     return Assembly(settings, converter, drivers, codecs, chosen.sandbox_passthrough)
 

@@ -18,7 +18,7 @@ from temporal_payloads._storage.errors import PayloadNotDecodedError, PayloadNot
 from temporal_payloads._storage.retries import inbound, outbound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import PayloadConverter
@@ -115,15 +115,19 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             return self
         return self._with(codecs, decode_only, self._converter_reads)
 
-    def before(self, converter: PayloadConverter) -> CodecChain:
+    def before(self, converter: PayloadConverter, raw_encodings: Collection[str]) -> CodecChain:
         """Return the chain as it stands before a payload converter: what neither of them reads is refused.
+
+        Args:
+            converter: The payload converter.
+            raw_encodings: What workflows take as it is.
 
         The SDK's workers drop a signal that they cannot convert, and reject an update; what is refused waits.
         """
         if not isinstance(converter, CompositePayloadConverter):
             return self
-        reads = frozenset(encoding.decode() for encoding in converter.converters)
-        return self._with(self._codecs, self._decode_only, reads)
+        reads = {encoding.decode() for encoding in converter.converters}
+        return self._with(self._codecs, self._decode_only, frozenset({*reads, *raw_encodings}))
 
     def _with(
         self,
@@ -249,7 +253,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
                 f"A payload is encoded as {encoding[:80]!r}, which neither a configured codec (codecs: "
                 f"{configured}) nor the payload converter decodes. Add the codec that wrote it to codecs, or "
                 "to decode_only if nothing new shall be written with it; a codec of your own by its import "
-                "path, module:name"
+                "path, module:name. If workflows take such payloads as they are, add it to raw_encodings"
             )
 
 

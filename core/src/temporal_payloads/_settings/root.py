@@ -29,6 +29,11 @@ class RootTable(BaseSettings):
         description="Codecs that are no longer written: payloads of theirs are still read, in whatever "
         "layer of an encoded payload they stand.",
     )
+    raw_encodings: Words = Field(
+        (),
+        description="Encodings `binary/...` that neither codecs nor the payload converter read, and that workflows "
+        "take as they are, as `RawValue`. Others are refused until a codec for them is configured.",
+    )
     require_encrypted: bool = Field(
         False,
         description="Payloads that come in clear are refused, retryably; one that would leave in clear is an "

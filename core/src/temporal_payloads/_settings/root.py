@@ -31,8 +31,8 @@ class RootTable(BaseSettings):
     )
     raw_encodings: Words = Field(
         (),
-        description="Encodings `binary/...` that neither codecs nor the payload converter read, and that workflows "
-        "take as they are, as `RawValue`. Others are refused until a codec for them is configured.",
+        description="Encodings `binary/...` that neither codecs nor the payload converter read, and that "
+        "workflows take as they are, as `RawValue`. Others are refused until a codec for them is configured.",
     )
     require_encrypted: bool = Field(
         False,

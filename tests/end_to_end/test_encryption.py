@@ -9,7 +9,7 @@ from support import activities
 from support.activities import Gate
 from support.confidential import OPEN, SECRETS, WORKFLOWS, Confidential, fail_in_source, secret
 from support.failures import pending_activity
-from support.history import claim_of, is_reference, is_sealed
+from support.history import is_reference, is_sealed
 from support.keys import encrypted, encryption
 from support.readable import (
     READABLE,
@@ -22,7 +22,7 @@ from support.readable import (
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import KEYWORD, Echo, Mailbox
 from temporal_payloads import build_data_converter
-from temporal_payloads._operate.histories import payloads_in
+from temporal_payloads._operate.histories import payloads_in, reference_in
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
@@ -90,17 +90,14 @@ class Stage:
         codec = self.client.data_converter.payload_codec
         assert isinstance(codec, WithSerializationContext)
         codec = codec.with_context(context)
-        payloads = [
-            p for _, p in payloads_with_places(history.events) if p.metadata["encoding"] != b"json/plain"
-        ]
-        sealed = [self._stored(payload) if is_reference(payload) else payload for payload in payloads]
-        for payload in await codec.decode([p for p in sealed if is_sealed(p)]):
-            self.decoded += payload.data + b"\n"
-
-    def _stored(self, reference: Payload) -> Payload:
-        stored = Payload.FromString(self.store.read(claim_of(reference)))
-        assert is_sealed(stored), "what is stored is encrypted too"
-        return stored
+        for _, payload in payloads_with_places(history.events):
+            reference = await reference_in(payload, codec)
+            if reference is not None:
+                payload = Payload.FromString(self.store.read(reference.claim.claim_data))  # noqa: PLW2901
+                assert is_sealed(payload), "what is stored is encrypted too"
+            if is_sealed(payload):
+                [decoded] = await codec.decode([payload])
+                self.decoded += decoded.data + b"\n"
 
 
 @pytest.fixture(params=[{}, BOUND], ids=["by keys alone", "bound to the namespace"])

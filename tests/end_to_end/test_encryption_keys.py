@@ -12,13 +12,14 @@ import boto3  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 from local_servers.parts import find_program
 from support.failures import application_error, task_failure
-from support.history import claim_of, is_reference, is_sealed
+from support.history import is_reference, is_sealed
 from support.keys import KEYS, encrypted, encryption
 from support.readable import payloads_with_places
 from support.values import large
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import Echo, Fails, Mailbox, Parent
 from temporal_payloads import build_data_converter, open_data_converter
+from temporal_payloads._operate.histories import reference_in
 from temporal_payloads.codec_server import create_app
 from temporal_payloads.codec_server._serve import listening
 from temporalio.api.common.v1 import Payload
@@ -128,11 +129,14 @@ async def test_workflows_run_with_a_key_that_kms_keeps(
             value = large("order")
             handle = await client.start_workflow(Parent.run, value, id=new_id("wf"), task_queue=queue)
             assert await handle.result() == value
-        history = await handle.fetch_history()
-    payloads = [payload for _, payload in payloads_with_places(history.events)]
-    sealed = [payload for payload in payloads if is_sealed(payload)]
-    sealed += [Payload.FromString(s3_store.read(claim_of(each))) for each in payloads if is_reference(each)]
-    assert len(sealed) == len(payloads) > 0
+        payloads = [payload for _, payload in payloads_with_places((await handle.fetch_history()).events)]
+        references = [await reference_in(payload, converter.payload_codec) for payload in payloads]
+    stored = [s3_store.read(reference.claim.claim_data) for reference in references if reference is not None]
+    sealed = [payload for payload in payloads if not is_reference(payload)] + list(
+        map(Payload.FromString, stored)
+    )
+    assert stored
+    assert all(map(is_sealed, sealed))
     assert {payload.metadata["encryption-key-id"].decode() for payload in sealed} == {kms_key}
     assert len({payload.metadata["encryption-dek"] for payload in sealed}) == 1, "one data key for all"
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
+from support.history import REFERENCE_MARKER
 from temporalio.api.common.v1 import Payload
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ READABLE_OF_ENCRYPTED = {
         r"encryption-key-id|encryption-dek|encryption-bind"
     ),
     "references: driver names, buckets, keys with namespace, type and ids, SHA-256 and encrypted size": (
-        r"messageType"
+        rf"messageType|{REFERENCE_MARKER}"
     ),
 }
 """What stands in the metadata of payloads that are encrypted, or in the references to those."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.keys import KEYS, encryption, variable_of
 from temporal_payloads import (
     ConfigurationError,
     PayloadSettings,
@@ -95,16 +96,21 @@ def test_what_it_tells_by_its_attributes_counts_as_what_a_plugin_tells():
 
 
 def test_one_that_encrypts_can_be_required_only_if_it_says_what_it_writes(monkeypatch):
+    monkeypatch.setenv(variable_of("key-1"), KEYS["key-1"].hex())
     made = __import__("my_app.codecs").codecs.made
     build_data_converter(PayloadSettings(codecs=["my_app.codecs:made"], require_encrypted=True))
     monkeypatch.setattr(type(made), "encodings", ())
     monkeypatch.setattr(type(made), "encoding", None)
-    place, message = problem_of(codecs=["my_app.codecs:made"], require_encrypted=True)
-    assert place == "require_encrypted"
-    assert message == (
-        "'my_app.codecs:made' encrypts, but does not tell the encodings that it writes, without which nobody "
-        "knows what is encrypted: give it an attribute encodings"
-    )
+    seal = {"seal": {"type": "encryption", **encryption("key-1")}}
+    for found in (
+        problem_of(codecs=["my_app.codecs:made"], require_encrypted=True),
+        problem_of(codecs=["seal"], codec=seal, decode_only=["my_app.codecs:made"], require_encrypted=True),
+    ):
+        assert found == (
+            "require_encrypted",
+            ("'my_app.codecs:made' encrypts, but does not tell the encodings that it writes, without which "
+            "nobody knows what is encrypted: give it an attribute encodings"),
+        )
 
 
 # -- where it is set

@@ -44,7 +44,7 @@ def build_codecs(
     codecs = _named(settings, "codecs", registry, providers, findings)
     decode_only = _named(settings, "decode_only", registry, providers, findings)
     if len(codecs) == len(settings.codecs) and len(decode_only) == len(settings.decode_only):
-        _check_roles(settings, codecs, findings)
+        _check_roles(settings, codecs, decode_only, findings)
         made = (*codecs, *decode_only)
         providers.end_of_build(keys_may_change=any(getattr(c.codec, "keys_may_change", False) for c in made))
     chain = CodecChain(codecs, decode_only=decode_only, require_encrypted=settings.require_encrypted)
@@ -109,14 +109,17 @@ def _make(
     return None
 
 
-def _check_roles(settings: RootTable, codecs: list[NamedCodec], findings: Findings) -> None:
+def _check_roles(
+    settings: RootTable, codecs: list[NamedCodec], decode_only: list[NamedCodec], findings: Findings
+) -> None:
     encrypting = [codec for codec in codecs if codec.role == "encrypt"]
     if settings.require_encrypted and not encrypting:
         findings.add(
             ("require_encrypted",), "no codec of codecs encrypts: add 'encryption' to it, or leave this setting out"
         )
-    for codec in encrypting if settings.require_encrypted else ():
-        if not codec.encodings:
+    for codec in (*codecs, *decode_only) if settings.require_encrypted else ():
+        # A codec may change a payload, for instance by copying it, without having decrypted it.
+        if codec.role == "encrypt" and not codec.encodings:
             findings.add(
                 ("require_encrypted",),
                 f"{codec.name!r} encrypts, but does not tell the encodings that it writes, without which nobody "

@@ -23,9 +23,11 @@ from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import KEYWORD, Echo, Mailbox
 from temporal_payloads import build_data_converter
 from temporal_payloads._operate.histories import payloads_in, reference_in
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
 from temporalio.client import (
     Client,
     HeaderCodecBehavior,
@@ -38,6 +40,8 @@ from temporalio.client import (
     ScheduleState,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import (
@@ -48,6 +52,8 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.message import Message
     from local_servers import TemporalServer
     from support.stores import S3Store
@@ -83,14 +89,17 @@ class Stage:
         """What is in all payloads of the histories, for whoever has the keys."""
 
     async def add_run(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Fetch the history of a run."""
-        history = await handle.fetch_history()
-        self.told.extend(history.events)
+        """Add the history of a run."""
+        await self.add(handle, (await handle.fetch_history()).events)
+
+    async def add(self, handle: WorkflowHandle[Any, Any], told: Iterable[Message]) -> None:
+        """Add what the server tells of a workflow."""
         context = WorkflowSerializationContext(namespace=self.client.namespace, workflow_id=handle.id)
         codec = self.client.data_converter.payload_codec
         assert isinstance(codec, WithSerializationContext)
         codec = codec.with_context(context)
-        for _, payload in payloads_with_places(history.events):
+        self.told.extend(told)
+        for _, payload in payloads_with_places(told):
             reference = await reference_in(payload, codec)
             if reference is not None:
                 payload = Payload.FromString(self.store.read(reference.claim.claim_data))  # noqa: PLW2901
@@ -137,12 +146,29 @@ async def _run_all(stage: Stage, queue: str, gate: Gate) -> None:
     pending = await pending_activity(handle, lambda each: each.attempt > 1)
     context = WorkflowSerializationContext(namespace=stage.client.namespace, workflow_id=handle.id)
     converter = stage.client.data_converter.with_context(context)
-    [heartbeat] = await converter.decode(pending.heartbeat_details.payloads)
-    assert heartbeat == secret(WORD, "heartbeat")
-    stage.told.append((await handle.describe()).raw_description)
-    stage.decoded += heartbeat.encode()
+    assert await converter.decode(pending.heartbeat_details.payloads) == [secret(WORD, "heartbeat")]
+    await stage.add(handle, [(await handle.describe()).raw_description])
     gate.opened.set()
-    assert await handle.query(Confidential.ask, secret(WORD, "signal")) == secret(WORD, "signal")
+    for query, arguments in {
+        "ask": [secret(WORD, "query")],
+        "__temporal_workflow_metadata": [],
+        "__stack_trace": [],
+    }.items():
+        request = QueryWorkflowRequest(
+            namespace=stage.client.namespace,
+            execution=WorkflowExecution(workflow_id=handle.id),
+            query=WorkflowQuery(
+                query_type=query, query_args=Payloads(payloads=await converter.encode(arguments))
+            ),
+        )
+        await stage.add(handle, [await stage.client.workflow_service.query_workflow(request)])
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("open-update-refused", WORD)
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.message == secret(WORD, "refused update")
+    # The SDK gives a client the message of a query's failure, and nothing of which to decode it.
+    with pytest.raises(WorkflowQueryFailedError, match=r"^Encoded failure$"):
+        await handle.query(Confidential.refuse_to_say, f"{WORD} reasons")
     await handle.signal("open-signal", secret(WORD, "signal"))
     updated = await handle.execute_update("open-update", args=[WORD, secret(WORD, "update")])
     assert updated == secret(WORD, "update result")

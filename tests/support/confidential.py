@@ -43,6 +43,9 @@ SECRETS = {
     "continued memo",
     "end message",
     "end details",
+    "current details",
+    "query",
+    "refused update",
     "schedule",
     "schedule memo",
     "termination",
@@ -123,6 +126,7 @@ class Confidential:
             raise ApplicationError(
                 secret(word, "end message"), secret(word, "end details"), type="open-failure-type"
             )
+        workflow.set_current_details(secret(word, "current details"))
         if workflow.patched("open-patch"):
             workflow.upsert_memo({"open-memo-key": secret(word, "own memo")})
         workflow.upsert_search_attributes([KEYWORD.value_set("open-attribute")])
@@ -169,6 +173,17 @@ class Confidential:
     def ask(self, value: str) -> str:
         """Return what was asked."""
         return value
+
+    @workflow.query
+    def refuse_to_say(self, why: str) -> None:
+        """Say why, and no more."""
+        raise ApplicationError(why, type="open-failure-type")
+
+    @workflow.update(name="open-update-refused")
+    async def refuse(self, word: str) -> None:
+        """Refuse to change anything, with a reason."""
+        await asyncio.sleep(0)
+        raise ApplicationError(secret(word, "refused update"), type="open-failure-type")
 
     @workflow.update(name="open-update")
     async def change(self, word: str, value: str) -> str:

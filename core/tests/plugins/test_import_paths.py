@@ -109,8 +109,8 @@ def test_one_that_encrypts_can_be_required_only_if_it_says_what_it_writes(monkey
         assert found == (
             "require_encrypted",
             (
-                "'my_app.codecs:made' encrypts, but does not tell the encodings that it writes, without which "
-                "nobody knows what is encrypted: give it an attribute encodings"
+                "'my_app.codecs:made' encrypts, but does not tell the encodings that it writes, without "
+                "which nobody knows what is encrypted: give it an attribute encodings"
             ),
         )
 

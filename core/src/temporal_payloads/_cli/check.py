@@ -155,10 +155,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _check(assembly: Assembly) -> _Found:
-    return _Found(
-        codecs=await checked_codecs(assembly, lambda _: None),
-        drivers=await _check_drivers(assembly, lambda _: None),
+    codecs, drivers = await asyncio.gather(
+        checked_codecs(assembly, lambda _: None), _check_drivers(assembly, lambda _: None)
     )
+    return _Found(codecs, drivers)
 
 
 def _check_and_print(assembly: Assembly) -> _Found:

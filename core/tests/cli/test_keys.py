@@ -204,6 +204,19 @@ def test_a_wrong_configuration_of_temporal_is_status_2(run, write_settings, tmp_
     assert "Temporal's client configuration" in err
 
 
+def test_a_profile_of_ours_that_temporal_does_not_know_is_told_as_such(
+    run, write_settings, monkeypatch, unused_tcp_port
+):
+    write_settings("[profile.dev.storage]\nthreshold = 1\n")
+    monkeypatch.setenv("TEMPORAL_PROFILE", "dev")
+    status, _, err = run("keys", "--in-use")
+    assert status == 2
+    assert "'dev' not found. TEMPORAL_PROFILE is set" in err
+    monkeypatch.delenv("TEMPORAL_PROFILE")
+    monkeypatch.setenv("TEMPORAL_PAYLOADS_PROFILE", "dev")
+    assert run("keys", "--in-use", "--address", f"127.0.0.1:{unused_tcp_port}")[0] == 1
+
+
 def test_a_profile_of_temporals_says_where_to_look(run, write_settings, unused_tcp_port):
     file = write_settings(f"[profile.prod]\naddress = '127.0.0.1:{unused_tcp_port}'\n", name="temporal.toml")
     status, _, err = run("keys", "--in-use", "--temporal-config", str(file), "--temporal-profile", "prod")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import RPCError
 
+from temporal_payloads._cli.options import PROFILE_OPTION
 from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._settings.problems import PROFILE_VARIABLE, TEMPORAL_PROFILE_VARIABLE
 
 if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
@@ -56,8 +59,14 @@ def connection_asked_for(arguments: argparse.Namespace) -> ClientConnectConfig:
         )
         config = profile.to_client_connect_config()
     except (OSError, RuntimeError, ValueError) as error:
+        asked_for = ""
+        if arguments.temporal_profile is None and TEMPORAL_PROFILE_VARIABLE in os.environ:
+            asked_for = (
+                f". {TEMPORAL_PROFILE_VARIABLE} is set: if it shall choose a profile of temporal-payloads, "
+                f"unset it, and do so with {PROFILE_OPTION} or {PROFILE_VARIABLE}"
+            )
         raise ConfigurationError(
-            Problem(f"Temporal's client configuration cannot be read: {error}")
+            Problem(f"Temporal's client configuration cannot be read: {error}{asked_for}")
         ) from error
     config.setdefault("target_host", DEFAULT_ADDRESS)
     if arguments.address:

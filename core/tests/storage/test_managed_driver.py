@@ -465,7 +465,7 @@ async def test_an_opening_that_takes_for_ever_is_told_after_the_timeout(make_dri
         await asyncio.Event().wait()
         yield
 
-    monkeypatch.setattr(driver._inner, "_open_resource", never_open)
+    monkeypatch.setattr(driver._inner.driver, "_open_resource", never_open)
     with pytest.raises(StorageTimeoutError):
         async with driver.kept_open():
             pytest.fail("must not get here")
@@ -503,7 +503,7 @@ async def test_a_storage_error_is_found_behind_what_an_sdk_driver_made_of_it(
         explained.__cause__ = refused
         raise RuntimeError("S3StorageDriver store failed [bucket=b]") from explained
 
-    async with driver._inner.use() as inner:
+    async with driver._inner.driver.use() as inner:
         monkeypatch.setattr(inner, "store", store_as_the_sdk_does)
     with pytest.raises(StorageUnavailableError, match="S3 cannot be reached") as caught:
         await driver.store(store_context, [make_payload()])
@@ -525,7 +525,7 @@ async def test_a_driver_that_returns_too_few_claims_or_payloads_is_told(
     async def nothing(*_):
         return []
 
-    async with driver._inner.use() as inner:
+    async with driver._inner.driver.use() as inner:
         monkeypatch.setattr(inner, "store", nothing)
         monkeypatch.setattr(inner, "retrieve", nothing)
     with pytest.raises(StorageError, match="failed to store"):
@@ -763,7 +763,7 @@ async def test_a_driver_that_overrides_store_or_retrieve_sees_every_payload(
 ):
     seen = []
 
-    async with driver._inner.use() as inner:
+    async with driver._inner.driver.use() as inner:
 
         async def store(self, context, payloads):
             seen.append("store")

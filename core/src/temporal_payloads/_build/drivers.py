@@ -19,6 +19,7 @@ from temporal_payloads._plugins.contract import DriverContext
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
+from temporal_payloads._storage.asking import AskedDriver
 from temporal_payloads._storage.circuit import Circuit
 from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporal_payloads._storage.operations import DriverIdentity
@@ -144,9 +145,11 @@ def make_driver(
     )
     return ManagedDriver(
         identity,
-        PerLoop(partial(_open, plugin, options, context)),
-        circuit=Circuit(storage.circuit, str(identity)),
-        retries_itself=plugin.retries,
+        AskedDriver(
+            PerLoop(partial(_open, plugin, options, context)),
+            Circuit(storage.circuit, str(identity)),
+            retries_itself=plugin.retries,
+        ),
         has_fallback=table.fallback is not None,
         confine=partial(plugin.confine, options),
         namespaces=AllowedNamespaces(storage.namespaces),

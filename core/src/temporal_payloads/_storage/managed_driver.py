@@ -14,7 +14,6 @@ from temporalio.exceptions import ApplicationError
 from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
-from temporal_payloads._storage.asking import AskedDriver
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
@@ -42,10 +41,9 @@ if TYPE_CHECKING:
         StorageDriverStoreContext,
     )
 
-    from temporal_payloads._concurrency.per_loop import PerLoop
     from temporal_payloads._concurrency.shared_work import Board
+    from temporal_payloads._storage.asking import AskedDriver
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
-    from temporal_payloads._storage.circuit import Circuit
 
 
 class ManagedDriver(StorageDriver):
@@ -53,9 +51,7 @@ class ManagedDriver(StorageDriver):
 
     Args:
         identity: How the driver is called.
-        inner: The plugin's driver, opened once per event loop.
-        circuit: What keeps a store that is down from being asked again and again.
-        retries_itself: Whether the plugin's driver tries again by itself when its store is out of reach.
+        inner: The plugin's driver, and how it is called.
         has_fallback: Whether another driver stores what this one cannot.
         confine: Raises unless a claim lies inside what the driver is configured for.
         namespaces: Whose payloads may be stored and read.
@@ -70,10 +66,8 @@ class ManagedDriver(StorageDriver):
     def __init__(
         self,
         identity: DriverIdentity,
-        inner: PerLoop[StorageDriver],
+        inner: AskedDriver,
         *,
-        circuit: Circuit,
-        retries_itself: bool,
         has_fallback: bool,
         confine: Callable[[StorageDriverClaim], ConfinedClaim],
         namespaces: AllowedNamespaces,
@@ -87,7 +81,6 @@ class ManagedDriver(StorageDriver):
         self.max_payload_size = max_payload_size
         self._identity = identity
         self._inner = inner
-        self._asked = AskedDriver(inner, circuit, retries_itself)
         self._confine = confine
         self._namespaces = namespaces
         self._operations = DriverOperations(
@@ -136,7 +129,7 @@ class ManagedDriver(StorageDriver):
         """
         async with AsyncExitStack() as stack:
             async with self._operations.run("open"):
-                await stack.enter_async_context(self._inner.kept_open())
+                await stack.enter_async_context(self._inner.driver.kept_open())
             if check:
                 await self.check()
             yield
@@ -147,7 +140,7 @@ class ManagedDriver(StorageDriver):
         Raises:
             StorageError: Why it is of no use.
         """
-        async with self._operations.run("check"), self._inner.use() as driver:
+        async with self._operations.run("check"), self._inner.driver.use() as driver:
             checker = getattr(driver, "check", None)
             if checker is not None:
                 await checker()
@@ -183,7 +176,7 @@ class ManagedDriver(StorageDriver):
                 return await driver.store_serialized(context, [one.serialized() for one in items.values()])
             return await driver.store(context, [one.payload for one in items.values()])
 
-        stored = await self._asked.ask(store)
+        stored = await self._inner.ask(store)
         claims = dict(zip(items, stored, strict=True))
         for key, claim in claims.items():
             # A claim that could not be read back must not get into a history.
@@ -299,7 +292,7 @@ class ManagedDriver(StorageDriver):
         missing = [key for key in claims if key not in found]
         if missing:
             with self._forgetting_lost({key.content for key in missing}):
-                fetched = await self._asked.ask(
+                fetched = await self._inner.ask(
                     lambda driver: _retrieve(driver, context, [claims[key] for key in missing])
                 )
             tally.fetched += len(missing)

@@ -17,6 +17,7 @@ from temporalio.converter import StorageDriverClaim, StorageDriverStoreContext, 
 from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._plugins.contract import ConfinedClaim, DriverContext, DriverPlugin
 from temporal_payloads._settings.models import CircuitSettings
+from temporal_payloads._storage.asking import AskedDriver
 from temporal_payloads._storage.circuit import Circuit
 from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporal_payloads._storage.namespaces import AllowedNamespaces
@@ -37,9 +38,11 @@ def managed(
     context = DriverContext(name=plugin.driver_name, place=PLACE, concurrency=8)
     return ManagedDriver(
         DriverIdentity(name=context.name, type=plugin.driver_type, place=PLACE, fingerprint=PLACE),
-        PerLoop(partial(plugin.open, settings, context)),
-        circuit=Circuit(CircuitSettings(failures=0), PLACE),
-        retries_itself=True,
+        AskedDriver(
+            PerLoop(partial(plugin.open, settings, context)),
+            Circuit(CircuitSettings(failures=0), PLACE),
+            retries_itself=True,
+        ),
         has_fallback=False,
         confine=confine or partial(plugin.confine, settings),
         namespaces=AllowedNamespaces(None),

@@ -98,6 +98,7 @@ class Move:
     _ended: list[InFlight] = field(default_factory=list)
     _updates: list[tuple[InFlight, asyncio.Task[str]]] = field(default_factory=list)
     """Those that wait to be accepted, and then have an id."""
+    _steps: count[int] = field(default_factory=count)
     _numbers: count[int] = field(default_factory=count)
     _something_failed: bool = False
 
@@ -134,9 +135,9 @@ class Move:
         await self._deploy(deployed)
         clients = [await self._client(each) for each in deployed]
         await self._updates_are_done(clients[0])
-        turns = [
-            clients[(number + next(self._numbers)) % len(clients)] for number in range(len(self._waiting))
-        ]
+        # In turn: at a step with two kinds of clients, there are workflows that hear from each.
+        first = next(self._steps)
+        turns = [clients[(first + number) % len(clients)] for number in range(len(self._waiting))]
         await asyncio.gather(*map(self._get_on, self._waiting, turns))
         for each in self._waiting:
             each.steps_left -= 1

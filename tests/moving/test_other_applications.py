@@ -35,24 +35,24 @@ def only_reads(store: Store) -> Deployment:
     return deployment(settings, small="json/plain", large="json/plain")
 
 
-async def test_come_from_the_plain_sdk(move: Move, s3_store: S3Store) -> None:
-    await move.in_steps(plain(), read=only_reads(s3_store), write=ours(s3_store))
+async def test_come_from_the_plain_sdk(move: Move, redis_store: RedisStore) -> None:
+    await move.in_steps(plain(), read=only_reads(redis_store), write=ours(redis_store))
 
 
-async def test_come_from_the_plain_sdk_too_early(move: Move, s3_store: S3Store) -> None:
+async def test_come_from_the_plain_sdk_too_early(move: Move, redis_store: RedisStore) -> None:
     """What is stored waits; a signal that is encoded, and small, the SDK drops, and an update it rejects."""
-    there, here = plain(), ours(s3_store)
+    there, here = plain(), ours(redis_store)
     await move.step(there)
     await move.too_early(there, client=here, error="RuntimeError")
     await move.step(here)
     await move.everything_ends()
-    await move.through(there)
+    await move.step(there)
     await move.is_lost(client=here)
     await move.everything_ends()
 
 
-async def test_go_back_to_the_plain_sdk(move: Move, s3_store: S3Store) -> None:
-    old, reads, without = ours(s3_store), only_reads(s3_store), plain()
+async def test_go_back_to_the_plain_sdk(move: Move, redis_store: RedisStore) -> None:
+    old, reads, without = ours(redis_store), only_reads(redis_store), plain()
     await move.through(old, reads, old, reads)
     await move.everything_ends()
     await move.through(reads, without, reads)

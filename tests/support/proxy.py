@@ -55,6 +55,10 @@ class TcpProxy:
     async def cut(self) -> None:
         """Break every connection, and refuse new ones."""
         if self._server is not None:
+            # asyncio loses a connection that it has accepted when its server is closed: let it come in first.
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await asyncio.sleep(0.01)
             self._server.close()
             self._server = None
         for task in self._tasks:
@@ -78,7 +82,8 @@ class TcpProxy:
                 await self._connect(reader, writer)
         finally:
             writer.close()
-            with suppress(OSError):
+            # Whoever cuts may cancel this wait too, and asyncio would log a cancelled task as a failed one.
+            with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
             self._tasks.discard(task)
 

@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12   the Python to use (for a new .venv)
 #   STORAGE=redis       for `make demo`; s3 unless given
-#   ARGS="..."          further arguments for `make demo`, `make test` and `make differential`
+#   ARGS="..."          further arguments for `make demo`, `make test`, `make differential` and `make faults`
 
 PYTHON ?= python3
 STORAGE ?= s3
@@ -27,7 +27,7 @@ INSTALL := $(UV) pip install --python $(VENV)
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit differential bench lint types requirements check-python
+.PHONY: help demo test test-unit differential faults bench lint types requirements check-python
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test-unit: $(VENV)/.dev ## run the tests that need no server
 
 differential: $(VENV)/.dev ## hold the msgspec converter against the SDK's (ARGS="--seconds 600")
 	PYTHONPATH=tests $(IN_VENV)/python -m support.differential $(ARGS)
+
+faults: $(VENV)/.dev ## break all that workflows stand on, and see that nothing is lost (ARGS="--seconds 600")
+	PYTHONPATH=tests $(IN_VENV)/python -m support.storm $(ARGS)
 
 bench: $(VENV)/.dev ## measure beside the peers, in about half an hour (ARGS=--quick: in one or two)
 	$(IN_VENV)/python -m benchmarks $(ARGS)

@@ -2,8 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,8 @@ class RedisServer:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    process_group: int | None = field(default=None, compare=False)
+    """Id of the group of processes that it runs in, to stop or kill it; None if there are several servers."""
 
     @property
     def url(self) -> str:
@@ -58,8 +60,9 @@ def start_redis(
     password: str | None = None,
     tls: bool = False,
     cluster: bool = False,
+    options: Sequence[str] = (),
 ) -> Iterator[RedisServer]:
-    """Run Redis with its log in `directory`; nothing is saved.
+    """Run Redis with its log in `directory`; nothing is saved, unless the options say so.
 
     Args:
         directory: For logs and certificates; made if it is not there.
@@ -68,6 +71,7 @@ def start_redis(
         tls: Speak TLS, with a certificate for `localhost` and 127.0.0.1 from a CA made for the occasion.
             `cert_file` and `key_file` are a client certificate of that CA; the server does not ask for one.
         cluster: Three masters that share the slots; the result is the first of them. Not together with `tls`.
+        options: Further options of a single server; they go before those that are given here.
 
     Raises:
         MissingPartError: There is no server program.
@@ -80,7 +84,7 @@ def start_redis(
         if cluster:
             yield _start_cluster(stack, directory, password)
             return
-        server = stack.enter_context(_start_node(directory, "redis", password, port=port))
+        server = stack.enter_context(_start_node(directory, "redis", password, *options, port=port))
         yield stack.enter_context(_with_tls(directory, server)) if tls else server
 
 
@@ -95,8 +99,10 @@ def _start_node(
     command += ["--save", "", "--appendonly", "no", *options]
     command += ["--requirepass", password] if password else []
     server = RedisServer("127.0.0.1", port, password)
-    with run_server("Redis", command, log_file=directory / f"{name}.log", is_ready=server.check, grace=1.0):
-        yield server
+    with run_server(
+        "Redis", command, log_file=directory / f"{name}.log", is_ready=server.check, grace=1.0
+    ) as kept:
+        yield replace(server, process_group=kept.pid)
 
 
 def _start_cluster(stack: contextlib.ExitStack, directory: Path, password: str | None) -> RedisServer:

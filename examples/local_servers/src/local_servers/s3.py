@@ -3,8 +3,8 @@
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ class S3Server:
     access_key_id: str = "local-access-key"
     secret_access_key: str = field(default="local-secret-key", repr=False)
     region: str = "us-east-1"
+    process_group: int | None = field(default=None, compare=False)
+    """Id of the group of processes that it runs in, to stop or kill it; None if it has none of its own."""
 
     def create_bucket(self, name: str) -> None:
         """Create a bucket; one of that name that exists already is kept."""
@@ -61,7 +63,7 @@ def open_client(server: S3Server) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
+def start_s3(directory: Path, *, port: int | None = None, options: Sequence[str] = ()) -> Iterator[S3Server]:
     """Run SeaweedFS with its data and log in `directory`; requests must be signed with the server's keys.
 
     It is up in about four seconds, and takes conditional writes and ranges. A bucket must be created before
@@ -70,6 +72,7 @@ def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
     Args:
         directory: For data and log; made if it is not there.
         port: Where S3 is served; a free port unless given.
+        options: Further options of `weed server`; they go before those that are given here.
 
     Raises:
         MissingPartError: The program `weed` is not installed.
@@ -107,6 +110,7 @@ def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         f"-s3.config={_write_identities(directory, server)}",
+        *options,
     ]
     with run_server(
         "SeaweedFS",
@@ -117,8 +121,8 @@ def start_s3(directory: Path, *, port: int | None = None) -> Iterator[S3Server]:
         grace=0.2,
         # One volume a bucket instead of seven, which shows in the time of a bucket's first write.
         environment={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
-    ):
-        yield server
+    ) as kept:
+        yield replace(server, process_group=kept.pid)
 
 
 def _write_identities(directory: Path, server: S3Server) -> Path:

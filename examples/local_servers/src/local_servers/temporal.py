@@ -31,6 +31,7 @@ def start_temporal(
     ui: bool = False,
     ui_codec_endpoint: str | None = None,
     namespaces: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[TemporalServer]:
     """Run a development server that keeps everything in memory, with its log in `directory`.
 
@@ -41,6 +42,7 @@ def start_temporal(
         ui: Also serve the Web UI. It asks nothing of the internet.
         ui_codec_endpoint: The codec server that the Web UI uses.
         namespaces: Namespaces to create beside `default`.
+        options: Further options of `temporal server start-dev`.
 
     Raises:
         MissingPartError: The program `temporal` is not installed.
@@ -58,6 +60,7 @@ def start_temporal(
     command += ["--dynamic-config-value", "activity.enableStandalone=true"]
     command += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
     command += ["--ui-codec-endpoint", ui_codec_endpoint] if ui_codec_endpoint else []
+    command += options
     for namespace in namespaces:
         command += ["--namespace", namespace]
     server = TemporalServer(

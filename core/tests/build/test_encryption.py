@@ -245,8 +245,13 @@ def test_failures_go_through_the_codecs_once_one_of_them_encrypts():
 
 def test_the_settings_have_the_last_word():
     assert not encodes_failures(settings("encryption", encode_failures=False))
-    assert not encodes_failures(settings("encryption", encode_failures=False, require_encrypted=True))
     assert encodes_failures(PayloadSettings(codecs=["gzip"], encode_failures=True))
+
+
+def test_failures_in_clear_are_an_error_where_encryption_is_required():
+    place, message = the_problem(settings("encryption", encode_failures=False, require_encrypted=True))
+    assert place == "encode_failures"
+    assert "would leave in clear, which require_encrypted forbids" in message
 
 
 def test_a_failure_converter_of_the_bases_own_is_kept_and_that_is_logged(caplog):

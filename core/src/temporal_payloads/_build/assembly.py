@@ -161,7 +161,7 @@ def build(
     # Also without codecs and drivers: a payload that needs one is told in our words, not the SDK's.
     if base.payload_codec is None:
         changes["payload_codec"] = codecs.chain
-    if encodes_failures(settings, base, codecs.chain):
+    if encodes_failures(settings, base, codecs.chain, findings):
         changes["failure_converter_class"] = encoding_failure_converter(base, findings)
     drivers = managed_drivers(settings.storage, settings.sources, registry, findings)
     if drivers and base.external_storage is not None:

@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("temporal_payloads")
 
 
-def encodes_failures(settings: RootTable, base: DataConverter, codecs: CodecChain) -> bool:
+def encodes_failures(
+    settings: RootTable, base: DataConverter, codecs: CodecChain, findings: Findings
+) -> bool:
     """Tell whether failures go through the codecs: as the settings say, else if a codec encrypts.
 
     What a base converter has of its own is not replaced unasked. It is told, unless encryption is required: then
     whoever builds must say what they want.
     """
     if settings.encode_failures is not None:
+        if settings.require_encrypted and not settings.encode_failures and _is_the_sdks(base):
+            findings.add(
+                ("encode_failures",),
+                "is false, so messages and stack traces of failures would leave in clear, which "
+                "require_encrypted forbids; leave one of the two out",
+            )
         return settings.encode_failures
     if not codecs.encrypts or _is_the_sdks(base) or settings.require_encrypted:
         return codecs.encrypts

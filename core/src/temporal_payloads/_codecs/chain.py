@@ -143,12 +143,12 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         )
 
     async def check(self) -> None:
-        """Find out whether each codec can do its work now, if it can tell.
+        """Find out whether each codec that is written can do its work now, if it can tell.
 
         Raises:
             StorageError: Why one cannot.
         """
-        for each in (*self._codecs, *self._decode_only):
+        for each in self._codecs:
             check = getattr(each.codec, "check", None)
             if check is not None:
                 await check()

@@ -14,6 +14,7 @@ KEEP = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep)
 VENV := .venv
 IN_VENV := $(VENV)/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
+PUBLISHED := $(filter core plugins/%,$(MEMBERS))
 DEMO_MEMBERS := core plugins/gzip_codec plugins/msgspec_converter plugins/redis plugins/s3 examples/local_servers examples/order_batch
 
 # An installed uv, or one of our own.
@@ -27,7 +28,7 @@ INSTALL := $(UV) pip install --python $(VENV)
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit differential faults bench lint types requirements check-python
+.PHONY: help demo test test-unit test-oldest differential faults bench lint types audit sbom requirements check-python
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,12 @@ test: $(VENV)/.dev ## run every test
 
 test-unit: $(VENV)/.dev ## run the tests that need no server
 	$(IN_VENV)/python -m pytest -m "not server and not browser" $(ARGS)
+
+# But for msgspec's, which may be of one minor release only: its tests would take longer than all others.
+test-oldest: ## run the unit tests with the oldest releases that the distributions allow
+	@$(MAKE) --no-print-directory VENV=.venv-oldest .venv-oldest/.oldest
+	.venv-oldest/bin/python -m pytest -p no:cacheprovider -m "not server and not browser" \
+		--ignore plugins/msgspec_converter core plugins $(ARGS)
 
 differential: $(VENV)/.dev ## hold the msgspec converter against the SDK's (ARGS="--seconds 600")
 	PYTHONPATH=tests $(IN_VENV)/python -m support.differential $(ARGS)
@@ -59,6 +66,12 @@ lint: $(VENV)/.dev ## check style, formatting and the direction of imports
 types: $(VENV)/.dev ## check types
 	$(IN_VENV)/mypy core plugins examples tests benchmarks docs
 
+audit: .tools/audit/.done ## look for known vulnerabilities in what is pinned, if a service can be asked
+	@.tools/audit/bin/python .ci/audit.py $(ARGS)
+
+sbom: .tools/audit/.done $(VENV)/.dev ## list what the distributions consist of and depend on, in build/sbom.json
+	@.tools/audit/bin/python .ci/sbom.py $(PUBLISHED)
+
 # `make requirements ARGS=--upgrade` moves every pin to the newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
 	--no-emit-index-url --custom-compile-command "make requirements" --no-annotate
@@ -72,6 +85,12 @@ requirements: | $(UV) ## pin what the distributions and the development tools de
 		-o requirements/dev.txt
 	$(COMPILE) $(NO_MEMBERS) --constraints requirements/dev.txt $(addsuffix /pyproject.toml,$(DEMO_MEMBERS)) \
 		requirements/demo.in -o requirements/demo.txt
+	$(COMPILE) $(NO_MEMBERS) --constraints requirements/dev.txt --all-extras $(addsuffix /pyproject.toml,$(PUBLISHED)) \
+		-o requirements/published.txt
+	# Not pytest, which the kit for plugin authors needs: it is what runs the tests, and is set up for a newer one.
+	$(COMPILE) $(NO_MEMBERS) --no-emit-package pytest --resolution lowest-direct --all-extras \
+		$(addsuffix /pyproject.toml,$(PUBLISHED)) -o requirements/oldest.txt
+	$(COMPILE) requirements/audit.in -o requirements/audit.txt
 
 # A stamp in the environment says what was installed last; it is older than a changed requirement.
 $(VENV)/.demo: requirements/demo.txt $(addsuffix /pyproject.toml,$(DEMO_MEMBERS)) | $(VENV)/bin/python
@@ -83,6 +102,16 @@ $(VENV)/.dev: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) | $(V
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	$(INSTALL_MEMBERS) $(addprefix -e ,$(MEMBERS))
 	@touch $(VENV)/.demo $@
+
+# What the tests themselves need stays as it is.
+$(VENV)/.oldest: requirements/oldest.txt $(VENV)/.dev
+	$(INSTALL) --require-hashes --no-deps -r requirements/oldest.txt
+	@touch $@
+
+.tools/audit/.done: requirements/audit.txt | check-python $(UV)
+	$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .tools/audit
+	$(UV) pip install --quiet --python .tools/audit --require-hashes -r requirements/audit.txt
+	@touch $@
 
 $(VENV)/bin/python: | check-python $(UV)
 	$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)

@@ -215,10 +215,9 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             if self._require_encrypted and index not in layers.encrypted:
                 raise PayloadNotEncryptedError(
                     f"A payload came in clear (encoding {_encoding_of(payload)[:80]!r}), which "
-                    "require_encrypted "
-                    "forbids: whoever can write to the namespace may have put it there. Let its sender "
-                    "encode "
-                    "with these codecs; as long as payloads from before are read, leave require_encrypted out"
+                    "require_encrypted forbids: whoever can write to the namespace may have put it there. "
+                    "Let its sender encode with these codecs; as long as payloads from before are read, "
+                    "leave require_encrypted out"
                 )
         return layers.payloads
 
@@ -236,16 +235,15 @@ class CodecChain(PayloadCodec, WithSerializationContext):
                 )
                 raise PayloadNotDecodedError(
                     f"A payload is still encoded as {encoding!r} after decoding. The codec {each.name!r} "
-                    "left it "
-                    f"alone: {why}"
+                    f"left it alone: {why}"
                 )
         configured = ", ".join(each.name for each in (*self._codecs, *self._decode_only)) or "none"
         if encoding in KNOWN_ENCODINGS:
             codec = KNOWN_ENCODINGS[encoding]
             raise PayloadNotDecodedError(
                 f"A payload is encoded as {encoding!r}, which no configured codec decodes (codecs: "
-                f"{configured}). "
-                f"Add {codec!r} to codecs, or to decode_only if nothing new shall be written with it"
+                f"{configured}). Add {codec!r} to codecs, or to decode_only if nothing new shall be written "
+                "with it"
             )
         reads = self._converter_reads
         if reads is not None and _is_a_codecs(encoding) and encoding not in reads:
@@ -300,8 +298,7 @@ def _require_encoded_by(codec: NamedCodec, payload: Payload) -> None:
     if _encoding_of(payload) not in codec.encodings:
         raise PayloadNotEncryptedError(
             f"A payload would leave in clear (encoding {_encoding_of(payload)[:80]!r}): the codec "
-            f"{codec.name!r} did "
-            "not encrypt it, and require_encrypted forbids that"
+            f"{codec.name!r} did not encrypt it, and require_encrypted forbids that"
         )
 
 

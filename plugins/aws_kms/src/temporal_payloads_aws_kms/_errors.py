@@ -27,8 +27,7 @@ _QUOTED = 300
 _OPERATIONS = {"GenerateDataKey": "kms:GenerateDataKey", "Decrypt": "kms:Decrypt"}
 _ADVICE = {
     "AccessDeniedException": "grant {permission} on that key to the role or user of this process, in its "
-    "policy or "
-    "in the key's",
+    "policy or in the key's",
     "NotFoundException": "there is no such key in region {region}: correct the key's URI, or {place}.region",
     "DisabledException": "the key is disabled: enable it",
     "KMSInvalidStateException": "the key cannot be used now; if it is to be deleted, cancel that",
@@ -74,10 +73,8 @@ class KmsErrors:
             if code == "InvalidCiphertextException":
                 raise PayloadIntegrityError(
                     f"{what} failed: KMS says that this is no data key that one of its keys has wrapped, or "
-                    "that its "
-                    "encryption context is another one. The payload's encryption-dek was changed, or the "
-                    "key's URI "
-                    "lacks its context_NAME parameters"
+                    "that its encryption context is another one. The payload's encryption-dek was changed, "
+                    "or the key's URI lacks its context_NAME parameters"
                 ) from error
             message = str(error.response.get("Error", {}).get("Message", ""))[:_QUOTED].rstrip(".")
             answer = ": ".join(filter(None, (code, message)))

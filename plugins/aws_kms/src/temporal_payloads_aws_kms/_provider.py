@@ -84,8 +84,7 @@ class KmsKeyProvider(KeyProvider):
         if region is None:
             raise KeyUnavailableError(
                 f"The key {key.id!r} is in no region: {NoRegionError()} Set {self._place}.region, or name "
-                "the region "
-                "in the key's URI (?region=...)"
+                "the region in the key's URI (?region=...)"
             )
         return region
 
@@ -128,8 +127,7 @@ async def open_provider(settings: KmsSettings, context: KeyProviderContext) -> A
         except ProfileNotFound as error:
             raise KeyUnavailableError(
                 f"{error}; correct {context.place}.profile or the variable AWS_PROFILE, or add the profile "
-                "to the "
-                "shared AWS configuration files of this machine"
+                "to the shared AWS configuration files of this machine"
             ) from error
         except (BotoCoreError, ValueError) as error:
             raise KeyUnavailableError(f"No KMS client from {context.place}: {error}") from error

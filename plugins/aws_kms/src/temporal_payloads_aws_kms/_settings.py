@@ -62,8 +62,7 @@ class KmsSettings(BaseModel):
     earlier_keys: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="For an alias (`alias/orders`) that has come to name another key: the ARNs of those it "
-        "named "
-        "before, whose data keys are still opened.",
+        "named before, whose data keys are still opened.",
     )
 
     @model_validator(mode="after")

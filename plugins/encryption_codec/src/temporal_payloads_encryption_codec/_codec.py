@@ -235,16 +235,14 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             if self._bind and not self._accept_unbound:
                 raise PayloadNotDecodedError(
                     "A payload is encrypted but bound to no namespace, and accept_unbound is false: it may "
-                    "come "
-                    "from another namespace"
+                    "come from another namespace"
                 )
             return [None]
         namespaces = self._readers or ([self._namespace] if self._namespace else [])
         if not namespaces:
             raise PayloadNotDecodedError(
                 "A payload is bound to the namespace it was written in, and here none is known, as in a "
-                "Nexus "
-                "operation. It can be read in that namespace alone"
+                "Nexus operation. It can be read in that namespace alone"
             )
         return [associated_data(namespace) for namespace in sorted(namespaces)]
 
@@ -270,6 +268,5 @@ def _unwrapped_text(key_id: str, text: bytes) -> bytes:
             pass
     raise PayloadIntegrityError(
         f"A payload that the key {key_id!r} is said to have encrypted has no wrapped data key in base64 in "
-        "its "
-        f"{DATA_KEY}"
+        f"its {DATA_KEY}"
     )

@@ -129,8 +129,7 @@ class DataKeys:
             left = max(0.0, self._duration - (self._clock() - current.made))
             logger.warning(
                 "The data key of %r could not be renewed. The present one writes for another %d s; it is "
-                "tried "
-                "again until then: %s",
+                "tried again until then: %s",
                 key.id,
                 left,
                 error,

@@ -46,10 +46,8 @@ class Usage:
             told, self._warn_at = self.messages, self._warn_at * 2
         logger.warning(
             "The encryption key %r has encrypted %d messages in this process. With all processes and "
-            "restarts "
-            "together a key must encrypt fewer than %d: rotate it, or use a key provider's key, whose data "
-            "keys "
-            "are renewed",
+            "restarts together a key must encrypt fewer than %d: rotate it, or use a key provider's key, "
+            "whose data keys are renewed",
             self._key_id,
             told,
             MOST_MESSAGES,

@@ -99,8 +99,7 @@ def _require_the_same_keys(before: KeyRing, after: KeyRing) -> None:
         if isinstance(known, LocalKey) and isinstance(key, LocalKey) and known.secret != key.secret:
             raise ValueError(
                 f"the key {key_id!r} is another one than before. What it has encrypted could not be read any "
-                "more: "
-                "give a new key a new id"
+                "more: give a new key a new id"
             )
 
 

@@ -2,10 +2,8 @@
 
 The data of a sealed payload is a nonce of 12 bytes, the ciphertext, and a tag of 16 bytes: AES-GCM over the
 serialized payload, as Temporal's samples write it. The metadata is `encoding` and `encryption-key-id`; for a
-key
-that a provider keeps also `encryption-dek`, the wrapped data key in base64, as temporal-proxy writes it; for
-a
-payload that is bound to its namespace also `encryption-bind`.
+key that a provider keeps also `encryption-dek`, the wrapped data key in base64, as temporal-proxy writes it;
+for a payload that is bound to its namespace also `encryption-bind`.
 """
 
 from __future__ import annotations
@@ -186,6 +184,5 @@ def _open(lock: Lock, nonce: bytes, sealed: memoryview) -> bytes:
     bound = " It is bound to a namespace, and this may be another one." if lock.associated_data[0] else ""
     raise PayloadIntegrityError(
         f"A payload that the key {lock.key_id!r} is said to have encrypted cannot be decrypted with that "
-        "key: it was "
-        f"changed, or another key has the same id where it was written.{bound}"
+        f"key: it was changed, or another key has the same id where it was written.{bound}"
     )

@@ -79,8 +79,7 @@ class _Ring(_Table):
         default_factory=dict,
         description="Patterns of namespaces, and the key of each; of several keys the first one writes, the "
         "others are read. The first pattern that matches counts. A codec server decrypts with a key that "
-        "stands "
-        "here for these namespaces alone.",
+        "stands here for these namespaces alone.",
     )
 
 

@@ -19,7 +19,7 @@ from temporal_payloads.plugin import StorageError
 from temporalio.client import WorkflowFailureError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Coroutine, Mapping
     from pathlib import Path
 
     from support.storm.faults import Fault
@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 TASK_TIMEOUT = timedelta(seconds=5)
 """Longer than `storage.timeout`: the server tries a workflow task again when it was not answered so long."""
-HOMEWARD_SECONDS = 300.0
-"""How long a workflow may take when the storm is over: seconds, but minutes on a busy machine."""
-FLAT = 20.0
+PATIENCE = 120.0
+"""Seconds in which nothing may arrive when the storm is over. On a busy machine all take minutes."""
+FLAT = 30.0
 """MiB in ten minutes by which a worker may seem to grow: an allocator has moods."""
-LONG_ENOUGH = 120.0
-"""Seconds after the warm-up from which growth tells more than noise."""
+LONG_ENOUGH = 300.0
+"""Seconds after the warm-up from which growth tells more than noise: those of a storm of ten minutes."""
 MOST_MEMORY = 500.0
 """MiB that a worker may take; one that keeps the payloads of failed tasks needs more in a minute."""
 ROOM = 0.3
@@ -112,6 +112,7 @@ class _Storm:
         self._say = say
         self._began = time.monotonic()
         self._over = asyncio.Event()
+        self._last_arrival = self._began
 
     async def run(self) -> None:
         """Let the storm pass, and look at what is left."""
@@ -128,6 +129,7 @@ class _Storm:
             report.memory_growth, report.memory_seconds = memory.growth, memory.seconds
             self._tell("the storm is over")
             self._over.set()
+            self._last_arrival = time.monotonic()
             report.lost += [reason for reason in await asyncio.gather(*voyages) if reason]
         report.memory_peak = memory.peak
         memory.write(self._directory / "memory.csv")
@@ -177,8 +179,7 @@ class _Storm:
         await self._until_taken(lambda: handle.signal(VoyageWorkflow.finish, signals))
         self.report.signals += signals
         try:
-            async with asyncio.timeout(HOMEWARD_SECONDS):
-                result = await self._until_taken(handle.result)
+            result = await self._arrival(self._until_taken(handle.result))
         except TimeoutError:
             return f"{start.name} does not end: {await _where_it_waits(handle)}"
         except WorkflowFailureError as error:
@@ -188,6 +189,19 @@ class _Storm:
         self.report.rounds += result.rounds
         right = result == await asyncio.to_thread(expected, start, result.rounds, signals)
         return None if right else f"{start.name} ended with a wrong result: {replace(result, ballast='')}"
+
+    async def _arrival(self, result: Coroutine[Any, Any, T]) -> T:
+        """Wait for a workflow as long as workflows come home at all."""
+        coming = asyncio.create_task(result)
+        try:
+            while not coming.done():
+                if time.monotonic() - self._last_arrival > PATIENCE:
+                    raise TimeoutError
+                await asyncio.wait([coming], timeout=1)
+            self._last_arrival = time.monotonic()
+            return coming.result()
+        finally:
+            coming.cancel()
 
     async def _wait(self, seconds: float) -> None:
         try:

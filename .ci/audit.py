@@ -60,8 +60,8 @@ def tell(service: str, found: list[dict], known: list[dict]) -> int:
             names = [vulnerability["id"], *vulnerability["aliases"]]
             reason = next((accepted[name] for name in names if name in accepted), None)
             fixed = ", ".join(vulnerability["fix_versions"]) or "no release"
-            what = f"{each['name']} {each['version']}: {' '.join(names)}"
-            print(f"{what}, mended in {fixed}; {reason or 'NOT accepted'}")
+            what = f"{each['name']} {each['version']}: {' '.join(names)}, mended in {fixed}"
+            print(f"{what}; {reason or 'NOT accepted'}")
             status |= reason is None
     print(f"{service}: {len(known)} packages were audited, {len(found) - len(known)} are not known there")
     return int(status)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pydantic
 import pytest
 from pydantic import BaseModel, ValidationError
 from temporal_payloads.plugin import ByteSize, Duration
@@ -56,7 +57,15 @@ def test_a_size_is_a_number_of_bytes_or_has_a_unit(written, size):
     assert Table(size=written).size == size
 
 
-@pytest.mark.parametrize("written", ["256 parsecs", "-1", -1, "", "much", None, [], float("inf"), "9" * 5000])
+OLD_PYDANTIC = tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 14)
+BEYOND_FLOATS = pytest.param(
+    "9" * 5000, marks=pytest.mark.skipif(OLD_PYDANTIC, reason="an OverflowError before pydantic 2.14")
+)
+
+
+@pytest.mark.parametrize(
+    "written", ["256 parsecs", "-1", -1, "", "much", None, [], float("inf"), BEYOND_FLOATS]
+)
 def test_anything_else_is_no_size(written):
     with pytest.raises(ValidationError):
         Table(size=written)

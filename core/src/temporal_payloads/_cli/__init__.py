@@ -1,5 +1,5 @@
 """The command `temporal-payloads`."""
 
-from temporal_payloads._cli.main import main
+from temporal_payloads._cli.main import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from temporal_payloads._cli import check, codec_server, keygen, keys
 from temporal_payloads._cli.options import settings_options
-from temporal_payloads._cli.output import CONFIGURATION_WRONG, complain, while_somebody_reads
+from temporal_payloads._cli.output import CONFIGURATION_WRONG, INTERRUPTED, complain, while_somebody_reads
 from temporal_payloads._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,6 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             complain(str(error))
             return CONFIGURATION_WRONG
         return status
+
+
+def run() -> NoReturn:
+    """Run the command as the process's own, and end the process."""
+    status = main()
+    if status == INTERRUPTED:
+        # What the SDK's core has begun it cannot end: while Python shuts down, it would print its own panic.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:

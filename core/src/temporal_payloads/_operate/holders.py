@@ -19,7 +19,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from google.protobuf.message import Message
     from temporalio.client import Client
@@ -48,7 +48,7 @@ class Held:
     """When it was written, as far as the server tells."""
 
 
-async def workflows(client: Client, query: str | None) -> AsyncIterator[Holder]:
+async def workflows(client: Client, query: str | None) -> AsyncGenerator[Holder, None]:
     """Yield every run that visibility lists: those that run, and those that are retained.
 
     Raises:
@@ -59,7 +59,7 @@ async def workflows(client: Client, query: str | None) -> AsyncIterator[Holder]:
         yield Holder("workflow", client.namespace, run.id, run.run_id, running)
 
 
-async def schedules(client: Client) -> AsyncIterator[Holder]:
+async def schedules(client: Client) -> AsyncGenerator[Holder, None]:
     """Yield every schedule.
 
     Raises:
@@ -69,7 +69,7 @@ async def schedules(client: Client) -> AsyncIterator[Holder]:
         yield Holder("schedule", client.namespace, schedule.id)
 
 
-async def activities(client: Client) -> AsyncIterator[Holder]:
+async def activities(client: Client) -> AsyncGenerator[Holder, None]:
     """Yield every activity that belongs to no workflow; none where the server does not know such.
 
     Raises:
@@ -91,7 +91,7 @@ async def activities(client: Client) -> AsyncIterator[Holder]:
         request.next_page_token = found.next_page_token
 
 
-def held_by(client: Client, holder: Holder) -> AsyncIterator[Held]:
+def held_by(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
     """Return the messages of one of them, page by page.
 
     Raises:
@@ -102,7 +102,7 @@ def held_by(client: Client, holder: Holder) -> AsyncIterator[Held]:
     return _of_schedule(client, holder) if holder.kind == "schedule" else _of_activity(client, holder)
 
 
-async def _of_workflow(client: Client, holder: Holder) -> AsyncIterator[Held]:
+async def _of_workflow(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
     handle = client.get_workflow_handle(holder.id, run_id=holder.run_id)
     async for event in handle.fetch_history_events(skip_archival=True):
         yield Held(event, _time(event.event_time))
@@ -124,14 +124,14 @@ async def _of_workflow(client: Client, holder: Holder) -> AsyncIterator[Held]:
         yield Held(callback, _time(callback.last_attempt_complete_time))
 
 
-async def _of_schedule(client: Client, holder: Holder) -> AsyncIterator[Held]:
+async def _of_schedule(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
     described = await client.workflow_service.describe_schedule(
         DescribeScheduleRequest(namespace=holder.namespace, schedule_id=holder.id), retry=True
     )
     yield Held(described, _time(described.info.update_time) or _time(described.info.create_time))
 
 
-async def _of_activity(client: Client, holder: Holder) -> AsyncIterator[Held]:
+async def _of_activity(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
     described = await client.workflow_service.describe_activity_execution(
         DescribeActivityExecutionRequest(
             namespace=holder.namespace,

@@ -128,7 +128,7 @@ class KeyScan:
             ("activities outside of workflows", activities(client)),
         ):
             slots = asyncio.Semaphore(self._concurrency)
-            async with asyncio.TaskGroup() as reads:
+            async with aclosing(holders), asyncio.TaskGroup() as reads:
                 try:
                     async for holder in holders:
                         await slots.acquire()
@@ -182,12 +182,13 @@ class KeyScan:
 async def _batches(client: Client, holder: Holder) -> AsyncGenerator[Batch, None]:
     batch: Batch = []
     size = 0
-    async for held in held_by(client, holder):
-        for payload in payloads_in(held.message):
-            batch.append((payload, held.time))
-            size += len(payload.data)
-            if len(batch) >= BATCH or size >= BATCH_SIZE:
-                yield batch
-                batch, size = [], 0
+    async with aclosing(held_by(client, holder)) as messages:
+        async for held in messages:
+            for payload in payloads_in(held.message):
+                batch.append((payload, held.time))
+                size += len(payload.data)
+                if len(batch) >= BATCH or size >= BATCH_SIZE:
+                    yield batch
+                    batch, size = [], 0
     if batch:
         yield batch

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from temporal_payloads._cli import check, codec_server, keygen, keys
 from temporal_payloads._cli.options import settings_options
-from temporal_payloads._cli.output import CONFIGURATION_WRONG, INTERRUPTED, complain, while_somebody_reads
+from temporal_payloads._cli.output import (
+    CONFIGURATION_WRONG,
+    INTERRUPTED,
+    UNREACHABLE,
+    complain,
+    while_somebody_reads,
+)
 from temporal_payloads._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """Run the command as the process's own, and end the process."""
     status = main()
-    if status == INTERRUPTED:
-        # What the SDK's core has begun it cannot end: while Python shuts down, it would print its own panic.
+    if status in (INTERRUPTED, UNREACHABLE):
+        # What the SDK's core has begun it cannot end: it may panic or crash while Python shuts down.
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()

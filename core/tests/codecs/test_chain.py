@@ -1,8 +1,14 @@
 """Codecs that are no longer written, payloads that must be encrypted, chains that go on."""
 
 import pytest
-from temporal_payloads._codecs.chain import CodecChain, NamedCodec
-from temporal_payloads.plugin import PayloadNotDecodedError, PayloadNotEncryptedError, PerPayloadCodec
+from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads._codecs.named import NamedCodec
+from temporal_payloads.plugin import (
+    PayloadIntegrityError,
+    PayloadNotDecodedError,
+    PayloadNotEncryptedError,
+    PerPayloadCodec,
+)
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError
@@ -95,6 +101,79 @@ async def test_a_codec_whose_encodings_nobody_knows_can_be_decode_only(payload):
     assert await now.decode([*own, *await chain("a").encode(own), payload]) == [payload] * 3
 
 
+# -- two codecs of one encoding
+
+
+class WithKey(PerPayloadCodec):
+    """Encodes with a key under an encoding that others use too, and knows whose payloads are its own."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def encode_payload(self, payload):
+        return Payload(
+            metadata={"encoding": b"binary/secret", "key": self.key}, data=payload.SerializeToString()
+        )
+
+    def decode_payload(self, payload):
+        if payload.metadata["encoding"] != b"binary/secret" or payload.metadata.get("key") != self.key:
+            return payload
+        if payload.data == b"changed":
+            raise PayloadIntegrityError("it was changed")
+        return Payload.FromString(payload.data)
+
+    def why_left_alone(self, payload):
+        return "it has another key"
+
+
+class CopiedSample(PerPayloadCodec):
+    """Takes what bears that encoding for its own, as Temporal's sample does."""
+
+    def encode_payload(self, payload):
+        return WithKey(b"theirs").encode_payload(payload)
+
+    def decode_payload(self, payload):
+        if payload.metadata["encoding"] == b"binary/secret" and payload.metadata["key"] != b"theirs":
+            raise ValueError("unrecognized key id")
+        return WithKey(b"theirs").decode_payload(payload)
+
+
+def ours():
+    return NamedCodec("ours", WithKey(b"ours"), frozenset({"binary/secret"}), "encrypt")
+
+
+def theirs(*encodings):
+    return NamedCodec("theirs", CopiedSample(), frozenset(encodings), "encrypt")
+
+
+@pytest.mark.parametrize("encodings", [(), ("binary/secret",)], ids=["not told", "told"])
+@pytest.mark.parametrize("writes", ["ours", "theirs"])
+async def test_the_one_that_knows_its_own_payloads_is_asked_first_whichever_writes(
+    payload, encodings, writes
+):
+    both = {"ours": ours(), "theirs": theirs(*encodings)}
+    codecs = CodecChain([both.pop(writes)], decode_only=[*both.values()])
+    given = [*await ours().codec.encode([payload]), *await theirs().codec.encode([payload]), payload]
+    assert await codecs.decode(given) == [payload] * 3
+
+
+@pytest.mark.parametrize("order", [("a", "theirs"), ("theirs", "b"), ("a", "theirs", "b"), ("b", "theirs")])
+async def test_what_that_one_leaves_is_read_in_whatever_layer_it_stands(payload, order):
+    now = CodecChain([named("a"), ours(), named("b")], decode_only=[theirs()])
+    before = CodecChain([theirs() if name == "theirs" else named(name) for name in order])
+    assert await now.decode(await before.encode([payload])) == [payload]
+
+
+async def test_what_its_own_key_does_not_open_is_an_error_and_no_others_affair():
+    changed = Payload(metadata={"encoding": b"binary/secret", "key": b"ours"}, data=b"changed")
+    for codecs in (
+        CodecChain([ours()], decode_only=[theirs()]),
+        CodecChain([theirs("binary/secret")], decode_only=[ours()]),
+    ):
+        with pytest.raises(PayloadIntegrityError):
+            await codecs.decode([changed])
+
+
 async def test_an_unknown_encoding_is_told_with_all_that_is_configured(make_payload):
     with pytest.raises(
         PayloadNotDecodedError, match=r"codecs: a, x\)\. Add 'zstd' to codecs, or to decode_only"
@@ -183,6 +262,49 @@ async def test_what_some_codecs_have_encoded_is_encoded_by_the_rest(payload, hav
     assert encoding(completed) == "binary/secret"
     assert (completed == given) == (not then)
     assert await codecs.decode([completed]) == [payload]
+
+
+async def test_what_only_says_that_it_is_encrypted_is_neither_passed_on_nor_encrypted_once_more(payload):
+    codecs = chain("secret", "a")
+    [clear] = await chain("a").encode([payload])
+    with pytest.raises(
+        PayloadNotEncryptedError, match="'binary/a' a payload is encrypted, but the codec 'secret'"
+    ):
+        await codecs.complete([payload, clear])
+
+
+async def test_nor_is_what_no_key_opens_and_the_codec_says_why():
+    with pytest.raises(PayloadNotEncryptedError, match="did not open it: it has another key"):
+        await CodecChain([ours()]).complete(await theirs().codec.encode([Payload()]))
+
+
+async def test_what_is_encrypted_is_encoded_by_those_after(payload):
+    codecs = chain("secret", "a")
+    assert await codecs.complete(await chain("secret").encode([payload])) == await codecs.encode([payload])
+
+
+async def test_what_is_below_encryption_is_not_looked_at(payload):
+    codecs = chain("a", "secret", decode_only=["x"])
+    for encoding in (b"binary/a", b"binary/x"):
+        done = await chain("secret").encode([Payload(metadata={"encoding": encoding}, data=b"no payload")])
+        assert await codecs.complete(done) == done
+
+
+@pytest.mark.parametrize("role", ["transform", "encrypt"])
+async def test_a_codec_whose_encodings_nobody_knows_is_asked_whether_a_payload_is_its_own(payload, role):
+    codecs = CodecChain([named("a"), NamedCodec("own", Copying(), role=role), named("b")])
+    done = await codecs.encode([payload])
+    assert await codecs.complete([*done, payload]) == done * 2
+    for half_way in (
+        await chain("a").encode([payload]),
+        await Copying().encode(await chain("a").encode([payload])),
+    ):
+        assert await codecs.complete(half_way) == done
+
+
+async def test_what_another_codec_of_the_same_encoding_has_encrypted_is_encrypted(payload):
+    theirs_then = await theirs().codec.encode([payload])
+    assert await CodecChain([ours()], decode_only=[theirs()]).complete(theirs_then) == theirs_then
 
 
 async def test_what_is_only_decoded_counts_as_a_payload_like_any_other(payload):

@@ -5,7 +5,8 @@ import sys
 import threading
 
 import pytest
-from temporal_payloads._codecs.chain import CodecChain, NamedCodec
+from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads._codecs.named import NamedCodec
 from temporal_payloads.plugin import (
     PayloadIntegrityError,
     PayloadNotDecodedError,
@@ -171,13 +172,13 @@ async def test_whatever_a_codec_raises_on_the_way_in_is_retryable(make_payload):
     assert caught.value.type == "Refused"
 
 
-async def test_on_the_way_out_a_codecs_refusal_is_final_in_an_activity_alone(make_payload):
+async def test_whatever_a_codec_raises_on_the_way_out_is_retryable_in_an_activity_too(make_payload):
     codecs = CodecChain([NamedCodec("final", Final())])
     with pytest.raises(ApplicationError) as in_an_activity:
         await ActivityEnvironment().run(codecs.encode, [make_payload()])
     with pytest.raises(ApplicationError) as elsewhere:
         await codecs.encode([make_payload()])
-    assert in_an_activity.value.non_retryable
+    assert not in_an_activity.value.non_retryable
     assert not elsewhere.value.non_retryable
 
 

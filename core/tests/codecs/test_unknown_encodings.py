@@ -62,6 +62,19 @@ async def test_what_workflows_take_as_it_is_can_be_named():
         await named.decode(encoded_as("binary/other"), [RawValue])
 
 
+@pytest.mark.parametrize("codecs", [(), ("gzip",)], ids=["without codecs", "with that codec"])
+@pytest.mark.parametrize("base", [DataConverter.default, DataConverter(payload_converter_class=Opaque)])
+async def test_so_can_what_a_known_codec_writes(codecs, base):
+    """Another project's payloads may be named as a codec's, and `gzip` leaves those alone."""
+    [other] = encoded_as("binary/gzip")
+    other.metadata["original_encoding"] = b"json/plain"
+    with pytest.raises(PayloadNotDecodedError):
+        await converter(base, codecs=codecs).decode([other], [RawValue])
+    named = converter(base, codecs=codecs, raw_encodings=["binary/gzip"])
+    decoded = await named.payload_codec.decode([other])
+    assert decoded == [other]
+
+
 async def test_no_more_of_a_long_encoding_is_told_than_helps():
     with pytest.raises(PayloadNotDecodedError) as told:
         await converter().decode(encoded_as(f"binary/{'x' * 100_000}"))

@@ -1,11 +1,15 @@
 """Work that several callers want at the same time, above all when it fails."""
 
 import asyncio
+import contextvars
+import gc
 import traceback
+import weakref
 from collections import Counter
 
 import pytest
-from temporal_payloads._concurrency.shared_work import shared
+from temporal_payloads._concurrency.shared_work import Board, shared
+from temporal_payloads._concurrency.time_limit import operation_ending_at, operation_ends
 
 
 class FailingError(Exception):
@@ -204,3 +208,63 @@ async def test_a_result_that_cannot_be_copied_fails_that_caller_alone(store):
     assert one == {"a": ["a"]}
     assert str(other) == "no copy"
     assert store.requests == [["a"]]
+
+
+# -- time
+
+
+async def test_work_has_the_time_of_whoever_waits_longest_and_in_the_end_that_of_the_last():
+    board: Board[str, None] = {}
+    ends: list[float] = []
+
+    async def work(keys):
+        try:
+            while True:
+                await asyncio.sleep(0)
+                ends.append(operation_ends())
+        finally:
+            ends.append(operation_ends())
+
+    async def ask(end):
+        with operation_ending_at(lambda: end):
+            caller = asyncio.create_task(shared(board, ["a"], work))
+        await turns()
+        return caller
+
+    async def give_up(caller):
+        caller.cancel()
+        await asyncio.wait([caller])
+        await turns()
+
+    first = await ask(10)
+    assert ends[-1] == 10
+    longest, last = await ask(30), await ask(20)
+    assert ends[-1] == 30
+    await give_up(longest)
+    assert ends[-1] == 20
+    await give_up(first)
+    await give_up(last)
+    assert ends[-1] == 20
+    assert board == {}
+
+
+async def test_a_connection_that_the_work_has_opened_does_not_keep_the_result():
+    """A transport keeps the context that it was opened in for as long as it lives."""
+
+    class Large:
+        pass
+
+    contexts = []
+
+    async def work(keys):
+        contexts.append(contextvars.copy_context())
+        return {key: Large() for key in keys}
+
+    board: Board[str, Large] = {}
+    [result] = (await shared(board, ["a"], work)).values()
+    kept = weakref.ref(result)
+    del result
+    await turns()
+    gc.collect()
+    assert contexts
+    assert kept() is None

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from temporal_payloads._codecs.chain import CodecChain, NamedCodec
+from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads._codecs.named import NamedCodec
 from temporal_payloads._operate.payload_keys import PayloadKeys
 from temporal_payloads._storage.references import MARKER, Reference
 from temporal_payloads.plugin import (

@@ -105,6 +105,23 @@ async def test_nothing_is_waited_for_that_would_not_end_in_time(
     assert store.writes == 1
 
 
+async def test_a_request_is_tried_again_for_whoever_joined_it_and_has_time_left(
+    make_driver, store, failing, make_payload, store_context, monkeypatch
+):
+    monkeypatch.setattr(asking, "_pauses", lambda count: [0.05] * count)
+    failing(StorageUnavailableError("away"), 1)
+    driver = make_driver(timeout="1s")
+    store.gate = asyncio.Event()
+    first = asyncio.create_task(driver.store(store_context, [make_payload()]))
+    await asyncio.sleep(0.8)
+    second = asyncio.create_task(driver.store(store_context, [make_payload()]))
+    with pytest.raises(StorageTimeoutError):
+        await first
+    store.gate.set()
+    assert await second
+    assert store.writes == 2
+
+
 async def test_a_circuit_that_opens_meanwhile_ends_the_tries(
     make_driver, store, failing, make_payload, store_context, monkeypatch
 ):

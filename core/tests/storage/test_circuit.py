@@ -11,6 +11,7 @@ from temporal_payloads._build.assembly import assemble
 from temporal_payloads.plugin import (
     PayloadNotFoundError,
     PayloadTooLargeError,
+    StorageMisconfiguredError,
     StoragePermissionError,
     StorageTimeoutError,
     StorageUnavailableError,
@@ -124,7 +125,13 @@ async def test_failures_that_lie_far_apart_do_not_open_it(make_driver, put, stor
 
 
 @pytest.mark.parametrize(
-    "error", [StoragePermissionError("no"), PayloadTooLargeError("too large"), PayloadNotFoundError("gone")]
+    "error",
+    [
+        StoragePermissionError("no"),
+        StorageMisconfiguredError("no such bucket"),
+        PayloadTooLargeError("too large"),
+        PayloadNotFoundError("gone"),
+    ],
 )
 async def test_a_failure_that_is_not_the_stores_does_not_open_it(make_driver, put, store, error):
     driver = make_driver(LONG)
@@ -133,14 +140,71 @@ async def test_a_failure_that_is_not_the_stores_does_not_open_it(make_driver, pu
     assert store.writes == 10
 
 
-async def test_a_refusal_says_that_the_store_answers(make_driver, put, store):
+REFUSALS = [StoragePermissionError("no"), StorageMisconfiguredError("no such bucket")]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_refusal_says_that_the_store_answers(make_driver, put, store, refusal):
     driver = make_driver(LONG)
     for _ in range(4):
         store.fail_writing = DOWN
         await fail(driver, put, times=2)
-        store.fail_writing = StoragePermissionError("no")
-        await fail(driver, put, times=1, error=StoragePermissionError)
+        store.fail_writing = refusal
+        await fail(driver, put, times=1, error=type(refusal))
     assert store.writes == 12
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_refusal_closes_it(make_driver, put, store, refusal):
+    """Everybody is told then what has to be corrected, and nobody that the store is down."""
+    driver = make_driver(SHORT)
+    store.fail_writing = DOWN
+    await fail(driver, put)
+    await asyncio.sleep(0.06)
+    store.fail_writing = refusal
+    await fail(driver, put, times=1, error=type(refusal))
+    store.gate = asyncio.Event()
+    asking = [asyncio.create_task(put(driver)) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    store.gate.set()
+    told = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(one) for one in told} == {type(refusal)}
+
+
+NOT_ASKED = StoragePermissionError("no credentials", store_asked=False)
+
+
+async def test_an_error_from_before_the_store_was_asked_is_no_answer(make_driver, put, store):
+    """One tenant whose settings are wrong does not keep all others asking a store that is down."""
+    driver = make_driver(LONG)
+    for _ in range(3):
+        store.fail_writing = NOT_ASKED
+        await fail(driver, put, times=1, error=StoragePermissionError)
+        store.fail_writing = DOWN
+        await fail(driver, put, times=1)
+    with pytest.raises(StorageUnavailableError, match="circuit is open"):
+        await put(driver)
+
+
+async def test_nor_does_it_close_the_circuit(make_driver, put, store):
+    driver = make_driver(SHORT)
+    store.fail_writing = DOWN
+    await fail(driver, put)
+    await asyncio.sleep(0.06)
+    store.fail_writing = NOT_ASKED
+    await fail(driver, put, times=1, error=StoragePermissionError)
+    assert store.writes == 4
+    store.fail_writing = DOWN
+    await fail(driver, put, times=1)
+    with pytest.raises(StorageUnavailableError, match="circuit is open"):
+        await put(driver)
+
+
+async def test_nor_does_it_open_it(make_driver, put, store):
+    driver = make_driver(LONG)
+    store.fail_writing = NOT_ASKED
+    await fail(driver, put, times=10, error=StoragePermissionError)
+    assert store.writes == 10
 
 
 async def test_a_connection_that_a_driver_has_no_words_for_counts(make_driver, put, store):
@@ -159,6 +223,30 @@ async def test_a_store_that_gives_no_answer_in_time_opens_it(make_driver, put, s
     assert "no answer in time" in raised.value.message
 
 
+async def test_a_store_that_answers_nobody_opens_it_at_once_when_many_ask(make_driver, put, store):
+    driver = make_driver(LONG, timeout="100ms")
+    await put(driver)
+    store.shelves_frozen.add("main")
+    asking = [put(driver) for _ in range(3)]
+    told = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(one) for one in told} == {StorageTimeoutError}
+    with pytest.raises(StorageUnavailableError, match="circuit is open"):
+        await put(driver)
+
+
+async def test_a_store_that_is_slow_for_some_and_answers_others_does_not_open_it(make_driver, put, store):
+    driver = make_driver(LONG, timeout="1s")
+    store.gate = asyncio.Event()
+    slow = [asyncio.create_task(put(driver)) for _ in range(10)]
+    while store.writes < len(slow):  # noqa: ASYNC110  # the store tells of the first one only
+        await asyncio.sleep(0)
+    store.gate = None
+    await put(driver)
+    told = await asyncio.gather(*slow, return_exceptions=True)
+    assert {type(one) for one in told} == {StorageTimeoutError}
+    await put(driver)
+
+
 async def test_callers_that_give_up_for_reasons_of_their_own_do_not_open_it(make_driver, put, store):
     driver = make_driver(LONG)
     store.gate, store.arrived = asyncio.Event(), asyncio.Event()
@@ -170,6 +258,24 @@ async def test_callers_that_give_up_for_reasons_of_their_own_do_not_open_it(make
         with pytest.raises(asyncio.CancelledError):
             await storing
     assert store.writes == 5
+
+
+async def test_one_that_gives_up_a_request_does_not_open_it_though_another_waited_in_vain(
+    make_driver, put, store, make_payload, store_context
+):
+    """Whoever is cancelled last had time left: the store might have answered."""
+    driver = make_driver({"failures": 1, "open_for": "1h"}, timeout="1s")
+    store.shelves_frozen.add("main")
+    first = asyncio.create_task(driver.store(store_context, [make_payload()]))
+    await asyncio.sleep(0.8)
+    second = asyncio.create_task(driver.store(store_context, [make_payload()]))
+    with pytest.raises(StorageTimeoutError):
+        await first
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    store.shelves_frozen.clear()
+    assert await put(driver)
 
 
 async def test_many_that_wait_for_one_request_count_it_once(

@@ -1,12 +1,13 @@
-"""A reference to a driver that is not there is told in our words."""
+"""A reference to a driver that is not there, or that cannot be read, is told in our words."""
 
 import dataclasses
 import importlib.metadata
 
 import pytest
 from temporal_payloads import PayloadSettings, build_data_converter
-from temporal_payloads._storage.references import Reference
-from temporal_payloads.plugin import UnknownDriverError
+from temporal_payloads._storage.references import LEGACY_ENCODING, MESSAGE_TYPE, Reference
+from temporal_payloads.plugin import ClaimRejectedError, UnknownDriverError
+from temporalio.api.common.v1 import Payload
 from temporalio.converter import ExternalStorage, StorageDriverClaim, StorageDriverStoreContext
 
 
@@ -43,9 +44,15 @@ async def test_an_unknown_name_is_told_with_those_that_are_configured(converter,
     assert not caught.value.non_retryable
 
 
-@pytest.mark.parametrize("name", ["archive", ""])
-async def test_without_any_driver_the_reference_is_told_too(name, reference):
-    with pytest.raises(UnknownDriverError, match="no storage driver is configured here") as caught:
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("archive", UnknownDriverError, "no storage driver is configured here"),
+        ("", ClaimRejectedError, "it names no driver"),
+    ],
+)
+async def test_without_any_driver_the_reference_is_told_too(name, error, message, reference):
+    with pytest.raises(error, match=message) as caught:
         await build_data_converter(PayloadSettings()).decode([reference(name)])
     assert not caught.value.non_retryable
 
@@ -69,3 +76,27 @@ async def test_an_sdk_that_looks_drivers_up_elsewhere_tells_it_in_its_own_words(
     monkeypatch.delattr("temporal_payloads._storage.external_storage.PayloadStorage._get_driver_by_name")
     with pytest.raises(ValueError, match="No driver found"):
         await converter.decode([reference("archive")])
+
+
+PRESENT = {"encoding": b"json/protobuf", "messageType": MESSAGE_TYPE}
+OLDER = {"encoding": LEGACY_ENCODING}
+
+
+@pytest.mark.parametrize("others", [[], ["beside"]], ids=["alone", "among others"])
+@pytest.mark.parametrize(
+    ("metadata", "data"),
+    [
+        (PRESENT, b"{"),
+        (PRESENT, b'"hello"'),
+        (PRESENT, b'{"claimData": {}}'),
+        (OLDER, b"{"),
+        (OLDER, b"[]"),
+        (OLDER, b'{"driverName": "example.memory"}'),
+        (OLDER, b'{"driver_name": "example.memory", "driver_claim": 7}'),
+    ],
+)
+async def test_what_is_no_reference_is_told_in_our_words_and_waits(converter, metadata, data, others):
+    payloads = [Payload(metadata=metadata, data=data), *await converter.encode(others)]
+    with pytest.raises(ClaimRejectedError, match="A storage reference could not be read") as caught:
+        await converter.decode(payloads)
+    assert not caught.value.non_retryable

@@ -1,9 +1,12 @@
 """A second driver stores what the first one cannot, and the references say so."""
 
 import asyncio
+import contextvars
+import gc
 import json
 import logging
 import time
+import weakref
 
 import pytest
 from temporal_payloads import ConfigurationError, PayloadSettings, build_data_converter, open_data_converter
@@ -189,6 +192,89 @@ async def test_payloads_of_another_driver_are_none_of_the_fallbacks_business(mak
         await converter.encode(["a" * 1001, "b" * 501])
 
 
+TWO_PAIRS = {
+    "vast": {"type": "memory", "shelf": "vast", "fallback": "second"},
+    "small": {"type": "memory", "shelf": "small", "fallback": "third"},
+    "second": SECOND,
+    "third": {"type": "memory", "shelf": "third"},
+}
+BY_SIZE = {"driver": "vast", "routes": [{"driver": "small", "max_size": 700}]}
+VAST, SMALL = "x" * 1000, "y" * 500
+
+
+def fallbacks_told(caplog):
+    """Return the warnings that a fallback is used."""
+    return [told for each in caplog.records if "go to its fallback" in (told := each.getMessage())]
+
+
+@pytest.mark.parametrize("healthy_first", [False, True])
+@pytest.mark.parametrize("circuit", [False, {"failures": 1, "open_for": "1h"}], ids=["asked", "circuit open"])
+async def test_what_another_driver_was_storing_meanwhile_stays_with_that_driver(
+    make_converter, store, caplog, circuit, healthy_first
+):
+    """The SDK cancels the one when the other fails."""
+    store.shelves_down.add("vast")
+    converter = make_converter(TWO_PAIRS, **BY_SIZE, circuit=circuit)
+    await converter.encode([VAST + "before"])
+    values = [SMALL, VAST] if healthy_first else [VAST, SMALL]
+    payloads = await converter.encode(values)
+    assert named(payloads) == (["small", "second"] if healthy_first else ["second", "small"])
+    assert await converter.decode(payloads) == values
+    assert {key.split("/")[0] for key in store.items} == {"small", "second"}
+    [told] = fallbacks_told(caplog)
+    assert "'vast' go to its fallback 'second'" in told
+
+
+async def test_a_driver_without_a_fallback_fails_though_one_with_a_fallback_was_storing_meanwhile(
+    make_converter, store, caplog
+):
+    store.shelves_down.add("vast")
+    drivers = TWO_PAIRS | {"vast": {"type": "memory", "shelf": "vast"}}
+    converter = make_converter(drivers, **BY_SIZE, circuit={"failures": 1, "open_for": "1h"})
+    with pytest.raises(StorageUnavailableError):
+        await converter.encode([VAST])
+    with pytest.raises(StorageUnavailableError, match=r"'vast'.*circuit is open") as raised:
+        await converter.encode([SMALL, VAST])
+    assert "No fallback is left" not in raised.value.message
+    assert not fallbacks_told(caplog)
+
+
+async def test_of_two_drivers_that_fail_together_each_goes_to_its_fallback_for_its_own_reason(
+    make_converter, store, caplog
+):
+    store.shelves_down |= {"vast", "small"}
+    converter = make_converter(TWO_PAIRS, **BY_SIZE, circuit={"failures": 1, "open_for": "1h"})
+    await converter.encode([VAST + "before"])
+    await converter.encode([SMALL + "before"])
+    converter.external_storage.fallbacks._told.clear()
+    caplog.clear()
+    for values in ([VAST, SMALL], [SMALL, VAST]):
+        assert set(named(await converter.encode(values))) == {"second", "third"}
+    told = sorted(fallbacks_told(caplog))
+    assert len(told) == 2
+    assert "'small' go to its fallback 'third': storage driver 'small'" in told[0]
+    assert "'vast' go to its fallback 'second': storage driver 'vast'" in told[1]
+
+
+async def test_a_connection_that_an_attempt_has_opened_does_not_keep_its_failure(make_converter, store):
+    """A transport keeps the context that it was opened in, and an error what was being stored."""
+    contexts, failures = [], []
+
+    def open_a_connection_and_fail(shelf, items):
+        contexts.append(contextvars.copy_context())
+        if shelf == "first":
+            error = StorageUnavailableError("the shelf first is down")
+            failures.append(weakref.ref(error))
+            raise error
+
+    store.on_writing = open_a_connection_and_fail
+    assert named(await make_converter().encode(values("a"))) == ["second"]
+    gc.collect()
+    assert contexts
+    assert failures
+    assert not any(failure() for failure in failures)
+
+
 async def test_observers_see_both_attempts(make_converter, store, events):
     store.shelves_down.add("first")
     await make_converter().encode(values("a"))
@@ -225,6 +311,20 @@ async def test_while_the_circuit_is_open_the_fallback_stores_at_once(make_conver
         ("first", 3, "StorageUnavailableError"),
         ("second", 3, None),
     ]
+
+
+async def test_the_payloads_of_one_call_that_had_no_answer_count_once_for_the_circuit(make_converter, store):
+    """They may be slow for their size."""
+    store.shelves_frozen.add("first")
+    converter = make_converter(timeout="600ms", circuit={"failures": 2, "open_for": "1h"})
+    assert named(await converter.encode(values(*"abcdefgh"))) == ["second"] * 8
+    store.shelves_frozen.clear()
+    assert named(await converter.encode(values("i"))) == ["first"]
+    store.shelves_frozen.add("first")
+    for tag in "jk":
+        await converter.encode(values(tag))
+    store.shelves_frozen.clear()
+    assert named(await converter.encode(values("l"))) == ["second"]
 
 
 async def test_concurrent_stores_each_find_their_way(make_converter, store):

@@ -18,6 +18,7 @@ from temporal_payloads.plugin import (
     PayloadNotFoundError,
     PayloadTooLargeError,
     StorageError,
+    StoragePermissionError,
     StorageTimeoutError,
     StorageUnavailableError,
     hookimpl,
@@ -621,7 +622,27 @@ async def test_whatever_a_driver_raises_on_the_way_in_is_retryable(
         assert type(caught.value) is type(error)
 
 
-async def test_on_the_way_out_an_activity_is_not_run_again_for_the_same_value(
+@pytest.mark.parametrize(
+    "error",
+    [
+        FINAL,
+        ImpatientError(7, hint="no"),
+        StoragePermissionError("no", non_retryable=True),
+        PayloadNotFoundError("gone"),
+    ],
+    ids=["own", "derived", "a refusal", "missing"],
+)
+async def test_whatever_a_driver_raises_on_the_way_out_is_retryable_in_an_activity_too(
+    driver, store, make_payload, store_context, error
+):
+    store.fail_writing = error
+    with pytest.raises(ApplicationError) as caught:
+        await ActivityEnvironment().run(driver.store, store_context, [make_payload()])
+    assert not caught.value.non_retryable
+    assert (caught.value.type, caught.value.message) == (error.type, error.message)
+
+
+async def test_on_the_way_out_an_activity_is_not_run_again_for_a_value_that_is_too_large(
     make_driver, make_payload, store_context
 ):
     driver = make_driver(max_payload_size=100)

@@ -110,6 +110,32 @@ def test_a_reference_that_cannot_be_read_is_rejected(name, data):
         read_reference(payload)
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("canonical", b'"hello"'),
+        ("canonical", b"[]"),
+        ("canonical", b'["hello"]'),
+        ("canonical", b"{}"),
+        ("canonical", b'{"hello": 1}'),
+        ("canonical", b'{"claimData": {"key": "k"}}'),
+        ("canonical", b'{"driverName": ""}'),
+        ("legacy", b'{"driver_name": "", "driver_claim": {"claim_data": {"key": "k"}}}'),
+    ],
+)
+def test_a_reference_that_names_no_driver_is_rejected(name, data):
+    payload = vector(name)
+    payload.data = data
+    with pytest.raises(ClaimRejectedError, match="could not be read: it names no driver"):
+        read_reference(payload)
+
+
+def test_what_a_newer_release_adds_to_a_reference_is_left_to_it():
+    payload = vector("canonical")
+    payload.data = json.dumps(json.loads(payload.data) | {"region": "eu"}).encode()
+    assert read_reference(payload) == read_reference(vector("canonical"))
+
+
 @pytest.mark.parametrize("name", ["canonical", "legacy"])
 def test_a_reference_larger_than_any_is_rejected_before_it_is_parsed(name, monkeypatch):
     payload = vector(name)

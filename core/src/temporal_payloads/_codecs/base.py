@@ -23,6 +23,21 @@ class PerPayloadCodec(PayloadCodec):
     Small batches are done in place. From `OFFLOAD_SIZE` bytes on, each payload is done in a bounded thread
     pool, several at a time, so that the event loop never waits for a codec. Both functions must therefore
     be safe to call from several threads at once, and must not change the payload they are given.
+
+    Example::
+
+        class ReverseCodec(PerPayloadCodec):
+            def encode_payload(self, payload):
+                data = payload.SerializeToString(deterministic=True)
+                return Payload(metadata={"encoding": b"binary/reversed"}, data=data[::-1])
+
+            def decode_payload(self, payload):
+                if payload.metadata.get("encoding") != b"binary/reversed":
+                    return payload
+                return Payload.FromString(payload.data[::-1])
+
+        [encoded] = await ReverseCodec().encode([payload])
+        assert await ReverseCodec().decode([encoded]) == [payload]
     """
 
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from temporalio.converter import (
@@ -13,6 +12,8 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
+from temporal_payloads._codecs.layers import Layers
+from temporal_payloads._codecs.named import NamedCodec, encoding_of
 from temporal_payloads._plugins.registry import KNOWN_ENCODINGS
 from temporal_payloads._storage.errors import PayloadNotDecodedError, PayloadNotEncryptedError
 from temporal_payloads._storage.retries import inbound, outbound
@@ -23,34 +24,9 @@ if TYPE_CHECKING:
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import PayloadConverter
 
-    from temporal_payloads._plugins.contract import CodecRole
-
 
 CONVERTERS_ENCODINGS = {"binary/null", "binary/plain", "binary/protobuf"}
 """Those of the SDKs' payload converters that are named as codecs name theirs."""
-
-
-@dataclass(frozen=True)
-class NamedCodec:
-    """A codec, and what the chain knows of it."""
-
-    name: str
-    """Its name in the settings."""
-    codec: PayloadCodec
-    encodings: frozenset[str] = frozenset()
-    """The `encoding` values that it writes; empty if that is not known."""
-    role: CodecRole = "transform"
-
-    def may_decode(self, payload: Payload) -> bool:
-        """Whether the payload may be one that this codec has encoded."""
-        return not self.encodings or _encoding_of(payload) in self.encodings
-
-    def bound_to(self, context: SerializationContext) -> NamedCodec:
-        """Return it with the context, or itself if it wants none."""
-        if not isinstance(self.codec, WithSerializationContext):
-            return self
-        bound = self.codec.with_context(context)
-        return self if bound is self.codec else replace(self, codec=bound)
 
 
 class CodecChain(PayloadCodec, WithSerializationContext):
@@ -61,6 +37,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         decode_only: Codecs that are read and no longer written. Each takes one layer off a payload at most,
             wherever among the others it stands.
         require_encrypted: Refuse payloads that no codec has encrypted, on both ways.
+        raw_encodings: What workflows take as it is, whatever else is known of such an encoding.
         converter_reads: The encodings that the payload converter behind the chain reads, if that is known.
     """
 
@@ -70,11 +47,13 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         *,
         decode_only: Sequence[NamedCodec] = (),
         require_encrypted: bool = False,
+        raw_encodings: Collection[str] = (),
         converter_reads: frozenset[str] | None = None,
     ) -> None:
         self._codecs = tuple(codecs)
         self._decode_only = tuple(decode_only)
         self._require_encrypted = require_encrypted
+        self._raw_encodings = frozenset(raw_encodings)
         self._converter_reads = converter_reads
 
     def __repr__(self) -> str:
@@ -98,6 +77,11 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         return self._decode_only
 
     @property
+    def raw_encodings(self) -> frozenset[str]:
+        """What workflows take as it is."""
+        return self._raw_encodings
+
+    @property
     def has_codecs(self) -> bool:
         """Whether a codec is configured. Without one the chain only tells what it would take to decode."""
         return bool(self._codecs or self._decode_only)
@@ -115,19 +99,15 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             return self
         return self._with(codecs, decode_only, self._converter_reads)
 
-    def before(self, converter: PayloadConverter, raw_encodings: Collection[str]) -> CodecChain:
+    def before(self, converter: PayloadConverter) -> CodecChain:
         """Return the chain as it stands before a payload converter: what neither of them reads is refused.
-
-        Args:
-            converter: The payload converter.
-            raw_encodings: What workflows take as it is.
 
         The SDK's workers drop a signal that they cannot convert, and reject an update; what is refused waits.
         """
         if not isinstance(converter, CompositePayloadConverter):
             return self
-        reads = {encoding.decode() for encoding in converter.converters}
-        return self._with(self._codecs, self._decode_only, frozenset({*reads, *raw_encodings}))
+        reads = frozenset(encoding.decode() for encoding in converter.converters)
+        return self._with(self._codecs, self._decode_only, reads)
 
     def _with(
         self,
@@ -139,6 +119,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             codecs,
             decode_only=decode_only,
             require_encrypted=self._require_encrypted,
+            raw_encodings=self._raw_encodings,
             converter_reads=converter_reads,
         )
 
@@ -159,22 +140,58 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         """Encode with each codec in turn.
 
         Raises:
-            ApplicationError: A codec refused a payload. Retryable except in an activity.
+            ApplicationError: A codec refused a payload. Retryable, unless an activity's payload is too large.
         """
         return await self._encode_from([0] * len(payloads), payloads)
 
     async def complete(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode payloads that some of the codecs may have encoded before: the rest of the chain does so.
 
-        Raises:
-            ApplicationError: As `encode` does.
-        """
-        return await self._encode_from([self._done_by(payload) for payload in payloads], payloads)
+        Where a codec encrypts, a payload that says that it is encrypted is opened, to know. It takes what
+        decoding the largest of the payloads takes.
 
-    def _done_by(self, payload: Payload) -> int:
-        """Return how many codecs, from the first one on, a payload has behind it by its encoding."""
-        encoding = _encoding_of(payload)
-        return max((n for n, codec in enumerate(self._codecs, 1) if encoding in codec.encodings), default=0)
+        Raises:
+            PayloadNotEncryptedError: A payload says that it is encrypted, and is not, as far as can be told.
+            ApplicationError: As `encode` and `decode` do.
+        """
+        return await self._encode_from([await self._done_by(payload) for payload in payloads], payloads)
+
+    async def _done_by(self, payload: Payload) -> int:
+        """Return how many codecs, from the first one on, a payload has behind it."""
+        done = await self._outermost(payload)
+        encrypting = [number for number, codec in enumerate(self._codecs, 1) if codec.role == "encrypt"]
+        if encrypting and done >= encrypting[-1]:
+            await self._require_opened(payload, encrypting[-1])
+        return done
+
+    async def _outermost(self, payload: Payload) -> int:
+        """Return which codec seems to have encoded a payload last: its number from 1 on, or 0 if none has."""
+        for number, codec in reversed(list(enumerate(self._codecs, 1))):
+            if codec.names(payload):
+                return number
+            if not codec.encodings:
+                [decoded] = await codec.codec.decode([payload])
+                if codec.has_changed(payload, decoded):
+                    return number
+        return 0
+
+    async def _require_opened(self, payload: Payload, encrypting: int) -> None:
+        layers = Layers([payload])
+        for number in range(len(self._codecs), encrypting - 1, -1):
+            await layers.take_off_any(self._decode_only, before=self._codecs[:number])
+            await layers.take_off(self._codecs[number - 1])
+            # What lies below is nobody's affair here.
+            if layers.encrypted:
+                return
+        await layers.take_off_any(self._decode_only)
+        if not layers.encrypted:
+            codec = self._codecs[encrypting - 1]
+            why = getattr(codec.codec, "why_left_alone", lambda _: None)(layers.payloads[0])
+            raise PayloadNotEncryptedError(
+                f"By its encoding {encoding_of(payload)[:80]!r} a payload is encrypted, but the codec "
+                f"{codec.name!r} did not open it{f': {why}' if why else ''}. It does not leave as it is, and "
+                "encrypted once more nobody could read it"
+            )
 
     async def _encode_from(self, done_by: Sequence[int], payloads: Sequence[Payload]) -> list[Payload]:
         results = list(payloads)
@@ -202,19 +219,23 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             PayloadNotEncryptedError: A payload came in clear, and that is not allowed.
             ApplicationError: A codec could not decode what it had encoded. Retryable, whatever it raised.
         """
-        layers = _Layers(list(payloads))
+        layers = Layers(list(payloads))
         try:
-            for codec in reversed(self._codecs):
-                await layers.take_off_any(self._decode_only)
-                await layers.take_off(codec, range(len(payloads)))
-            await layers.take_off_any(self._decode_only)
+            again = True
+            while again:
+                again = False
+                for number, codec in reversed(list(enumerate(self._codecs, 1))):
+                    again |= await layers.take_off_any(self._decode_only, before=self._codecs[:number])
+                    await layers.take_off(codec)
+                # Below what these take off there may be layers of codecs that were asked before.
+                again |= await layers.take_off_any(self._decode_only)
         except ApplicationError as error:
             raise inbound(error) from error.__cause__
         for index, payload in enumerate(layers.payloads):
             self._expect_decoded(payload)
             if self._require_encrypted and index not in layers.encrypted:
                 raise PayloadNotEncryptedError(
-                    f"A payload came in clear (encoding {_encoding_of(payload)[:80]!r}), which "
+                    f"A payload came in clear (encoding {encoding_of(payload)[:80]!r}), which "
                     "require_encrypted forbids: whoever can write to the namespace may have put it there. "
                     "Let its sender encode with these codecs; as long as payloads from before are read, "
                     "leave require_encrypted out"
@@ -222,8 +243,8 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         return layers.payloads
 
     def _expect_decoded(self, payload: Payload) -> None:
-        encoding = _encoding_of(payload)
-        if not encoding:
+        encoding = encoding_of(payload)
+        if not encoding or encoding in self._raw_encodings:
             return
         for each in (*self._codecs, *self._decode_only):
             if encoding in each.encodings:
@@ -255,49 +276,10 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             )
 
 
-@dataclass
-class _Layers:
-    """Payloads, of which one layer after the other is taken off."""
-
-    payloads: list[Payload]
-    encrypted: set[int] = field(default_factory=set)
-    """Those of which one layer was encrypted."""
-    _taken: set[tuple[int, str]] = field(default_factory=set)
-
-    async def take_off(self, codec: NamedCodec, indexes: Sequence[int]) -> bool:
-        """Decode with the codec. Returns whether that changed a payload."""
-        before = [self.payloads[index] for index in indexes]
-        after = await codec.codec.decode(before)
-        changed = False
-        for index, old, new in zip(indexes, before, after, strict=True):
-            # A codec whose encodings are not known may copy what it leaves alone.
-            if new is old or (not codec.encodings and new == old):
-                continue
-            changed = True
-            self.payloads[index] = new
-            self._taken.add((index, codec.name))
-            if codec.role == "encrypt" and codec.may_decode(old):
-                self.encrypted.add(index)
-        return changed
-
-    async def take_off_any(self, codecs: Sequence[NamedCodec]) -> None:
-        """Decode with those of the codecs that have encoded a payload, in whichever order they did."""
-        again = bool(codecs)
-        while again:
-            again = False
-            for codec in codecs:
-                indexes = [
-                    index
-                    for index, payload in enumerate(self.payloads)
-                    if (index, codec.name) not in self._taken and codec.may_decode(payload)
-                ]
-                again |= bool(indexes) and await self.take_off(codec, indexes)
-
-
 def _require_encoded_by(codec: NamedCodec, payload: Payload) -> None:
-    if _encoding_of(payload) not in codec.encodings:
+    if encoding_of(payload) not in codec.encodings:
         raise PayloadNotEncryptedError(
-            f"A payload would leave in clear (encoding {_encoding_of(payload)[:80]!r}): the codec "
+            f"A payload would leave in clear (encoding {encoding_of(payload)[:80]!r}): the codec "
             f"{codec.name!r} did not encrypt it, and require_encrypted forbids that"
         )
 
@@ -305,10 +287,6 @@ def _require_encoded_by(codec: NamedCodec, payload: Payload) -> None:
 def _is_a_codecs(encoding: str) -> bool:
     """Whether a codec may have written it. Workflows may hand on what converters of other languages wrote."""
     return encoding.startswith("binary/") and encoding not in CONVERTERS_ENCODINGS
-
-
-def _encoding_of(payload: Payload) -> str:
-    return payload.metadata.get("encoding", b"").decode(errors="replace")
 
 
 def _is(one: object, other: object) -> bool:

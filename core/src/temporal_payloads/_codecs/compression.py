@@ -16,12 +16,29 @@ from temporal_payloads._storage.errors import PayloadIntegrityError, PayloadTooL
 from temporal_payloads._storage.serialized import data_prefix, serialize
 
 DEFAULT_MAX_DECODED_SIZE = 256 * 1024 * 1024
+"""Largest size in bytes that a payload may expand to, unless settings say otherwise: 256 MiB.
+
+Example::
+
+    class InflateSettings(BaseModel):
+        max_decoded_size: ByteSize = Field(ByteSize(DEFAULT_MAX_DECODED_SIZE), gt=0)
+
+    assert InflateSettings().max_decoded_size.human_readable() == "256.0MiB"
+"""
 TYPICAL_EXPANSION = 8
 """JSON shrinks to about an eighth: what decoding costs, as long as nobody has decoded it."""
 
 
 class CompressionSettings(BaseModel):
-    """What the `[codec.NAME]` table of every compressing codec has."""
+    """What the `[codec.NAME]` table of every compressing codec has.
+
+    Example::
+
+        class Bz2Settings(CompressionSettings):
+            level: int = Field(9, ge=1, le=9, description="How much work it is worth.")
+
+        assert Bz2Settings(min_size="4KiB").min_size == 4096
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -51,6 +68,30 @@ class CompressionCodec(PerPayloadCodec):
         keep_if_not_smaller: Leave a payload as it is if compression does not make it smaller.
         max_decoded_size: Largest serialized payload in bytes that is encoded or decoded.
         slowness: How much slower than about 300 MB/s `compress` is; decides on threads.
+
+    Example::
+
+        class Bz2Codec(CompressionCodec):
+            codec_name = "bz2"
+            encoding = "binary/bz2"
+
+            def compress(self, data):
+                return bz2.compress(data)
+
+            def decompress(self, data, limit):
+                decompressor = bz2.BZ2Decompressor()
+                try:
+                    found = decompressor.decompress(data, max_length=limit + 1)
+                except (OSError, EOFError) as error:
+                    raise self.corrupted(str(error)) from error
+                if len(found) > limit:
+                    raise self.too_large()
+                if not decompressor.eof or decompressor.unused_data:
+                    raise self.corrupted("it ends too early or too late")
+                return found
+
+        def create(settings):
+            return Bz2Codec(**dict(settings))
     """
 
     codec_name: ClassVar[str]

@@ -18,7 +18,18 @@ _objects: WeakSet[RenewedAfterFork] = WeakSet()
 
 
 def renewed_after_fork(obj: RenewedAfterFork) -> None:
-    """Call the object's `renew_after_fork` in every forked process, as long as somebody else uses it."""
+    """Call the object's `renew_after_fork` in every forked process, as long as somebody else uses it.
+
+    Example::
+
+        class Counter:
+            def __init__(self):
+                self.renew_after_fork()
+                renewed_after_fork(self)
+
+            def renew_after_fork(self):
+                self._lock = threading.Lock()
+    """
     _objects.add(obj)
 
 

@@ -17,6 +17,11 @@ async def gather_bounded(work: Callable[[T], Awaitable[R]], items: Sequence[T], 
 
     The first exception is raised as it is (no exception group: callers match on its type), after the
     remaining work was cancelled and has ended.
+
+    Example::
+
+        async def read(self, keys):
+            return await gather_bounded(self._client.get, keys, limit=self._concurrency)
     """
     if len(items) == 1:
         return [await work(items[0])]

@@ -16,7 +16,12 @@ T = TypeVar("T")
 
 OFFLOAD_SIZE = 512 * 1024
 """Bytes of work that are done in place: about a millisecond, which no event loop minds. A thread would take
-a third of that just to come and go, and a payload of a few hundred kilobytes twice as long."""
+a third of that just to come and go, and a payload of a few hundred kilobytes twice as long.
+
+Example::
+
+    found = await run_off_loop(file.read_bytes, OFFLOAD_SIZE)  # whatever its size: a disk can be slow
+"""
 
 
 @cache
@@ -35,6 +40,10 @@ async def run_off_loop(work: Callable[[], T], size: int) -> T:
 
     A thread cannot be stopped. If the caller is cancelled, work that waits for a thread is not begun, and
     work that a thread has begun is waited for: what it holds is held until then.
+
+    Example::
+
+        digest = await run_off_loop(lambda: hashlib.sha256(data).hexdigest(), len(data))
     """
     if size < OFFLOAD_SIZE:
         return work()

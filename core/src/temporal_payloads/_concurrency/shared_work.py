@@ -8,6 +8,7 @@ from copy import copy as shallow_copy
 from typing import Any, Generic, TypeVar, cast
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._concurrency.time_limit import operation_ending_at, operation_ends
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -44,7 +45,8 @@ async def shared(
 async def _shared(
     board: Board[K, T], groups: Iterable[Sequence[K]], work: Work[K, T], copy: Callable[[T], T] | None
 ) -> dict[K, T]:
-    tasks = _join(board, groups, work)
+    until = operation_ends()
+    tasks = _join(board, groups, work, until)
 
     async def results_of(task: SharedTask[K, T]) -> dict[K, T]:
         keys = tasks[task]
@@ -64,13 +66,13 @@ async def _shared(
         for some in await gather_bounded(results_of, list(tasks), limit=len(tasks)):
             results |= some
     finally:
-        for task in [task for task in tasks if task.leave()]:
+        for task in [task for task in tasks if task.leave(until)]:
             await task.ended()
     return results
 
 
 def _join(
-    board: Board[K, T], groups: Iterable[Sequence[K]], work: Work[K, T]
+    board: Board[K, T], groups: Iterable[Sequence[K]], work: Work[K, T], until: float
 ) -> dict[SharedTask[K, T], list[K]]:
     """Become a caller of the tasks that do what is wanted, and begin one for what is left of each group."""
     loop = asyncio.get_running_loop()
@@ -86,20 +88,21 @@ def _join(
         if unclaimed:
             tasks[SharedTask(board, unclaimed, work)] = unclaimed
     for task, keys in tasks.items():
-        task.enter(keys)
+        task.enter(keys, until)
     return tasks
 
 
 class SharedTask(Generic[K, T]):
     """Work on some keys, which goes on as long as somebody waits for it.
 
-    A caller that is cancelled leaves the work to the others; the last one to leave cancels it.
+    A caller that is cancelled leaves the work to the others; the last one to leave cancels it. So the work
+    has the time of whoever waits longest.
     """
 
     def __init__(self, board: Board[K, T], keys: Sequence[K], work: Work[K, T]) -> None:
         self._keys = keys
         self._wanted: list[Collection[K]] = []
-        self._waiting = 0
+        self._waiting_until: list[float] = []
         self._board = board
         self._loop = asyncio.get_running_loop()
         board.update({(self._loop, key): self for key in keys})
@@ -111,15 +114,18 @@ class SharedTask(Generic[K, T]):
         """How many ever wanted the result."""
         return len(self._wanted)
 
-    def enter(self, keys: Collection[K]) -> None:
-        """Become one of the callers, for these keys."""
+    def enter(self, keys: Collection[K], until: float) -> None:
+        """Become one of the callers, for these keys, who waits until then at most."""
         self._wanted.append(keys)
-        self._waiting += 1
+        self._waiting_until.append(until)
 
-    def leave(self) -> bool:
+    def leave(self, until: float) -> bool:
         """Wait no longer. Returns whether that ended the work, for it was for nobody else."""
-        self._waiting -= 1
-        if self._waiting or self._task.done():
+        if len(self._waiting_until) > 1:
+            self._waiting_until.remove(until)
+            return False
+        # That of the last one stays: it tells the work whether it is cancelled because the time was up.
+        if self._task.done():
             return False
         # Nobody may join what is about to be cancelled.
         self._withdraw()
@@ -153,8 +159,12 @@ class SharedTask(Generic[K, T]):
         return list(parts.values())
 
     async def _do(self, keys: Sequence[K], work: Work[K, T]) -> dict[K, T]:
+        # Not of this object, which has the result: a connection that the work opens keeps its context for as
+        # long as it lives.
+        until = self._waiting_until
         try:
-            return await work(keys)
+            with operation_ending_at(lambda: max(until)):
+                return await work(keys)
         finally:
             self._withdraw()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.converter import WithSerializationContext, WorkflowSerializationContext
 
 from temporal_payloads._storage.errors import ClaimRejectedError
 from temporal_payloads._storage.references import MARKER, is_encoded_reference, is_reference, read_reference
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from temporal_payloads._storage.references import Reference
 
 
+Place = tuple[str | int, ...]
+"""The names of the fields that lead to a payload; after a list its index, after a map its key."""
+
+
 def payloads_in(message: Message) -> Iterator[Payload]:
     """Yield every payload inside a message that a data converter may have made, in the order of the fields.
 
@@ -30,8 +35,14 @@ def payloads_in(message: Message) -> Iterator[Payload]:
     Args:
         message: A history, an event, or any other message: one of a release that adds fields as well.
     """
+    for _, payload in placed_payloads_in(message):
+        yield payload
+
+
+def placed_payloads_in(message: Message, place: Place = ()) -> Iterator[tuple[Place, Payload]]:
+    """Yield what `payloads_in` does, each with its place in the message."""
     if isinstance(message, Payload):
-        yield message
+        yield place, message
         return
     ways = _ways_to_payloads(message.DESCRIPTOR)
     if not ways:
@@ -39,11 +50,12 @@ def payloads_in(message: Message) -> Iterator[Payload]:
     for field, value in message.ListFields():
         if field.number not in ways:
             continue
+        inner = (*place, field.name)
         if isinstance(value, Message):
-            yield from payloads_in(value)
+            yield from placed_payloads_in(value, inner)
         else:
-            for each in value.values() if ways[field.number] else value:
-                yield from payloads_in(each)
+            for key, each in value.items() if ways[field.number] else enumerate(value):
+                yield from placed_payloads_in(each, (*inner, key))
 
 
 async def reference_in(payload: Payload, codec: PayloadCodec | None) -> Reference | None:
@@ -65,6 +77,13 @@ async def reference_in(payload: Payload, codec: PayloadCodec | None) -> Referenc
     elif not is_reference(payload):
         return None
     return read_reference(payload)
+
+
+def codec_of_workflow(codec: PayloadCodec | None, *, namespace: str, workflow_id: str) -> PayloadCodec | None:
+    """Return the codec as the data converter has it for this workflow's payloads."""
+    if not isinstance(codec, WithSerializationContext):
+        return codec
+    return codec.with_context(WorkflowSerializationContext(namespace=namespace, workflow_id=workflow_id))
 
 
 async def _decoded(reference: Payload, codec: PayloadCodec | None) -> Payload:

@@ -16,7 +16,8 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from temporal_payloads._codecs.chain import CodecChain, NamedCodec
+from temporal_payloads._codecs.chain import CodecChain
+from temporal_payloads._codecs.named import NamedCodec
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._operate.histories import reference_in
 from temporal_payloads._storage.external_storage import unknown_driver

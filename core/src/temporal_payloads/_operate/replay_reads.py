@@ -6,9 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temporalio.converter import WithSerializationContext, WorkflowSerializationContext
-
-from temporal_payloads._operate.histories import payloads_in, reference_in
+from temporal_payloads._operate.histories import codec_of_workflow, payloads_in, reference_in
 from temporal_payloads._storage.alias import DriverAlias
 from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -71,11 +69,7 @@ class ReplayReads:
 
         A reference that cannot be followed is left out: the replay meets it, and says what is wrong.
         """
-        codec = self._codec
-        if isinstance(codec, WithSerializationContext):
-            codec = codec.with_context(
-                WorkflowSerializationContext(namespace=self._namespace, workflow_id=history.workflow_id)
-            )
+        codec = codec_of_workflow(self._codec, namespace=self._namespace, workflow_id=history.workflow_id)
         for payload in _payloads_read(history):
             try:
                 found = await self._find(payload, codec)

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from temporal_payloads._storage.attempt import time_left
+from temporal_payloads._concurrency.time_limit import time_left
 from temporal_payloads._storage.errors import StorageTimeoutError
 from temporal_payloads._storage.unavailable import is_unavailable
 

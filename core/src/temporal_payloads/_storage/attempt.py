@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ class StoreAttempt:
     """When a driver that has a fallback must have stored; the rest of the time is the fallback's."""
     passed_over: frozenset[str]
     """The recorded names of drivers in whose place their fallbacks store."""
-    failed: set[str] = field(default_factory=set)
-    """The recorded names of drivers that failed in this attempt."""
+    call: object
+    """What it has in common with the other attempts of the same call, to store the same payloads."""
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -41,21 +40,3 @@ _current: ContextVar[StoreAttempt | None] = ContextVar("store_attempt", default=
 def current_attempt() -> StoreAttempt | None:
     """Return the attempt that is under way; None where no driver has a fallback."""
     return _current.get()
-
-
-_ends: ContextVar[float] = ContextVar("operation_ends", default=float("inf"))
-
-
-@contextmanager
-def operation_ending_at(when: float) -> Iterator[None]:
-    """Let `time_left` know, in this block and the tasks that are begun in it, when the operation must end."""
-    token = _ends.set(when)
-    try:
-        yield
-    finally:
-        _ends.reset(token)
-
-
-def time_left() -> float:
-    """Return the seconds until the operation must end; infinite if it need not."""
-    return _ends.get() - asyncio.get_running_loop().time()

@@ -16,10 +16,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.fork import renewed_after_fork
-from temporal_payloads._storage.attempt import time_left
+from temporal_payloads._concurrency.time_limit import time_left
+from temporal_payloads._storage.attempt import current_attempt
 from temporal_payloads._storage.errors import (
     PayloadIntegrityError,
     PayloadNotFoundError,
+    StorageMisconfiguredError,
     StoragePermissionError,
     StorageUnavailableError,
 )
@@ -32,8 +34,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("temporal_payloads")
 
-_ANSWERS = {error.__name__ for error in (PayloadIntegrityError, PayloadNotFoundError, StoragePermissionError)}
-"""Failures that only a store which answers can cause. Others, such as too large a payload, tell nothing."""
+_ANSWERS = {
+    error.__name__
+    for error in (
+        PayloadIntegrityError,
+        PayloadNotFoundError,
+        StorageMisconfiguredError,
+        StoragePermissionError,
+    )
+}
+"""Failures that a store which answers causes, if it was asked. Others, as too large a payload, tell nothing
+of it."""
 _LONGEST_REASON = 300
 """Characters of the last failure that are told."""
 
@@ -42,8 +53,9 @@ class Circuit:
     """Opens when a store has failed several times in a row, and is then asked by one caller at a time.
 
     What counts are calls of the driver, its client's retries included: those that found the store
-    unavailable, or had no answer when their time was up. A circuit belongs to one driver of one data
-    converter, in all of its event loops and threads.
+    unavailable, or had no answer when their time was up. A store that has answered anybody since a call began
+    is up, and only that call is slow. A circuit belongs to one driver of one data converter, in all of its
+    event loops and threads.
 
     Args:
         settings: When it opens, and for how long.
@@ -53,7 +65,10 @@ class Circuit:
     def __init__(self, settings: CircuitSettings, driver: str) -> None:
         self._settings = settings
         self._driver = driver
-        self._failures: deque[float] = deque(maxlen=settings.failures or 1)
+        self._failures: deque[tuple[float, object]] = deque(maxlen=settings.failures or 1)
+        """When each failed, and of which call of the SDK's it was a part."""
+        self._answered = float("-inf")
+        """When the store answered last."""
         self._opened: float | None = None
         """When it opened; None while it is closed."""
         self._opened_at = ""
@@ -82,22 +97,23 @@ class Circuit:
             yield False
             return
         probing = self._enter()
+        began = time.monotonic()
         try:
             yield probing
         except asyncio.CancelledError:
             # Whoever called gave up: because the time was up, or for reasons of his own.
-            self._note("gave no answer in time" if time_left() <= 0 else None, probing)
+            self._note("gave no answer in time" if time_left() <= 0 else None, probing, began)
             raise
         except Exception as error:
             if is_unavailable(error):
-                self._note(str(storage_error_in(error) or error)[:_LONGEST_REASON], probing)
+                self._note(str(storage_error_in(error) or error)[:_LONGEST_REASON], probing, began)
             elif _answered(error):
                 self._close()
             else:
-                self._note(None, probing)
+                self._note(None, probing, began)
             raise
         except BaseException:
-            self._note(None, probing)
+            self._note(None, probing, began)
             raise
         else:
             self._close()
@@ -128,24 +144,29 @@ class Circuit:
         error.circuit_open = True
         return error
 
-    def _note(self, failure: str | None, probing: bool) -> None:
+    def _note(self, failure: str | None, probing: bool, began: float) -> None:
         """Count a failure; None is for a call that did not tell anything of the store."""
         now = time.monotonic()
+        attempt = current_attempt()
+        call = object() if attempt is None else attempt.call
         with self._lock:
             if probing:
                 self._probing = False
-            if failure is None:
+            if failure is None or began < self._answered:
                 return
             self._reason = failure
-            self._failures.append(now)
             open_for = self._settings.open_for.total_seconds()
             if self._opened is not None:
                 if probing:
                     self._next_probe = now + open_for
                 return
+            if any(call is counted for _, counted in self._failures):
+                return
+            self._failures.append((now, call))
+            first, _ = self._failures[0]
             if len(self._failures) < self._settings.failures:
                 return
-            if now - self._failures[0] > self._settings.within.total_seconds():
+            if now - first > self._settings.within.total_seconds():
                 return
             self._opened, self._next_probe = now, now + open_for
             self._opened_at = time.strftime("%Y-%m-%d %H:%M:%S %z")
@@ -159,6 +180,7 @@ class Circuit:
         )
 
     def _close(self) -> None:
+        self._answered = time.monotonic()
         if not self._failures and self._opened is None:
             return  # as nearly always; without the lock
         with self._lock:
@@ -175,7 +197,7 @@ class Circuit:
 
 def _answered(error: Exception) -> bool:
     told = error if isinstance(error, ApplicationError) else storage_error_in(error)
-    return told is not None and told.type in _ANSWERS
+    return told is not None and told.type in _ANSWERS and getattr(told, "store_asked", True)
 
 
 def _later_than_policy(seconds: float) -> timedelta | None:

@@ -6,13 +6,9 @@ import hashlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import (
-    StorageDriver,
-    StorageDriverActivityInfo,
-    StorageDriverClaim,
-    StorageDriverWorkflowInfo,
-)
+from temporalio.converter import StorageDriver
 
 from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._storage.claim_bounds import bounded
@@ -22,37 +18,95 @@ from temporal_payloads._storage.errors import (
     PayloadNotFoundError,
     PayloadTooLargeError,
 )
+from temporal_payloads._storage.key_layout import KeyLayout, Target
 from temporal_payloads._storage.serialized import SerializedPayload, serialize_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from temporalio.converter import StorageDriverRetrieveContext, StorageDriverStoreContext
+    from temporalio.converter import (
+        StorageDriverClaim,
+        StorageDriverRetrieveContext,
+        StorageDriverStoreContext,
+    )
 
-Target = StorageDriverWorkflowInfo | StorageDriverActivityInfo | None
+    from temporal_payloads._plugins.contract import ConfinedClaim
+
 DEFAULT_MAX_PAYLOAD_SIZE = 50 * 1024 * 1024
+"""Largest serialized payload in bytes that is stored unless settings say otherwise: 50 MiB, as in the SDK.
+
+Example::
+
+    class BoxSettings(BaseModel):
+        max_payload_size: ByteSize = Field(ByteSize(DEFAULT_MAX_PAYLOAD_SIZE), gt=0)
+
+    assert BoxSettings().max_payload_size == 50 * 1024 * 1024
+"""
+
+
+class ContentAddressedSettings(BaseModel):
+    """What the `[storage.drivers.NAME]` table of every content-addressed driver has.
+
+    Example::
+
+        class BoxSettings(ContentAddressedSettings):
+            url: str = Field(description="Where the box is: box://host:port")
+
+        assert BoxSettings(url="box://attic", max_payload_size="1MiB").max_payload_size == 1048576
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    max_payload_size: ByteSize = Field(
+        default=ByteSize(DEFAULT_MAX_PAYLOAD_SIZE), gt=0, description="Largest payload that is stored."
+    )
 
 
 class ContentAddressedDriver(StorageDriver):
-    """A driver over a store of bytes under keys; the subclass says how keys look and how bytes get there.
+    """A driver over a store of bytes under keys; the subclass says how bytes get there and back.
 
-    Serialization, hashing (off the event loop when large), the size limit, claims, and verification of what
-    comes back are done here. Claims are `key`, `hash_algorithm` (`sha256`) and `hash_value`.
+    Serialization, hashing (off the event loop when large), the size limit, keys, claims, and verification of
+    what comes back are done here.
 
     Args:
         driver_name: The name recorded in references.
+        layout: How keys and claims look; what confines claims has the same one.
         max_payload_size: Largest serialized payload in bytes that is stored.
+
+    Example::
+
+        class ShelfDriver(ContentAddressedDriver):
+            def __init__(self, shelf, **arguments):
+                super().__init__(**arguments)
+                self._shelf = shelf
+
+            def type(self):
+                return "shelf"
+
+            async def write(self, items):
+                for key, data in items.items():
+                    await self._shelf.put_unless_there(key, data)
+
+            async def read(self, keys):
+                return [await self._shelf.get(key) for key in keys]
     """
 
-    def __init__(self, *, driver_name: str, max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE) -> None:
+    def __init__(
+        self,
+        *,
+        driver_name: str,
+        layout: KeyLayout | None = None,
+        max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
+    ) -> None:
         if max_payload_size <= 0:
             raise ValueError("max_payload_size must be greater than zero")
         self._driver_name = driver_name
+        self._layout = layout or KeyLayout()
         self._max_payload_size = max_payload_size
 
-    @abstractmethod
     def key_for(self, target: Target, sha256: str) -> str:
         """Return the key under which a payload of this hash is kept for this workflow or activity."""
+        return self._layout.write(target, sha256)
 
     @abstractmethod
     async def write(self, items: Mapping[str, bytes]) -> None:
@@ -62,9 +116,22 @@ class ContentAddressedDriver(StorageDriver):
     async def read(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the value under each key, None where there is none; bound the concurrency."""
 
+    def confine(self, claim: StorageDriverClaim) -> ConfinedClaim:
+        """Return the claim if a driver with this layout could have made it; see `DriverPlugin.confine`.
+
+        Raises:
+            ClaimRejectedError: It could not.
+        """
+        return self._layout.confine(claim)
+
     def name(self) -> str:
         """Return the name recorded in references."""
         return self._driver_name
+
+    @property
+    def max_payload_size(self) -> int:
+        """Largest serialized payload in bytes that is stored."""
+        return self._max_payload_size
 
     async def store(
         self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
@@ -95,12 +162,7 @@ class ContentAddressedDriver(StorageDriver):
                 sum(len(payload) for payload in items.values() if len(payload.pieces) > 1),
             )
         )
-        return [
-            StorageDriverClaim(
-                claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": payload.sha256}
-            )
-            for key, payload in zip(keys, payloads, strict=True)
-        ]
+        return [self._layout.claim(key, payload.sha256) for key, payload in zip(keys, payloads, strict=True)]
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
@@ -108,7 +170,8 @@ class ContentAddressedDriver(StorageDriver):
         """Retrieve payloads; see `temporalio.converter.StorageDriver.retrieve`.
 
         Raises:
-            ClaimRejectedError: A claim lacks its key or its SHA-256, or is larger than claims are.
+            ClaimRejectedError: A claim lacks its key or its SHA-256, is larger than claims are, or has a key
+                that this driver cannot have written.
             PayloadNotFoundError: A key is not in the store.
             PayloadIntegrityError: The bytes under a key are not those that were stored.
         """
@@ -136,6 +199,11 @@ class ContentAddressedDriver(StorageDriver):
                 f"A claim of storage driver {self._driver_name!r} needs key, hash_algorithm=sha256 and "
                 f"hash_value; this one has {', '.join(sorted(data)) or 'nothing'}"
             )
+        # Who uses a driver by itself has no other guard: `v0/../other/d/sha256/...` must not reach a store.
+        # A subclass with keys of its own says itself which ones they are.
+        cls, base = type(self), ContentAddressedDriver
+        if cls.key_for is base.key_for or cls.confine is not base.confine:
+            self.confine(claim)
         return key, sha256
 
     def _parse(self, key: str, sha256: str, data: bytes | None) -> tuple[Payload, bytes]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from temporalio import activity
 from temporalio.converter import ExternalStorage, StorageDriver, WithSerializationContext
 
-from temporal_payloads._storage.errors import UnknownDriverError
+from temporal_payloads._storage.errors import PayloadTooLargeError, UnknownDriverError
 from temporal_payloads._storage.fallback import Fallbacks
 from temporal_payloads._storage.inline_limit import InlineLimit
+from temporal_payloads._storage.references import read_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from temporalio.api.common.v1 import Payload
+    from temporalio.api.common.v1 import Payload, Payloads
+    from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
     from temporalio.converter import (
         SerializationContext,
         StorageDriverClaim,
@@ -24,6 +28,11 @@ if TYPE_CHECKING:
         StorageDriverStoreContext,
     )
 
+logger = logging.getLogger("temporal_payloads")
+
+MOST_KEPT = 3 * 1024 * 1024
+"""Bytes of a failure's value that may go to the server where no driver takes it. The server takes no message
+over 4 MiB: it would never hear of the failure, and the activity would seem to run until its time is up."""
 LONGEST_NAME_TOLD = 80
 """Characters of a recorded name in a message: a reference is input, and can say anything."""
 
@@ -60,8 +69,36 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
 
     async def _store_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
         stored = await self.fallbacks.store(payloads, self._store_where_routed)
-        self.inline_limit.require_kept(stored, self.context, self._store_context.target)
+        await self.inline_limit.require_kept(stored, self.context, self._store_context.target)
         return stored
+
+    async def _store_payloads(self, payloads: Payloads) -> None:
+        """Store what belongs to a failure: the SDK comes here with nothing else.
+
+        Nothing is refused for its size that the server could be told. If building a failure fails, the SDK's
+        worker reports one that is tried again, though the activity may have ended for good. The server cuts a
+        failure down that is too large.
+        """
+        stored = await self._store_what_fits(payloads.payloads)
+        for payload, kept in zip(payloads.payloads, stored, strict=True):
+            payload.CopyFrom(kept)
+
+    async def _store_what_fits(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Store a failure's payloads; one that is too large for its driver stays as it is, if it can."""
+        try:
+            return await self.fallbacks.store(payloads, self._store_where_routed)
+        except PayloadTooLargeError as error:
+            if len(payloads) > 1:
+                # It does not tell which of them it is.
+                return [kept for payload in payloads for kept in await self._store_what_fits([payload])]
+            if payloads[0].ByteSize() > MOST_KEPT:
+                raise
+            logger.warning(
+                "A value in the failure of %s is not stored, and goes to the server as it is: %s",
+                _failing_activity(),
+                error.message,
+            )
+            return list(payloads)
 
     async def _store_where_routed(self, payloads: Sequence[Payload]) -> list[Payload]:
         # The SDK's method for several calls that for one, which is overridden here, where it is given one.
@@ -74,11 +111,30 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
         """Whether a driver is configured."""
         return not any(isinstance(driver, NoDriver) for driver in self.drivers)
 
+    def _decode_reference(self, payload: Payload) -> ExternalStorageReference | None:
+        try:
+            reference = super()._decode_reference(payload)
+        except Exception:
+            # The SDK lets its parsers speak, which know nothing of references; this says what is wrong.
+            read_reference(payload)
+            raise
+        if reference is not None and not reference.driver_name:
+            read_reference(payload)  # it raises: that names no driver
+        return reference
+
     def _get_driver_by_name(self, name: str) -> StorageDriver:
         try:
             return super()._get_driver_by_name(name)
         except ValueError:
             raise unknown_driver(name, [driver.name() for driver in self.drivers]) from None
+
+
+def _failing_activity() -> str:
+    if not activity.in_activity():
+        return "an activity"  # a client says that it failed
+    info = activity.info()
+    workflow = f" in workflow {info.workflow_type!r} (id {info.workflow_id!r})" if info.workflow_id else ""
+    return f"activity {info.activity_type!r} (id {info.activity_id!r}){workflow}"
 
 
 class NoDriver(StorageDriver):

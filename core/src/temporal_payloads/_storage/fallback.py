@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._storage.attempt import StoreAttempt
@@ -29,6 +29,14 @@ BATCH_SHARE = 3 / 4
 stored one by one, which shows for which of them the fallback is needed."""
 TOLD_EVERY = 60.0
 """Seconds between two warnings of the same driver."""
+
+
+class _Period(NamedTuple):
+    """When what is tried next began, and when the call must end, by the event loop's clock."""
+
+    since: float
+    ends: float
+    call: object
 
 
 class Fallbacks:
@@ -63,32 +71,33 @@ class Fallbacks:
         if not self._drivers:
             return await store(payloads)
         since = asyncio.get_running_loop().time()
-        return await self._store(payloads, store, (since, since + self._timeout), frozenset(), [])
+        period = _Period(since, since + self._timeout, call=object())
+        return await self._store(payloads, store, period, frozenset(), [])
 
     async def _store(
         self,
         payloads: Sequence[Payload],
         store: Store,
-        period: tuple[float, float],
+        period: _Period,
         passed_over: frozenset[str],
         reasons: list[StorageUnavailableError],
     ) -> list[Payload]:
         """Store with the drivers whose turn it is, which began and ends with the period."""
-        since, ends = period
-        share = (ends - since) * SHARE * (BATCH_SHARE if len(payloads) > 1 else 1)
-        attempt = StoreAttempt(ends, since + share, passed_over)
+        share = (period.ends - period.since) * SHARE * (BATCH_SHARE if len(payloads) > 1 else 1)
+        attempt = StoreAttempt(period.ends, period.since + share, passed_over, period.call)
         try:
             with attempt.under_way():
                 return await store(payloads)
         except StorageUnavailableError as error:
-            failed = next((name for name in sorted(attempt.failed) if name in self._drivers), None)
-            if failed is None:
+            # Several may have failed, each for its own reason; this is why one of them did.
+            failed = error.driver
+            if failed not in self._drivers:
                 if reasons:
                     raise _all_failed(reasons, error) from error
                 raise
             if len(payloads) == 1 or error.circuit_open:
                 self._tell(failed, error)
-                period = (asyncio.get_running_loop().time(), ends)
+                period = period._replace(since=asyncio.get_running_loop().time())
                 return await self._store(payloads, store, period, passed_over | {failed}, [*reasons, error])
         except Exception as error:
             # The fallback may have limits or faults of its own. The driver may be back soon: that is retried.

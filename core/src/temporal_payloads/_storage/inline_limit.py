@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -11,9 +13,11 @@ from temporalio.converter import (
     ActivitySerializationContext,
     NexusSerializationContext,
     StorageDriverWorkflowInfo,
+    WithSerializationContext,
     WorkflowSerializationContext,
 )
 
+from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._storage.errors import PayloadTooLargeError
 from temporal_payloads._storage.references import is_reference
 from temporal_payloads._storage.retries import outbound
@@ -22,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporalio.api.common.v1 import Payload
-    from temporalio.converter import SerializationContext
+    from temporalio.converter import PayloadCodec, SerializationContext
 
-    from temporal_payloads._storage.content_addressed import Target
+    from temporal_payloads._storage.key_layout import Target
 
 _LONGEST_NAME = 100
 """Characters of a name that is told."""
@@ -37,12 +41,14 @@ class InlineLimit:
     Args:
         size: The most bytes that the values of one message may have; None for any number.
         has_drivers: Whether a driver is configured, for the advice.
+        codec: What has encoded the payloads, to see what they were.
     """
 
     size: int | None = None
     has_drivers: bool = True
+    codec: PayloadCodec | None = field(default=None, repr=False, compare=False)
 
-    def require_kept(
+    async def require_kept(
         self, payloads: Sequence[Payload], context: SerializationContext | None, target: Target
     ) -> None:
         """Raise if payloads, as they go to the server, are more than the server takes together.
@@ -63,12 +69,30 @@ class InlineLimit:
             return
         number, size = max(enumerate(sizes), key=lambda each: each[1])
         together = f" of {sum(sizes)} bytes together" if len(sizes) > 1 else ""
+        form = await self._form(payloads[number], context)
         error = PayloadTooLargeError(
             f"Too large for the history: {_what(context, target, number, len(sizes))} has {size} bytes"
-            f"{together} after the codecs ({_form(payloads[number])}), and storage.inline_limit is "
+            f"{together} after the codecs ({form}), and storage.inline_limit is "
             f"{self.size} bytes, for the server takes no more. {self._advice(payloads[number])}"
         )
         raise outbound(error)
+
+    async def _form(self, payload: Payload, context: SerializationContext | None) -> str:
+        """Say of which type the value is, as far as a payload tells."""
+        encoding = _text(payload, "encoding") or "unknown"
+        if is_reference(payload):
+            return f"encoding {encoding}"
+        codec, value = self.codec, payload
+        if codec is not None:
+            if context is not None and isinstance(codec, WithSerializationContext):
+                codec = codec.with_context(context)
+            # What cannot be read back is told as it is.
+            with suppress(Exception):
+                [value] = await codec.decode([payload])
+        inner = _text(value, "encoding") or "unknown"
+        of = "" if inner == encoding else f" of {inner}"
+        kind = _text(value, "messageType") or await run_off_loop(lambda: _json_type(value), len(value.data))
+        return f"encoding {encoding}{of}" + (f", type {kind}" if kind else "")
 
     def _advice(self, payload: Payload) -> str:
         if not self.has_drivers:
@@ -85,8 +109,8 @@ def _what(context: SerializationContext | None, target: Target, number: int, cou
     """Say what the value is, as far as the SDK tells."""
     of = f" {number + 1} of {count}" if count > 1 else ""
     if isinstance(context, ActivitySerializationContext):
-        # The SDK does not tell which of the three it is that comes out of an activity.
-        what = f"result, heartbeat or failure{of}" if activity.in_activity() else f"argument{of}"
+        # The SDK does not tell which of the two it is that comes out of an activity.
+        what = f"result or heartbeat{of}" if activity.in_activity() else f"argument{of}"
         told = f"the {what} of activity {_name(context.activity_type, context.activity_id)}"
         if context.workflow_id:
             told += f" in workflow {_name(context.workflow_type, context.workflow_id)}"
@@ -126,9 +150,20 @@ def _name(kind: str | None, identity: str | None = None) -> str:
     return " ".join(names) or "of unknown type"
 
 
-def _form(payload: Payload) -> str:
-    encoding = payload.metadata.get("encoding", b"").decode(errors="replace")[:_LONGEST_NAME]
-    message_type = payload.metadata.get("messageType", b"").decode(errors="replace")[:_LONGEST_NAME]
-    return (
-        f"encoding {encoding}, type {message_type}" if message_type else f"encoding {encoding or 'unknown'}"
-    )
+def _text(payload: Payload, key: str) -> str:
+    return payload.metadata.get(key, b"").decode(errors="replace")[:_LONGEST_NAME]
+
+
+def _json_type(payload: Payload) -> str:
+    """Return what JSON a payload is, without anything of its content."""
+    if not _text(payload, "encoding").startswith("json/"):
+        return ""
+    try:
+        value = json.loads(payload.data)
+    except (ValueError, RecursionError):
+        return "JSON that cannot be read"
+    if isinstance(value, dict):
+        return f"object with {len(value)} fields"
+    if isinstance(value, list):
+        return f"list of {len(value)}"
+    return "text" if isinstance(value, str) else "one number or word"

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio.converter import StorageDriver
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
-from temporal_payloads._storage.errors import PayloadIntegrityError, PayloadNotFoundError
+from temporal_payloads._storage.digest import Digest, digest_all, retrieve_with, store_with
+from temporal_payloads._storage.errors import ClaimRejectedError, PayloadIntegrityError, PayloadNotFoundError
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.operations import DriverIdentity, DriverOperations, Tally
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
-from temporal_payloads._storage.serialized import (
-    Pieces,
-    SerializedPayload,
-    serialize,
-    size_of,
-    takes_serialized,
-)
 from temporal_payloads._storage.unavailable import storage_error_in
 
 if TYPE_CHECKING:
@@ -61,6 +52,8 @@ class ManagedDriver(StorageDriver):
         missing_is_final: Whether a payload that the store does not have is gone for good.
         notify: Told of each operation when it has ended.
         max_payload_size: Largest serialized payload in bytes that the driver stores.
+        warning: What is no error, and must be known of the store.
+        trusts_claims: Whether claims lead wherever they say, for the driver confines none.
     """
 
     def __init__(
@@ -77,8 +70,12 @@ class ManagedDriver(StorageDriver):
         missing_is_final: bool,
         notify: Callable[[StorageEvent], None],
         max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
+        warning: str | None = None,
+        trusts_claims: bool = False,
     ) -> None:
         self.max_payload_size = max_payload_size
+        self.warning = warning
+        self.trusts_claims = trusts_claims
         self._identity = identity
         self._inner = inner
         self._confine = confine
@@ -111,9 +108,18 @@ class ManagedDriver(StorageDriver):
         """Return the claim as the driver may be given it.
 
         Raises:
-            ClaimRejectedError: It lies outside what the driver is configured for, or is too large for one.
+            ClaimRejectedError: It lies outside what the driver is configured for, or is too large for one; or
+                the plugin's code breaks on it.
         """
-        confined = self._confine(bounded(claim))
+        try:
+            confined = self._confine(bounded(claim))
+        except ApplicationError:
+            raise
+        except Exception as error:
+            # Input that nobody thought of. It is not followed, and no codec is to blame.
+            raise ClaimRejectedError(
+                f"{self._identity} does not confine this claim: {type(error).__name__}: {error}"
+            ) from error
         self._namespaces.require_readable(confined)
         return confined
 
@@ -151,11 +157,11 @@ class ManagedDriver(StorageDriver):
         """Store payloads and return their claims, in order. Equal payloads are stored once.
 
         Raises:
-            StorageError: Why a payload could not be stored. Retryable except in an activity.
+            StorageError: Why a payload could not be stored. Retryable, unless an activity made it too large.
         """
         async with self._operations.run_told("store", len(payloads)) as tally:
             self._namespaces.require_storable(context.target)
-            digests = await self._digests(payloads)
+            digests = await digest_all(payloads, self._cache.accepts)
             keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
             wanted = dict(zip(keys, digests, strict=True))
             claims = self._stored.among(wanted) if self._stored else {}
@@ -169,14 +175,9 @@ class ManagedDriver(StorageDriver):
             return [claims[key] for key in keys]
 
     async def _put(
-        self, context: StorageDriverStoreContext, items: dict[StoreKey, _Digest]
+        self, context: StorageDriverStoreContext, items: dict[StoreKey, Digest]
     ) -> dict[StoreKey, StorageDriverClaim]:
-        async def store(driver: StorageDriver) -> list[StorageDriverClaim]:
-            if takes_serialized(driver):
-                return await driver.store_serialized(context, [one.serialized() for one in items.values()])
-            return await driver.store(context, [one.payload for one in items.values()])
-
-        stored = await self._inner.ask(store)
+        stored = await self._inner.ask(lambda driver: store_with(driver, context, list(items.values())))
         claims = dict(zip(items, stored, strict=True))
         for key, claim in claims.items():
             # A claim that could not be read back must not get into a history.
@@ -293,7 +294,7 @@ class ManagedDriver(StorageDriver):
         if missing:
             with self._forgetting_lost({key.content for key in missing}):
                 fetched = await self._inner.ask(
-                    lambda driver: _retrieve(driver, context, [claims[key] for key in missing])
+                    lambda driver: retrieve_with(driver, context, [claims[key] for key in missing])
                 )
             tally.fetched += len(missing)
             for key, (payload, data) in zip(missing, fetched, strict=True):
@@ -312,42 +313,5 @@ class ManagedDriver(StorageDriver):
                 self._stored.forget(contents)
             raise
 
-    async def _digests(self, payloads: Sequence[Payload]) -> list[_Digest]:
-        serialized = deque(serialize(payload) for payload in payloads)
-        # Taken out one by one: what the thread still held when it is done would be one copy more.
-        return await run_off_loop(
-            lambda: [self._digest(payload, serialized.popleft()) for payload in payloads],
-            sum(map(size_of, serialized)),
-        )
-
-    def _digest(self, payload: Payload, pieces: Pieces) -> _Digest:
-        size = size_of(pieces)
-        data = b"".join(pieces) if self._cache.accepts(size) else None
-        return _Digest(payload, SerializedPayload.of(pieces).sha256, size, data)
-
 
 _LOST = {PayloadNotFoundError.__name__, PayloadIntegrityError.__name__}
-
-
-async def _retrieve(
-    driver: StorageDriver, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
-) -> Sequence[tuple[Payload, bytes | None]]:
-    if takes_serialized(driver):
-        return await driver.retrieve_serialized(context, claims)
-    return [(payload, None) for payload in await driver.retrieve(context, claims)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Digest:
-    """A payload, and what is to be known of its bytes."""
-
-    payload: Payload
-    sha256: str
-    size: int
-    data: bytes | None
-    """The bytes, if the cache would keep them. Those of a larger payload are made again when they are needed:
-    many are not, and a driver that makes its own would have to bear with another copy."""
-
-    def serialized(self) -> SerializedPayload:
-        """Return the bytes with their hash."""
-        return SerializedPayload(serialize(self.payload) if self.data is None else (self.data,), self.sha256)

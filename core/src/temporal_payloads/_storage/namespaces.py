@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporal_payloads._plugins.contract import ConfinedClaim
-    from temporal_payloads._storage.content_addressed import Target
+    from temporal_payloads._storage.key_layout import Target
 
 
 @dataclass(frozen=True)

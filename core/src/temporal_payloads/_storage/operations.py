@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from temporalio.exceptions import ApplicationError
 
+from temporal_payloads._concurrency.time_limit import operation_ending_at
 from temporal_payloads._plugins.contract import StorageEvent
-from temporal_payloads._storage.attempt import current_attempt, operation_ending_at
+from temporal_payloads._storage.attempt import current_attempt
 from temporal_payloads._storage.errors import (
     PayloadNotFoundError,
     StorageError,
@@ -111,8 +112,9 @@ class DriverOperations:
                 yield tally
         except BaseException as error:
             failure = getattr(error, "type", None) or type(error).__name__
-            if operation == "store" and (attempt := current_attempt()):
-                attempt.failed.add(self._identity.name)
+            # Not one that was only cancelled, for another driver of the same attempt failed.
+            if operation == "store" and isinstance(error, StorageUnavailableError):
+                error.driver = self._identity.name
             raise
         finally:
             self._notify(
@@ -144,7 +146,7 @@ class DriverOperations:
             raise self._no_answer(within)
         deadline = asyncio.timeout(seconds)
         try:
-            with operation_ending_at(now + seconds):
+            with operation_ending_at(lambda: now + seconds):
                 async with deadline:
                     yield
         except TimeoutError as error:

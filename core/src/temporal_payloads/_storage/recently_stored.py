@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.fork import renewed_after_fork
-from temporal_payloads._storage.content_addressed import Target
+from temporal_payloads._storage.key_layout import Target
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

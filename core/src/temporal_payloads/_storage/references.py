@@ -97,7 +97,8 @@ def read_reference(payload: Payload) -> Reference:
     """Read a payload for which `is_reference` is true.
 
     Raises:
-        ClaimRejectedError: Its data is not what a reference holds, or is larger than references are.
+        ClaimRejectedError: Its data is not what a reference holds, names no driver, or is larger than
+            references are.
     """
     if len(payload.data) > MAX_REFERENCE_SIZE:
         raise ClaimRejectedError(
@@ -113,8 +114,15 @@ def read_reference(payload: Payload) -> Reference:
         else:
             message = Parse(payload.data, ExternalStorageReference(), ignore_unknown_fields=True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
-        raise ClaimRejectedError(
-            f"A storage reference could not be read: {type(error).__name__}. "
-            "Its data must be the JSON of a temporal.api.sdk.v1.ExternalStorageReference"
-        ) from error
+        raise _unreadable(type(error).__name__) from error
+    # A newer release's fields are skipped; and so is all that stands in JSON of something else, a string too.
+    if not message.driver_name:
+        raise _unreadable("it names no driver")
     return Reference(message.driver_name, StorageDriverClaim(claim_data=dict(message.claim_data)), size)
+
+
+def _unreadable(reason: str) -> ClaimRejectedError:
+    return ClaimRejectedError(
+        f"A storage reference could not be read: {reason}. "
+        "Its data must be the JSON of a temporal.api.sdk.v1.ExternalStorageReference"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._storage.errors import StorageError
+from temporal_payloads._storage.errors import PayloadTooLargeError, StorageError
 
 
 def inbound(error: ApplicationError) -> ApplicationError:
@@ -32,7 +32,9 @@ def inbound(error: ApplicationError) -> ApplicationError:
 def outbound(error: ApplicationError) -> ApplicationError:
     """Return the error of a payload on its way out, as Temporal may see it.
 
-    An activity that is run again makes the same value again: there, what is non-retryable stays so. A
-    workflow task waits for a worker with a higher limit.
+    An activity that is run again makes the same value again: there, one that is too large stays so, and the
+    error stays as it is. A workflow task waits for a worker with a higher limit. Whatever else an error says
+    of itself, such as a refusal, an operator can mend.
     """
-    return error if activity.in_activity() else inbound(error)
+    too_large = isinstance(error, PayloadTooLargeError)
+    return error if too_large and activity.in_activity() else inbound(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 from google.protobuf.unknown_fields import UnknownFieldSet
 from temporalio.api.common.v1 import Payload
 
-from temporal_payloads._concurrency.offload import OFFLOAD_SIZE, run_off_loop
+from temporal_payloads._concurrency.offload import run_off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Pieces = tuple[bytes, ...]
 """What is one after the other the bytes of a payload."""
 
+_PIECES_SIZE = 64 * 1024
+"""Bytes of data from which a further copy of it takes longer than to put the rest around it."""
+
 
 def serialize(payload: Payload) -> Pieces:
     """Return the bytes of a payload: the same for equal payloads.
@@ -31,18 +34,30 @@ def serialize(payload: Payload) -> Pieces:
     Protobuf's own `SerializeToString`, and `ByteSize` likewise, makes two copies of a payload and holds the
     GIL for both: 40 MB stall the event loop for 50 ms even from a thread. Reading the large field makes one,
     and what stands around it is small.
+
+    Example::
+
+        pieces = serialize(payload)
+        assert Payload.FromString(b"".join(pieces)) == payload
     """
     data = payload.data
     # What a newer SDK may have added is not among the fields below.
-    if len(data) < OFFLOAD_SIZE or len(UnknownFieldSet(payload)):
+    if len(data) < _PIECES_SIZE or len(UnknownFieldSet(payload)):
         return (payload.SerializeToString(deterministic=True),)
     before = Payload(metadata=payload.metadata).SerializeToString(deterministic=True)
-    after = Payload(external_payloads=payload.external_payloads).SerializeToString(deterministic=True)
-    return before + data_prefix(len(data)), data, after
+    pieces = before + data_prefix(len(data)), data
+    if not payload.external_payloads:
+        return pieces
+    return *pieces, Payload(external_payloads=payload.external_payloads).SerializeToString(deterministic=True)
 
 
 def data_prefix(size: int) -> bytes:
-    """Return what stands before `data` in a serialized payload: its field's tag and its size as a varint."""
+    """Return what stands before `data` in a serialized payload: its field's tag and its size as a varint.
+
+    Example::
+
+        assert data_prefix(3) + b"abc" == Payload(data=b"abc").SerializeToString()
+    """
     prefix = bytearray((Payload.DATA_FIELD_NUMBER << 3 | 2,))  # 2: the wire type of bytes
     while size >= 1 << 7:
         prefix.append(size & 0x7F | 0x80)  # seven bits at a time, the lowest first
@@ -58,7 +73,13 @@ def size_of(pieces: Pieces) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SerializedPayload:
-    """A payload as a store keeps it, and its hash, which takes as long as many a store does."""
+    """A payload as a store keeps it, and its hash, which takes as long as many a store does.
+
+    Example::
+
+        serialized = SerializedPayload.of(serialize(payload))
+        assert serialized.sha256 == hashlib.sha256(serialized.join()).hexdigest()
+    """
 
     pieces: Pieces
     """The bytes, in order. A large payload is not in one piece: that would be one more copy of it."""
@@ -82,7 +103,13 @@ class SerializedPayload:
 
 
 async def serialize_all(payloads: Sequence[Payload]) -> list[SerializedPayload]:
-    """Serialize and hash payloads, off the event loop if they are large."""
+    """Serialize and hash payloads, off the event loop if they are large.
+
+    Example::
+
+        async def store(self, context, payloads):
+            return [await self._put(one.join(), one.sha256) for one in await serialize_all(payloads)]
+    """
     serialized = [serialize(payload) for payload in payloads]
     return await run_off_loop(
         lambda: [SerializedPayload.of(pieces) for pieces in serialized], sum(map(size_of, serialized))
@@ -90,7 +117,19 @@ async def serialize_all(payloads: Sequence[Payload]) -> list[SerializedPayload]:
 
 
 class SerializedDriver(Protocol):
-    """A storage driver that need not serialize and hash again what was serialized and hashed already."""
+    """A storage driver that need not serialize and hash again what was serialized and hashed already.
+
+    Example::
+
+        class UploadingDriver(ShelfDriver):
+            async def store_serialized(self, context, payloads):
+                keys = [self.key_for(context.target, payload.sha256) for payload in payloads]
+                for key, payload in zip(keys, payloads, strict=True):
+                    await self._shelf.upload(key, payload.pieces)
+                return [KeyLayout().claim(key, one.sha256) for key, one in zip(keys, payloads, strict=True)]
+
+        driver: SerializedDriver = UploadingDriver(shelf, driver_name="shelf")
+    """
 
     async def store_serialized(
         self, context: StorageDriverStoreContext, payloads: Sequence[SerializedPayload]

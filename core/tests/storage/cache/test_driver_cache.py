@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr
 from temporal_payloads import PayloadSettings, build_data_converter, cache_statistics
-from temporal_payloads._storage.content_addressed import Target
+from temporal_payloads._storage.key_layout import Target
 from temporal_payloads.plugin import (
     ConfinedClaim,
     ContentAddressedDriver,

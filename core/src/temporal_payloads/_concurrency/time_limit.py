@@ -1,0 +1,37 @@
+"""Until when the operation under way must have ended, for what may wait or be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ends: ContextVar[Callable[[], float]] = ContextVar("operation_ends", default=lambda: float("inf"))
+
+
+@contextmanager
+def operation_ending_at(when: Callable[[], float]) -> Iterator[None]:
+    """Let it be known, in this block and the tasks that are begun in it, when the operation must end.
+
+    Args:
+        when: Tells it by the event loop's clock. It may change: others may come to wait for the operation.
+    """
+    token = _ends.set(when)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
+def operation_ends() -> float:
+    """Return when the operation must end, by the event loop's clock; infinite if it need not."""
+    return _ends.get()()
+
+
+def time_left() -> float:
+    """Return the seconds until the operation must end; infinite if it need not."""
+    return operation_ends() - asyncio.get_running_loop().time()

@@ -1,6 +1,15 @@
 """All that the author of a driver, codec, payload converter or key provider plugin imports.
 
 The plugin author's guide is `docs/plugins.md`; the conformance kit is `temporal_payloads.testing`.
+
+`ByteSize` is pydantic's, for settings that read `"256KiB"` or a number of bytes.
+
+Example::
+
+    class BoxSettings(BaseModel):
+        room: ByteSize = Field(ByteSize(1024), gt=0, description="How much goes into the box.")
+
+    assert BoxSettings(room="256KiB").room == 262144
 """
 
 from pydantic import ByteSize
@@ -11,8 +20,10 @@ from temporal_payloads._codecs.compression import (
     CompressionCodec,
     CompressionSettings,
 )
+from temporal_payloads._concurrency.fork import renewed_after_fork
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._concurrency.offload import OFFLOAD_SIZE, run_off_loop
+from temporal_payloads._plugins.commands import CommandContext, CommandPlugin
 from temporal_payloads._plugins.contract import (
     CodecContext,
     CodecPlugin,
@@ -33,8 +44,14 @@ from temporal_payloads._plugins.keys import (
     KeyProviderPlugin,
 )
 from temporal_payloads._plugins.registry import PluginRegistry
-from temporal_payloads._settings.duration import Duration
-from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
+from temporal_payloads._settings.duration import Duration, PositiveDuration
+from temporal_payloads._settings.problems import explain_settings_error
+from temporal_payloads._storage.bucket_claims import BucketClaims, bucket_of_namespace
+from temporal_payloads._storage.content_addressed import (
+    DEFAULT_MAX_PAYLOAD_SIZE,
+    ContentAddressedDriver,
+    ContentAddressedSettings,
+)
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     KeyNotForNamespaceError,
@@ -51,6 +68,8 @@ from temporal_payloads._storage.errors import (
     StorageUnavailableError,
     UnknownDriverError,
 )
+from temporal_payloads._storage.key_layout import KeyLayout, ParsedKey
+from temporal_payloads._storage.sdk_bucket_driver import SDKBucketDriver
 from temporal_payloads._storage.serialized import (
     SerializedDriver,
     SerializedPayload,
@@ -63,24 +82,30 @@ __all__ = [
     "DEFAULT_MAX_DECODED_SIZE",
     "DEFAULT_MAX_PAYLOAD_SIZE",
     "OFFLOAD_SIZE",
+    "BucketClaims",
     "ByteSize",
     "ClaimRejectedError",
     "CodecContext",
     "CodecPlugin",
+    "CommandContext",
+    "CommandPlugin",
     "CompressionCodec",
     "CompressionSettings",
     "ConfinedClaim",
     "ContentAddressedDriver",
+    "ContentAddressedSettings",
     "DataKey",
     "DriverContext",
     "DriverPlugin",
     "Duration",
     "KeyDescription",
+    "KeyLayout",
     "KeyNotForNamespaceError",
     "KeyProvider",
     "KeyProviderContext",
     "KeyProviderPlugin",
     "KeyUnavailableError",
+    "ParsedKey",
     "PayloadConverterPlugin",
     "PayloadIntegrityError",
     "PayloadNotDecodedError",
@@ -91,6 +116,8 @@ __all__ = [
     "PerPayloadCodec",
     "PluginRegistry",
     "PluginSettingsError",
+    "PositiveDuration",
+    "SDKBucketDriver",
     "SerializedDriver",
     "SerializedPayload",
     "StorageError",
@@ -100,9 +127,12 @@ __all__ = [
     "StorageTimeoutError",
     "StorageUnavailableError",
     "UnknownDriverError",
+    "bucket_of_namespace",
     "data_prefix",
+    "explain_settings_error",
     "gather_bounded",
     "hookimpl",
+    "renewed_after_fork",
     "run_off_loop",
     "serialize",
     "serialize_all",

@@ -1,5 +1,7 @@
 """A file that nobody named does not decide where the credentials of the environment are sent."""
 
+import os
+
 import pytest
 from temporal_payloads import ConfigurationError, PayloadSettings, build_data_converter
 
@@ -152,3 +154,106 @@ def test_settings_made_in_code_are_trusted(monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "prod")
     table = {"bucket": "payloads", "endpoint_url": "https://elsewhere.example"}
     build_data_converter(PayloadSettings(storage={"drivers": {"s3": table}}))
+
+
+# -- credentials that client libraries find where no variable tells
+
+GCS = """
+[storage.drivers.gcs]
+bucket = "payloads"
+"""
+AZURE = """
+[storage.drivers.azure_blob]
+container = "payloads"
+"""
+DESTINATIONS = {
+    "gcs": ("storage.drivers.gcs.endpoint_url", GCS + "endpoint_url = {!r}"),
+    "azure_blob": ("storage.drivers.azure_blob.account_url", AZURE + "account_url = {!r}"),
+}
+ELSEWHERE = "https://elsewhere.example"
+
+
+@pytest.fixture
+def no_cloud_variables(monkeypatch):
+    """Of Google's and Azure's variables none is set; what is in home directories no test sees."""
+    for name in os.environ:
+        if name.startswith(("GOOGLE_", "CLOUDSDK_", "AZURE_", "IDENTITY_", "MSI_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("no_cloud_variables")
+@pytest.mark.parametrize(
+    ("driver", "url"),
+    [
+        ("gcs", ELSEWHERE),
+        ("gcs", "http://127.0.0.1:4443"),
+        ("gcs", "https://googleapis.com.elsewhere.example"),
+        ("gcs", "https://elsewhere.example\\.googleapis.com"),
+        ("azure_blob", ELSEWHERE),
+        ("azure_blob", "https://blob.core.windows.net.elsewhere.example"),
+        ("azure_blob", "https://elsewhere.example/.blob.core.windows.net"),
+    ],
+)
+def test_credentials_that_no_variable_tells_of_are_not_sent_where_that_file_says(write_settings, driver, url):
+    place, table = DESTINATIONS[driver]
+    file = write_settings(table.replace("{!r}", f"'{url}'"))
+    [problem] = problems_of()
+    assert problem.place == place
+    assert problem.origin == "temporal-payloads.toml"
+    assert (
+        "decides where credentials are sent that stand in another file or come from a metadata server, but "
+        "nobody named this file"
+    ) in problem.message
+    assert f"TEMPORAL_PAYLOADS_CONFIG_FILE={file}" in problem.message
+    build_data_converter(PayloadSettings.load(file))
+
+
+@pytest.mark.usefixtures("no_cloud_variables")
+@pytest.mark.parametrize(
+    "table",
+    [
+        GCS,
+        f"{GCS}endpoint_url = 'https://storage-mine.p.googleapis.com'",
+        f"{GCS}endpoint_url = 'http://127.0.0.1:4443'\nanonymous = true",
+        f"{AZURE}account_url = 'https://orders.blob.core.windows.net'",
+        f"{AZURE}account_url = 'https://orders.z01.blob.storage.azure.net/'",
+        f"{AZURE}account_url = 'http://127.0.0.1:10000/devstoreaccount1'\naccount_key = 'a2V5'",
+        f"{AZURE}account_url = 'https://elsewhere.example'\nsas_token = 'sv=1&sig=2'",
+        f"{AZURE}connection_string = 'BlobEndpoint=https://elsewhere.example;AccountKey=a2V5'",
+    ],
+)
+def test_they_may_go_to_the_provider_itself_and_a_login_of_the_file_to_anybody(write_settings, table):
+    write_settings(table)
+    build_data_converter()
+
+
+@pytest.mark.usefixtures("no_cloud_variables")
+@pytest.mark.parametrize(("driver", "setting"), [("gcs", "endpoint_url"), ("azure_blob", "account_url")])
+def test_a_variable_may_say_where_they_go(write_settings, set_variables, driver, setting):
+    write_settings(DESTINATIONS[driver][1].format(ELSEWHERE))
+    set_variables(**{f"STORAGE__DRIVERS__{driver}__{setting}".upper(): "https://orders.example"})
+    build_data_converter()
+
+
+@pytest.mark.usefixtures("no_cloud_variables")
+def test_that_file_names_no_file_of_credentials(write_settings, set_variables):
+    # Such a file can tell the client to read any other file or variable, and to send it anywhere.
+    write_settings("{}", "credentials.json")
+    file = write_settings(f"{GCS}service_file = 'credentials.json'")
+    [problem] = problems_of()
+    assert problem.place == "storage.drivers.gcs.service_file"
+    assert "Set TEMPORAL_PAYLOADS_STORAGE__DRIVERS__GCS__SERVICE_FILE instead" in problem.message
+    build_data_converter(PayloadSettings.load(file))
+    set_variables(STORAGE__DRIVERS__GCS__SERVICE_FILE="credentials.json")
+    build_data_converter()
+
+
+@pytest.mark.usefixtures("no_cloud_variables")
+def test_credentials_of_a_file_that_a_variable_names_are_not_sent_where_that_file_says(
+    write_settings, set_variables
+):
+    write_settings("{}", "credentials.json")
+    write_settings(DESTINATIONS["gcs"][1].format(ELSEWHERE))
+    set_variables(STORAGE__DRIVERS__GCS__SERVICE_FILE="credentials.json")
+    [problem] = problems_of()
+    assert problem.place == "storage.drivers.gcs.endpoint_url"

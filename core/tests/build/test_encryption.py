@@ -285,3 +285,34 @@ def test_a_converter_that_was_built_before_has_no_failure_converter_of_its_own(c
     """What an application builds upon may itself come from empty settings, as with two of our plugins."""
     assert encodes_failures(settings("encryption"), base=build_data_converter(PayloadSettings()))
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+# -- what a codec is told
+
+
+@pytest.mark.parametrize(
+    ("storage", "stored_from"),
+    [
+        ({}, None),
+        ({"drivers": {"memory": {"retrieve_only": True}}}, None),
+        ({"drivers": {"memory": {}}}, 256 * 1024),
+        ({"driver": "memory", "threshold": 1000}, 1000),
+        ({"drivers": {"memory": {}}, "driver": "inline"}, None),
+        ({"routes": [{"driver": "memory", "workflow_type": "Big*"}], "driver": "inline", "threshold": 0}, 0),
+    ],
+)
+def test_a_codec_is_told_from_which_size_on_payloads_are_stored(registry, storage, stored_from):
+    told = []
+
+    class Plugin:
+        @hookimpl
+        def temporal_payloads_codec(self):
+            def create(settings, context):
+                told.append(context.stored_from)
+                return Nothing()
+
+            return CodecPlugin(api_version=1, settings=NoSettings, encodings=(), create_with=create)
+
+    registry.register_codec("curious", Plugin())
+    build_data_converter(PayloadSettings(codecs=["curious"], storage=storage), registry=registry)
+    assert told == [stored_from]

@@ -173,7 +173,7 @@ def not_today(_settings):
 )
 def test_a_plugin_whose_class_is_of_no_use_is_told(registry_with, create, message):
     problem = the_problem(tidy(), registry=registry_with(create=create))
-    assert problem.place == "payload_converters.tidy"
+    assert problem.place == "payload_converter"
     assert message in problem.message
 
 
@@ -208,20 +208,45 @@ def test_a_payload_converter_is_named_by_its_import_path(path):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (":name", "must be the name of a plugin, or an import path of the form module:name"),
-        ("module:", "must be the name of a plugin, or an import path of the form module:name"),
-        ("no_such_module:Name", "cannot be imported: ModuleNotFoundError"),
-        (".relative:Name", "cannot be imported: TypeError"),
-        ("temporalio.converter:NoSuchName", "cannot be imported: AttributeError"),
-        ("temporalio.converter:PayloadCodec", "is neither a PayloadConverter class nor a DataConverter"),
-        ("os:path", "is neither a PayloadConverter class nor a DataConverter"),
+        (":name", "The import path of a class has the form module:name."),
+        ("module:", "The import path of a class has the form module:name."),
+        (".relative:Name", "The import path of a class has the form module:name."),
+        ("no_such_module:Name", "cannot be imported: there is no module 'no_such_module' on Python's path"),
+        ("temporalio.converter:PayloadConvertor", "Did you mean 'PayloadConverter'?"),
+        ("temporalio.converter:PayloadCodec", "leads to a PayloadConverter class or a DataConverter, to a "),
+        ("os:path", "is no valid plugin: it is of type module"),
         ("temporalio.converter:PayloadConverter", "cannot be made without arguments, as the SDK does it"),
     ],
 )
-def test_a_class_that_cannot_be_had_is_told(path, message):
+def test_what_an_import_path_does_not_lead_to_is_told(path, message):
     problem = the_problem(PayloadSettings(payload_converter=path))
     assert problem.place == "payload_converter"
     assert message in problem.message
+
+
+def test_a_plugin_object_by_its_import_path_has_settings_in_a_table(tidy_converter):
+    tidy_converter.described = tidy_converter.temporal_payloads_payload_converter()
+    path, table = "tidy_converter:described", {"indent": True}
+    by_path = PayloadSettings(payload_converter=path, payload_converters={path: table})
+    by_name = PayloadSettings(payload_converter="mine", payload_converters={"mine": {"type": path, **table}})
+    for settings in (by_path, by_name):
+        converter = build_data_converter(settings)
+        assert converter.payload_converter_class is tidy_converter.IndentedPayloadConverter
+        assert assemble(settings).sandbox_passthrough == ("tidy_converter",)
+
+
+def test_a_class_by_its_import_path_has_no_settings():
+    tables = {PYDANTIC: {"indent": True}}
+    problem = the_problem(PayloadSettings(payload_converter=PYDANTIC, payload_converters=tables))
+    assert problem.place == f"payload_converters.{PYDANTIC}.indent"
+
+
+def test_a_class_tells_its_modules_for_the_sandbox_by_an_attribute(tidy_converter):
+    settings = PayloadSettings(payload_converter="tidy_converter:TidyPayloadConverter")
+    tidy_converter.TidyPayloadConverter.sandbox_passthrough = ("tidy_converter", "tidy_types")
+    assert assemble(settings).sandbox_passthrough == ("tidy_converter", "tidy_types")
+    tidy_converter.TidyPayloadConverter.sandbox_passthrough = "tidy_converter"
+    assert "sandbox_passthrough must be a list of modules" in the_problem(settings).message
 
 
 # -- on top of the payload converter of a base
@@ -293,6 +318,7 @@ def test_an_import_path_is_never_put_in_place_of_the_bases_own():
     settings = PayloadSettings(payload_converter="temporalio.converter:CompositePayloadConverter")
     problem = the_problem(settings, base=pydantic_data_converter)
     assert problem.message == (
-        "the base converter has a payload converter of its own, PydanticPayloadConverter; give one of the two"
+        "'temporalio.converter:CompositePayloadConverter' does not compose with the base converter's own, "
+        "PydanticPayloadConverter: it composes with no other. Give one of the two"
     )
     assert build_data_converter(settings).payload_converter_class is CompositePayloadConverter

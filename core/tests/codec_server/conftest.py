@@ -56,6 +56,8 @@ class Store:
         self.reading = asyncio.Event()
         self.failure: Exception | None = None
         self.is_open = False
+        self.context: Any = None
+        """What the driver that was opened last was told."""
 
     async def put(self, value: Payload, namespace: str | None = "default") -> Payload:
         """Store a payload, encoded already, and return its reference."""
@@ -114,7 +116,7 @@ class MemoryPlugin:
 
     @asynccontextmanager
     async def _open(self, settings: Any, context: Any) -> AsyncIterator[MemoryDriver]:
-        self._store.is_open = True
+        self._store.is_open, self._store.context = True, context
         yield MemoryDriver(self._store)
         self._store.is_open = False
 

@@ -36,7 +36,17 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+
+class LateHealthError(AssertionError):
+    """`/healthz` did not answer in time."""
+
+
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc"),
+    # What holds the server up does so again; a machine that was busy for a moment is not when asked again.
+    pytest.mark.flaky(reruns=2, only_rerun=[LateHealthError.__name__]),
+]
 
 KIB, MIB = 1024, 1024 * 1024
 MEMORY = 450 * MIB
@@ -153,8 +163,9 @@ def attacked(server: Server, health: float = HEALTH_SECONDS) -> Iterator[None]:
         longest = float(watch.stdout.read().split()[-1])
     peak = server.memory("VmHWM") - server.idle
     sys.stdout.write(f"peak {peak / MIB:.0f} MiB, health {longest * 1000:.0f} ms\n")
-    assert longest < health
     assert peak < MEMORY
+    if longest >= health:
+        raise LateHealthError(f"/healthz took {longest:.3f} s; it may take {health} s")
 
 
 def at_once(count: int, work: Any) -> list[Any]:

@@ -6,7 +6,13 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import BaseModel
 from support.keys import KEYS, variable_of
-from temporal_payloads._storage.references import is_encoded_reference, is_reference
+from temporal_payloads._storage.references import (
+    LEGACY_ENCODING,
+    MARKER,
+    MESSAGE_TYPE,
+    is_encoded_reference,
+    is_reference,
+)
 from temporal_payloads.plugin import KeyProvider, KeyProviderPlugin, KeyUnavailableError, hookimpl
 from temporalio.api.common.v1 import Payload
 
@@ -78,6 +84,76 @@ async def test_what_is_encrypted_already_is_left_as_it_is(serve, make):
     encoded = await api.payloads("encode", [make.plain(1), make.plain(2)])
     assert await api.payloads("encode", [*encoded, make.plain(3)]) != encoded
     assert (await api.payloads("encode", [*encoded, make.plain(3)]))[:2] == encoded
+
+
+@pytest.mark.parametrize("require_encrypted", [False, True])
+@pytest.mark.parametrize("codecs", [["encryption"], ["flip", "encryption"], ["encryption", "flip"]])
+async def test_nothing_leaves_in_clear_because_it_says_that_it_is_encrypted(
+    serve, make, caplog, codecs, require_encrypted
+):
+    api = await serve(**make.encrypting("key-1", codecs=codecs), require_encrypted=require_encrypted)
+    says_so = {"encoding": b"binary/encrypted"}
+    with_key = {**says_so, "encryption-key-id": b"key-1"}
+    for metadata, code in (
+        (says_so, "payload_not_encrypted"),
+        ({**says_so, "encryption-key-id": b"key-9"}, "payload_not_encrypted"),
+        (with_key, "payload_corrupt"),
+    ):
+        payload = Payload(metadata=metadata, data=b"a secret, long enough for nonce and tag")
+        assert (await api.error("encode", [make.plain(1), payload]))[:2] == (422, code)
+    assert "its metadata has no encryption-key-id" in caplog.text
+
+
+@pytest.mark.parametrize("require_encrypted", [False, True])
+async def test_nor_because_a_codec_after_encryption_has_encoded_it(serve, make, require_encrypted):
+    settings = make.encrypting("key-1", codecs=["encryption", "flip"])
+    api = await serve(**settings, require_encrypted=require_encrypted)
+    status, code, message = await api.error("encode", [make.flipped(make.plain("hello"))])
+    assert (status, code) == (422, "payload_not_encrypted")
+    assert (
+        message == "a payload is not encrypted, as far as the server can tell, and does not leave like that"
+    )
+    done = await api.payloads("encode", [make.plain("hello")])
+    assert await api.payloads("encode", done) == done
+
+
+@pytest.mark.parametrize("require_encrypted", [False, True])
+async def test_nor_because_it_says_that_it_is_a_reference(serve, make, require_encrypted):
+    api = await serve(**make.encrypting("key-1"), require_encrypted=require_encrypted)
+    marked = make.plain("hello")
+    marked.metadata[MARKER] = b"true"
+    [encoded] = await api.payloads("encode", [marked])
+    assert make.key_of(encoded) == "key-1"
+    assert await api.payloads("decode", [encoded]) == [marked]
+    now = {"encoding": b"json/protobuf", "messageType": MESSAGE_TYPE}
+    for metadata in (now, {"encoding": LEGACY_ENCODING}):
+        for data in (b"hello", b'"hello"', b"{}", b'{"hello": 1}'):
+            error = await api.error("encode", [Payload(metadata=metadata, data=data)])
+            assert error[:2] == (403, "reference_rejected")
+
+
+async def test_nor_because_it_says_that_a_codec_has_encoded_a_reference(serve, make):
+    api = await serve(**make.encrypting("key-1"), storage={"driver": "memory", "threshold": 0})
+    claims = Payload(metadata={"encoding": b"binary/encrypted", MARKER: b"true"}, data=b"hello")
+    assert (await api.error("encode", [claims]))[:2] == (422, "payload_not_encrypted")
+
+
+async def test_a_reference_that_only_other_codecs_have_encoded_is_encrypted_and_stays_a_reference(
+    serve, make, store, worker
+):
+    api = await serve(**make.encrypting("key-1"), storage={"driver": "memory", "threshold": 0})
+    large = make.plain("hello")
+    reference = await store.put(await worker(large, make.encrypting("key-1")))
+    half_way = make.flipped(reference)
+    half_way.metadata[MARKER] = b"true"
+    half_way.external_payloads.extend(reference.external_payloads)
+    [encoded] = await api.payloads("encode", [half_way])
+    assert is_encoded_reference(encoded)
+    assert make.key_of(encoded) == "key-1"
+    assert encoded.external_payloads == reference.external_payloads
+    assert len(store.objects) == 1
+    assert await api.payloads("encode", [encoded]) == [encoded]
+    assert await api.payloads("decode", [encoded]) == [large]
 
 
 async def test_what_is_stored_was_encrypted_before(serve, make, store):
@@ -233,6 +309,16 @@ async def test_a_codec_by_its_import_path_is_served_as_any_other(serve, make, wo
     encoded = await api.payloads("encode", [make.plain(1)])
     assert encoded[0].metadata["encoding"] == b"binary/legacy"
     assert await api.payloads("encode", encoded) == encoded
+
+
+@pytest.mark.parametrize("codecs", [["my_app.codecs:Unnamed"], ["my_app.codecs:Unnamed", "flip"]])
+async def test_one_that_does_not_tell_its_encodings_is_asked_what_is_encoded(serve, make, install, codecs):
+    install("legacy")
+    api = await serve(codecs=codecs)
+    done = await api.payloads("encode", [make.plain(1)])
+    got = await api.payloads("encode", [*done, make.plain(2)])
+    assert got[:1] == done
+    assert await api.payloads("decode", got) == [make.plain(1), make.plain(2)]
 
 
 # -- as its clients ask

@@ -8,8 +8,10 @@ import weakref
 
 import pytest
 from aiohttp import ClientPayloadError
+from temporal_payloads import open_data_converter
 from temporal_payloads._settings.codec_server import LimitSettings
 from temporal_payloads.codec_server._limits import Limits
+from temporal_payloads.plugin import PayloadTooLargeError
 from temporal_payloads_gzip_codec import GzipCodec
 from temporalio.api.common.v1 import Payload
 
@@ -227,6 +229,24 @@ async def test_memory_for_a_stored_payload_is_for_the_largest_whatever_its_refer
     for reference in references:
         reference.external_payloads[0].size_bytes = 0
     assert await api.payloads("download", references) == [make.plain(n) for n in range(20)]
+
+
+async def test_a_driver_is_to_read_nothing_larger_than_what_memory_is_reserved_for(
+    serve, make, store, registry, make_settings
+):
+    api = await serve()
+    reference = await store.put(make.flipped(make.plain(1)))
+    await api.payloads("download", [reference])
+    assert store.context.largest_read == 50 * 1024**2
+    async with open_data_converter(make_settings(), registry=registry):
+        assert store.context.largest_read is None  # a worker reads what is there
+
+
+async def test_a_payload_that_its_driver_does_not_read_for_its_size_is_told(serve, make, store):
+    api = await serve()
+    reference = await store.put(make.flipped(make.plain(1)))
+    store.failure = PayloadTooLargeError("It has 9 bytes: raise storage.drivers.memory.max_payload_size")
+    assert (await api.error("download", [reference]))[:2] == (413, "limit_exceeded")
 
 
 async def test_a_reference_of_a_size_that_none_has_is_not_looked_into(serve, make, store):

@@ -1,6 +1,7 @@
 """The server as something that runs: health, the page, logs, TLS, mounting, and stopping."""
 
 import asyncio
+import dataclasses
 import io
 import json
 import logging
@@ -19,6 +20,7 @@ from temporal_payloads.codec_server import create_app
 from temporal_payloads.codec_server._health import Health
 from temporal_payloads.codec_server._logs import JsonFormatter, TextFormatter
 from temporal_payloads.codec_server._serve import listening
+from temporal_payloads.plugin import KeyUnavailableError, PerPayloadCodec, hookimpl
 
 TOKEN = "a-token-of-some-length"
 
@@ -45,11 +47,41 @@ async def test_readyz_asks_the_stores_and_tells_a_stranger_nothing_of_them(serve
     assert "memory.internal" in caplog.text
 
 
+async def test_readyz_asks_the_codecs_for_what_they_need(serve, registry, monkeypatch, caplog):
+    class NeedsKey(PerPayloadCodec):
+        failure: Exception | None = None
+
+        def encode_payload(self, payload):
+            return payload
+
+        def decode_payload(self, payload):
+            return payload
+
+        async def check(self):
+            if self.failure:
+                raise self.failure
+
+    class Plugin:
+        @hookimpl
+        def temporal_payloads_codec(self):
+            return dataclasses.replace(registry.codec("flip"), create=lambda settings: NeedsKey())
+
+    monkeypatch.setattr("temporal_payloads.codec_server._health.READY_SECONDS", -1)
+    registry.register_codec("sealed", Plugin())
+    api = await serve(codecs=["sealed"])
+    assert (await api.client.get("/readyz")).status == 200
+    NeedsKey.failure = KeyUnavailableError("kms.internal.example refused")
+    response = await api.client.get("/readyz")
+    assert (response.status, (await response.json())["code"]) == (503, "not_ready")
+    assert "kms.internal" not in await response.text()
+    assert "kms.internal" in caplog.text
+
+
 async def test_readyz_does_not_ask_the_stores_each_time():
     class Profiles:
         checks = 0
 
-        async def check_drivers(self):
+        async def check(self):
             self.checks += 1
 
     profiles: Any = Profiles()

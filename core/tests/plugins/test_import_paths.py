@@ -115,6 +115,39 @@ def test_one_that_encrypts_can_be_required_only_if_it_says_what_it_writes(monkey
         )
 
 
+def test_one_that_tells_nothing_is_told_once_with_what_to_add(caplog):
+    path = "my_app.codecs:Unnamed"
+    for _ in range(2):
+        build_data_converter(PayloadSettings(codecs=["gzip", path]))
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith(
+        f"The codec {path!r} (codecs[1], class my_app.codecs.Unnamed) tells neither the encodings that it "
+        "writes nor its role. If it encrypts, failure messages and stack traces stay in clear by default: "
+        'give the class role = "encrypt", or set encode_failures = true.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("my_app.codecs:LegacyCodec", {}),
+        ("my_app.codecs:Unnamed", {"role": "transform"}),
+        ("my_app.codecs:Unnamed", {"role": "encrypt"}),
+    ],
+)
+def test_one_that_tells_something_is_taken_at_its_word(caplog, monkeypatch, path, told):
+    for name, value in told.items():
+        monkeypatch.setattr(__import__("my_app.codecs").codecs.Unnamed, name, value, raising=False)
+    build_data_converter(PayloadSettings(codecs=[path]))
+    assert not caplog.records
+
+
+def test_one_that_is_only_read_may_tell_nothing(caplog):
+    build_data_converter(PayloadSettings(decode_only=["my_app.codecs:Unnamed"]))
+    assert not caplog.records
+
+
 # -- where it is set
 
 
@@ -134,10 +167,13 @@ async def test_the_environment_alone_is_enough(set_variables):
     assert await encoding_of(None) == "binary/with-key"
 
 
-def test_check_reads_it_as_a_worker_does(write_settings, capsys):
+def test_check_reads_it_as_a_worker_does(write_settings, capsys, caplog):
     file = write_settings('codecs = ["my_app.codecs:LegacyCodec"]\ndecode_only = ["my_app.codecs:Unnamed"]')
     assert main(["check", "--config", str(file)]) == 0
     assert "my_app.codecs:LegacyCodec" in capsys.readouterr().out
+    write_settings('codecs = ["my_app.codecs:Unnamed"]')
+    assert main(["check", "--config", str(file)]) == 0
+    assert "class my_app.codecs.Unnamed) tells neither" in caplog.text
     write_settings('codecs = ["my_app.codecs:LegacyCodek"]')
     assert main(["check", "--config", str(file)]) == 2
     assert "Did you mean 'LegacyCodec'?" in capsys.readouterr().err

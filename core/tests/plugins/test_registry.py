@@ -358,12 +358,12 @@ def test_registries_share_nothing(memory):
         def temporal_payloads_storage_event(self, event):
             heard.append(event)
 
-    one.register_driver("memory", memory)
+    one.register_driver("shelf", memory)
     one.register_observer(Observer())
     other.notify(EVENT)
     assert heard == []
     with pytest.raises(UnknownPluginError):
-        other.driver("memory")
+        other.driver("shelf")
 
 
 # -- observers

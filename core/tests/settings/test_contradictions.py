@@ -34,9 +34,9 @@ def the_problem(load=PayloadSettings.load, **arguments):
             "payload_converter does not name this table. Set payload_converter to 'msgspec', or remove",
         ),
         (
-            "payload_converter = 'app:Mine'\n[payload_converters.'app:Mine']",
-            "payload_converters.app:Mine",
-            "a class by its import path has no settings; remove the table",
+            "payload_converter = 'app:Mine'\n[payload_converters.'app:Mien']",
+            "payload_converters.app:Mien",
+            "payload_converter does not name this table. Did you mean 'app:Mine'?",
         ),
         (
             "payload_converter = 'msgspec'\n[payload_converters.msgpsec]",

@@ -132,4 +132,5 @@ def test_any_data_of_a_reference_is_read_or_rejected(data, legacy):
     except ClaimRejectedError:
         return
     assert isinstance(reference.driver_name, str)
+    assert reference.driver_name
     assert all(isinstance(value, str) for value in reference.claim.claim_data.values())

@@ -119,6 +119,22 @@ def test_a_key_with_dashes_in_the_file_is_written_with_underscores_in_a_variable
     assert drivers["old-store"].options == {"url": "redis://localhost"}
 
 
+def test_a_key_with_dashes_that_stands_in_no_file_is_given_as_json(set_variables):
+    set_variables(CODECS="encryption", CODEC__ENCRYPTION__KEYS__2026_11__ENV="ORDERS_KEY")
+    assert PayloadSettings.load().codec["encryption"].options["keys"] == {"2026_11": {"env": "ORDERS_KEY"}}
+    set_variables(CODEC__ENCRYPTION__KEYS__2026_11__ENV="")
+    set_variables(CODEC__ENCRYPTION__KEYS='{"2026-11": {"env": "ORDERS_KEY"}}')
+    assert PayloadSettings.load().codec["encryption"].options["keys"] == {"2026-11": {"env": "ORDERS_KEY"}}
+
+
+@pytest.mark.parametrize("text", ["false", "False", "no", "off", "0"])
+@pytest.mark.parametrize("file", ["", "[storage.circuit]\nfailures = 3"])
+def test_the_circuit_can_be_turned_off_by_a_variable(write_settings, set_variables, text, file):
+    write_settings(file)
+    set_variables(STORAGE__CIRCUIT=text)
+    assert PayloadSettings.load().storage.circuit.failures == 0
+
+
 def test_the_case_of_a_variable_does_not_count(monkeypatch):
     monkeypatch.setenv("temporal_payloads_storage__threshold", "7")
     assert PayloadSettings.load().storage.threshold == 7

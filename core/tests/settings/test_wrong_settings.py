@@ -3,7 +3,9 @@
 import os
 
 import pytest
+from pydantic import BaseModel, ByteSize, ValidationError
 from temporal_payloads import ConfigurationError, PayloadSettings, build_data_converter
+from temporal_payloads.plugin import explain_settings_error
 
 
 def problems_of(load=PayloadSettings.load, **arguments):
@@ -33,8 +35,8 @@ def the_problem(load=PayloadSettings.load, **arguments):
         ("storage.threshold = []", "storage.threshold", "is not a size"),
         ("storage.timeout = '3 fortnights'", "storage.timeout", "is not a duration: '3 fortnights'"),
         ("storage.timeout = true", "storage.timeout", "is not a duration"),
-        ("storage.timeout = 0", "storage.timeout", "greater than 0 seconds"),
-        ("storage.timeout = '-1s'", "storage.timeout", "greater than 0 seconds"),
+        ("storage.timeout = 0", "storage.timeout", "longer than 0 seconds"),
+        ("storage.timeout = '-1s'", "storage.timeout", "longer than 0 seconds"),
         ("storage.concurrency = 0", "storage.concurrency", "should be greater than or equal to 1"),
         ("storage.concurrency = 'many'", "storage.concurrency", "should be a valid integer"),
         ("encode_failures = 'perhaps'", "encode_failures", "should be a valid boolean"),
@@ -48,6 +50,7 @@ def the_problem(load=PayloadSettings.load, **arguments):
         ("storage.drivers = [1]", "storage.drivers", "must be a table"),
         ("storage.drivers.s3 = 3", "storage.drivers.s3", "must be a table"),
         ("storage.cache = 3", "storage.cache", "must be a table"),
+        ("storage.circuit = true", "storage.circuit", "must be a table, or false"),
         ("storage.routes = 3", "storage.routes", "must be a list"),
         ("storage.routes = [3]", "storage.routes[0]", "must be a table"),
         (
@@ -84,6 +87,7 @@ def test_a_required_value_in_a_list_is_not_said_to_have_a_variable(write_setting
         ("STORAGE__ROUTES", "inline", "must be a list"),
         ("STORAGE__ROUTES", "[{", "must be a list"),
         ("STORAGE", "s3", "must be a table"),
+        ("STORAGE__CIRCUIT", "true", "must be a table, or false"),
         ("STORAGE__DRIVERS__S3", "bucket", "must be a table; in a variable's name, each two underscores"),
         ("CODECS", '{"gzip": 1}', "must be a list"),
         ("STORAGE__ROUTES", "[" * 5000, "must be a list"),
@@ -132,6 +136,29 @@ def test_a_subclass_that_wants_more_than_defaults_gets_an_error_and_no_endless_l
     problem = the_problem(Mine.load)
     assert problem.place == "needed"
     assert "TEMPORAL_PAYLOADS_NEEDED" in problem.message
+
+
+def test_a_plugins_own_file_is_explained_in_the_same_words_without_variables():
+    class Table(BaseModel, extra="forbid"):
+        name: str
+
+    class File(BaseModel, extra="forbid"):
+        driver: str
+        sizes: list[ByteSize] = []
+        tables: dict[str, Table] = {}
+
+    given = {"drivr": "s3cret", "sizes": ["1 parsec"], "tables": {"a": {"nam": "s3cret"}, "b": "s3cret"}}
+    with pytest.raises(ValidationError) as caught:
+        File.model_validate(given)
+    units = "B, KiB, MiB, GiB, TiB, KB, MB, GB, TB"
+    assert sorted(explain_settings_error(caught.value, File)) == [
+        (("driver",), "is required"),
+        (("drivr",), "there is no such setting. Did you mean 'driver'?"),
+        (("sizes", 0), f"is not a size: there is no unit parsec; units are {units}"),
+        (("tables", "a", "nam"), "there is no such setting. Did you mean 'name'?"),
+        (("tables", "a", "name"), "is required"),
+        (("tables", "b"), "must be a table"),
+    ]
 
 
 # -- misspelt keys and variables
@@ -268,3 +295,25 @@ def test_a_variable_does_not_hide_a_mistaken_table_of_the_file(write_settings, s
 def test_a_value_where_tables_belong_is_told_what_was_meant(write_settings, text, message):
     write_settings(text)
     assert the_problem().message == message
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (
+            "codecs = ['gzip', 'encryption']",
+            "codecs[1]",
+            "there is no table [codec.encryption], which it needs: active is missing",
+        ),
+        (
+            "storage.driver = 'redis'",
+            "storage.driver",
+            "there is no table [storage.drivers.redis], which it needs: no server is named",
+        ),
+    ],
+)
+def test_a_plugin_whose_table_is_missing_is_told_where_it_is_named(write_settings, text, place, message):
+    write_settings(text)
+    problem = the_problem(build_data_converter)
+    assert (problem.place, problem.origin) == (place, "temporal-payloads.toml")
+    assert problem.message.startswith(message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio.converter import DataConverter
 
 from temporal_payloads._build.codecs import Codecs, build_codecs
-from temporal_payloads._build.drivers import managed_drivers
+from temporal_payloads._build.drivers import announce_warnings, managed_drivers
 from temporal_payloads._build.external_storage import external_storage
 from temporal_payloads._build.failure_converter import encodes_failures, encoding_failure_converter
 from temporal_payloads._build.findings import Findings
@@ -129,16 +129,21 @@ def assemble(
     base: DataConverter | None = None,
     registry: PluginRegistry | None = None,
     required: bool | None = None,
+    bounded_reads: bool = False,
 ) -> Assembly:
     """Build the converter and keep its parts.
 
-    Every problem is in one error: those that were found when the settings were read, which `read_settings` leaves to
-    whoever builds from them, and those that only plugins can tell. Arguments as of `build_data_converter`.
+    Every problem is in one error: those that were found when the settings were read, which `read_settings`
+    leaves to whoever builds from them, and those that only plugins can tell. Arguments as of
+    `build_data_converter`; with `bounded_reads` no payload is read that is larger than what its driver
+    stores.
     """
     if settings is None:
         settings = read_settings(PayloadSettings, required=required)
     announce(settings.sources)
-    return build(settings, base=base, registry=registry)
+    assembly = build(settings, base=base, registry=registry, bounded_reads=bounded_reads)
+    announce_warnings(assembly.drivers.values())
+    return assembly
 
 
 def build(
@@ -146,6 +151,7 @@ def build(
     *,
     base: DataConverter | None = None,
     registry: PluginRegistry | None = None,
+    bounded_reads: bool = False,
 ) -> Assembly:
     """Build from settings that were read before; the rest as of `assemble`."""
     base = base or DataConverter.default
@@ -163,23 +169,24 @@ def build(
         changes["payload_codec"] = codecs.chain
     if encodes_failures(settings, base, codecs.chain, findings):
         changes["failure_converter_class"] = encoding_failure_converter(base, findings)
-    drivers = managed_drivers(settings.storage, settings.sources, registry, findings)
+    drivers = managed_drivers(settings.storage, registry, findings, bounded_reads=bounded_reads)
     if drivers and base.external_storage is not None:
         findings.add(("storage",), "the base converter has external storage of its own; give one")
     findings.raise_all()
     if drivers or base.external_storage is None:
-        changes["external_storage"] = external_storage(settings.storage, drivers)
+        codec = changes.get("payload_codec", base.payload_codec)
+        changes["external_storage"] = external_storage(settings.storage, drivers, codec)
     failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
     changes["failure_converter_class"] = with_payload_failures(failure_converter)
     converter = dataclasses.replace(base, **changes)
     if converter.payload_codec is codecs.chain:
-        before = codecs.chain.before(converter.payload_converter_class(), settings.raw_encodings)
+        before = codecs.chain.before(converter.payload_converter_class())
         converter = dataclasses.replace(converter, payload_codec=before)
     return Assembly(settings, converter, drivers, codecs, chosen.sandbox_passthrough)
 
 
 def _without_our_placeholders(base: DataConverter) -> DataConverter:
-    """Return the converter without what an earlier build put where neither codec nor driver was configured."""
+    """Return the converter without what an earlier build put where no codec or driver was configured."""
     unused: dict[str, Any] = {}
     if isinstance(base.payload_codec, CodecChain) and not base.payload_codec.has_codecs:
         unused["payload_codec"] = None

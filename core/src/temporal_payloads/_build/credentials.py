@@ -1,4 +1,4 @@
-"""Credentials of the environment are not sent where a file says that nobody named."""
+"""Credentials are not sent where a file says that nobody named, unless it holds them itself."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from temporal_payloads._plugins.contract import DriverPlugin
 from temporal_payloads._settings.problems import FILE_VARIABLE, Place, is_variable, variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from temporal_payloads._build.findings import Findings
-    from temporal_payloads._plugins.contract import DriverPlugin
     from temporal_payloads._plugins.keys import KeyProviderPlugin
     from temporal_payloads._settings.models import PluginTable
-    from temporal_payloads._settings.provenance import Sources
 
     _Plugin = DriverPlugin[Any] | KeyProviderPlugin[Any]
 
 
 def check_destination(
-    place: Place, table: PluginTable, plugin: _Plugin, sources: Sources, findings: Findings
+    place: Place,
+    table: PluginTable,
+    plugin: _Plugin,
+    findings: Findings,
+    options: BaseModel | None = None,
 ) -> None:
-    """Report where the file of the working directory sends what the environment keeps secret.
+    """Report where the file of the working directory sends what is secret and does not stand in it.
 
     Such a file is read only because the process was started where it lies, which may be a checkout or a
     download. It may say where credentials go that it holds itself, and no others.
@@ -33,13 +36,16 @@ def check_destination(
         place: Where the driver or key provider is configured.
         table: Its settings.
         plugin: Its plugin, which knows what decides about the destination.
-        sources: What the settings were read from.
-        findings: What is wrong is reported there.
+        findings: What is wrong is reported there; it knows what the settings were read from.
+        options: The plugin's own settings; None if there is something wrong with them.
     """
-    if not sources.file_is_implicit or not plugin.destination:
+    if not findings.sources.file_is_implicit or not plugin.destination:
         return
-    credentials = _credentials_of_environment(place, table, plugin, findings)
-    if not credentials:
+    if credentials := _credentials_of_environment(place, table, plugin, findings):
+        sent = f"the credentials of {' and '.join(credentials)} are sent"
+    elif isinstance(plugin, DriverPlugin) and options is not None and plugin.sends_found_credentials(options):
+        sent = "credentials are sent that stand in another file or come from a metadata server"
+    else:
         return
     for name in plugin.destination:
         setting = (*place, *name.split("."))
@@ -47,9 +53,8 @@ def check_destination(
         if _is_set(table.options, name) and origin and not is_variable(origin):
             findings.add(
                 setting,
-                f"decides where the credentials of {' and '.join(credentials)} are sent, but nobody named this "
-                f"file: it was found in the working directory. Set {variable(setting)} instead, or name the "
-                f"file: {FILE_VARIABLE}={sources.file}",
+                f"decides where {sent}, but nobody named this file: it was found in the working directory. "
+                f"Set {variable(setting)} instead, or name the file: {FILE_VARIABLE}={findings.sources.file}",
             )
 
 

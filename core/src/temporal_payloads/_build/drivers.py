@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,21 +14,22 @@ from pydantic import BaseModel, SecretStr
 
 from temporal_payloads._build.credentials import check_destination
 from temporal_payloads._build.opening import import_in_thread
-from temporal_payloads._storage.cache.payload_cache import shared_cache
+from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
+from temporal_payloads._plugins.bare_driver import TrustedClaims
 from temporal_payloads._plugins.contract import DriverContext
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
-from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
 from temporal_payloads._storage.asking import AskedDriver
+from temporal_payloads._storage.cache.payload_cache import shared_cache
 from temporal_payloads._storage.circuit import Circuit
+from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
 from temporal_payloads._storage.managed_driver import ManagedDriver
-from temporal_payloads._storage.operations import DriverIdentity
 from temporal_payloads._storage.namespaces import AllowedNamespaces
-from temporal_payloads._concurrency.per_loop import PerLoop
+from temporal_payloads._storage.operations import DriverIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from temporalio.converter import StorageDriver
 
@@ -35,13 +37,23 @@ if TYPE_CHECKING:
     from temporal_payloads._plugins.contract import DriverPlugin, StorageEvent
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._settings.models import StorageSettings
-    from temporal_payloads._settings.provenance import Sources
+
+logger = logging.getLogger("temporal_payloads")
+
+_announced: set[str] = set()
 
 
 def managed_drivers(
-    storage: StorageSettings, sources: Sources, registry: PluginRegistry, findings: Findings
+    storage: StorageSettings,
+    registry: PluginRegistry,
+    findings: Findings,
+    *,
+    bounded_reads: bool = False,
 ) -> dict[str, ManagedDriver]:
-    """Return the drivers by the keys of their tables, without those that have problems. None is opened."""
+    """Return the drivers by the keys of their tables, without those that have problems. None is opened.
+
+    With `bounded_reads` no payload is read that is larger than what its driver stores.
+    """
     drivers: dict[str, ManagedDriver] = {}
     recorded: dict[str, str] = {}
     for key, table, named_at in _tables(storage, registry, findings):
@@ -51,9 +63,14 @@ def managed_drivers(
         except ConfigurationError as error:
             findings.add_error(error, named_at)
             continue
-        plain_type = (table.type or key).rpartition(":")[2]
-        conventional = plugin.driver_name if plain_type == key else key
-        name = table.driver_name or conventional
+        name = table.driver_name or _name_by_default(key, table, plugin, registry)
+        if not name:
+            findings.add(
+                named_at,
+                f"{key!r} does not tell the name that references record. Give it a table whose key is that "
+                f'name: [storage.drivers.NAME] with type = "{key}"',
+            )
+            continue
         for each in (name, *table.read_aliases):
             if each in recorded:
                 findings.add(
@@ -62,9 +79,17 @@ def managed_drivers(
                     "could not tell the two apart; give one of them another driver_name or read_aliases",
                 )
             recorded[each] = dotted(place)
-        check_destination(place, table, plugin, sources, findings)
-        options = findings.validated(place, table, plugin.settings)
+        missing = None if key in storage.drivers else named_at
+        options = findings.validated(place, table, plugin.settings, named_at=missing)
+        check_destination(place, table, plugin, findings, options)
         if options is None:
+            continue
+        if isinstance(options, TrustedClaims) and storage.namespaces is not None:
+            findings.add(
+                (*place, "trust_claims"),
+                "storage.namespaces cannot hold for this driver: a claim that is trusted does not say whose "
+                "payload it is. Give the driver a method confine(claim)",
+            )
             continue
         try:
             drivers[key] = make_driver(
@@ -75,10 +100,21 @@ def managed_drivers(
                 storage=storage,
                 table=table,
                 notify=registry.notify,
+                bounded_reads=bounded_reads,
             )
         except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
             findings.add(place, f"the driver cannot be made: {type(error).__name__}: {error}")
     return drivers
+
+
+def _name_by_default(
+    key: str, table: DriverTable, plugin: DriverPlugin[Any], registry: PluginRegistry
+) -> str:
+    """Return the name that references record where the settings give none; empty if nothing tells it."""
+    its_type = table.type or key
+    if not registry.is_import_path("driver", its_type):
+        its_type = its_type.rpartition(":")[2]
+    return plugin.driver_name if its_type == key else key
 
 
 def _tables(
@@ -101,7 +137,7 @@ def _tables(
     for name, place in uses.items():
         if name == INLINE or name in storage.drivers or findings.left_out("storage", "drivers", name):
             continue
-        if storage.drivers and name not in installed:
+        if storage.drivers and name not in installed and not registry.is_import_path("driver", name):
             configured = ", ".join(storage.drivers)
             hint = did_you_mean(name, {*storage.drivers, *installed, INLINE})
             problem = Problem(
@@ -123,6 +159,7 @@ def make_driver(
     storage: StorageSettings,
     table: DriverTable,
     notify: Callable[[StorageEvent], None],
+    bounded_reads: bool = False,
 ) -> ManagedDriver:
     """Make a driver; nothing is opened.
 
@@ -134,9 +171,18 @@ def make_driver(
         storage: The settings of all drivers.
         table: The driver's own.
         notify: Told of each operation when it has ended.
+        bounded_reads: Whether no payload is to be read that is larger than what the driver stores.
     """
-    context = DriverContext(name=name, place=place, concurrency=storage.concurrency)
+    max_payload_size = plugin.max_payload_size(options) or DEFAULT_MAX_PAYLOAD_SIZE
+    context = DriverContext(
+        name=name,
+        place=place,
+        concurrency=storage.concurrency,
+        retrieve_only=table.retrieve_only,
+        largest_read=int(max_payload_size) if bounded_reads else None,
+    )
     expires = plugin.expiry(options) is not None
+    trusts_claims = isinstance(options, TrustedClaims)
     identity = DriverIdentity(
         name=name,
         type=plugin.driver_type,
@@ -154,13 +200,24 @@ def make_driver(
         confine=partial(plugin.confine, options),
         namespaces=AllowedNamespaces(storage.namespaces),
         timeout=storage.timeout,
-        cache=shared_cache(storage.cache),
+        # What a trusted claim leads to nothing verifies, so that nothing tells whether it is what was kept.
+        cache=None if trusts_claims else shared_cache(storage.cache),
         # Where payloads expire, storing again is what keeps them.
         dedupe=not expires,
         missing_is_final=expires if table.missing_payload is None else table.missing_payload == "fail",
         notify=notify,
-        max_payload_size=int(getattr(options, "max_payload_size", DEFAULT_MAX_PAYLOAD_SIZE)),
+        max_payload_size=int(max_payload_size),
+        warning=plugin.warning(options),
+        trusts_claims=trusts_claims,
     )
+
+
+def announce_warnings(drivers: Iterable[ManagedDriver]) -> None:
+    """Log what must be known of the stores: once in a process, however many converters are built."""
+    for driver in drivers:
+        if driver.warning and (told := f"Of {driver!r}: {driver.warning}") not in _announced:
+            _announced.add(told)
+            logger.warning("%s", told)
 
 
 @asynccontextmanager

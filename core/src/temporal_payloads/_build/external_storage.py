@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.converter import StorageDriver
 
-from temporal_payloads._settings.models import INLINE, DriverTable
+from temporal_payloads._settings.models import DriverTable
 from temporal_payloads._storage.alias import DriverAlias
 from temporal_payloads._storage.external_storage import NoDriver, PayloadStorage
 from temporal_payloads._storage.fallback import Fallbacks
@@ -16,37 +16,44 @@ from temporal_payloads._storage.routing import Router
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from temporalio.converter import PayloadCodec
+
     from temporal_payloads._settings.models import StorageSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 
-def external_storage(storage: StorageSettings, drivers: Mapping[str, ManagedDriver]) -> PayloadStorage:
+def external_storage(
+    storage: StorageSettings, drivers: Mapping[str, ManagedDriver], codec: PayloadCodec | None
+) -> PayloadStorage:
     """Return the SDK's external storage with these drivers, by the keys of their tables.
 
-    Without drivers it offloads nothing, and says of a reference what is missing.
+    Without drivers it offloads nothing, and says of a reference what is missing. The codec is what encodes
+    payloads before they come here.
     """
 
     def table(key: str) -> DriverTable:
         return storage.drivers.get(key) or DriverTable()
 
-    writable = [key for key in drivers if not table(key).retrieve_only]
-    default = storage.driver or (writable[0] if len(writable) == 1 else INLINE)
     known: list[StorageDriver] = list(drivers.values())
     for key, driver in drivers.items():
         known += [DriverAlias(driver, name) for name in table(key).read_aliases]
     fallbacks = {
-        driver.name(): drivers[fallback] for key, driver in drivers.items() if (fallback := table(key).fallback)
+        driver.name(): drivers[fallback]
+        for key, driver in drivers.items()
+        if (fallback := table(key).fallback)
     }
     return PayloadStorage(
         drivers=known or [NoDriver()],
         driver_selector=Router(
             routes=[(route, drivers.get(route.driver)) for route in storage.routes],
-            default=drivers.get(default),
+            default=drivers.get(storage.default_driver),
             fallbacks=fallbacks,
         ),
         payload_size_threshold=int(storage.threshold),
         fallbacks=Fallbacks(fallbacks, timeout=storage.timeout, concurrency=storage.concurrency),
         inline_limit=InlineLimit(
-            None if storage.inline_limit is None else int(storage.inline_limit), has_drivers=bool(drivers)
+            None if storage.inline_limit is None else int(storage.inline_limit),
+            has_drivers=bool(drivers),
+            codec=codec,
         ),
     )

@@ -24,8 +24,8 @@ def encodes_failures(
 ) -> bool:
     """Tell whether failures go through the codecs: as the settings say, else if a codec encrypts.
 
-    What a base converter has of its own is not replaced unasked. It is told, unless encryption is required: then
-    whoever builds must say what they want.
+    What a base converter has of its own is not replaced unasked. It is told, unless encryption is required:
+    then whoever builds must say what they want.
     """
     if settings.encode_failures is not None:
         if settings.require_encrypted and not settings.encode_failures and _is_the_sdks(base):
@@ -38,8 +38,8 @@ def encodes_failures(
     if not codecs.encrypts or _is_the_sdks(base) or settings.require_encrypted:
         return codecs.encrypts
     logger.warning(
-        "Payloads are encrypted, but failure messages and stack traces are left to %s, the base converter's own "
-        "failure converter. Say encode_failures = false if that is meant",
+        "Payloads are encrypted, but failure messages and stack traces are left to %s, the base converter's "
+        "own failure converter. Say encode_failures = false if that is meant",
         base.failure_converter_class.__qualname__,
     )
     return False
@@ -48,11 +48,12 @@ def encodes_failures(
 def encoding_failure_converter(
     base: DataConverter, findings: Findings
 ) -> type[DefaultFailureConverter] | None:
-    """Return the SDK's class that makes payloads of messages and stack traces, or None if base has its own."""
+    """Return the SDK's class that encodes messages and stack traces, or None if base has its own."""
     if not _is_the_sdks(base):
         findings.add(
             ("encode_failures",),
-            "the base converter has a failure converter of its own; let that one encode, and set this to false",
+            "the base converter has a failure converter of its own; let that one encode, and set this to "
+            "false",
         )
         return None
     return DefaultFailureConverterWithEncodedAttributes

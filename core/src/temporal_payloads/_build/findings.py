@@ -25,6 +25,8 @@ class Findings:
     """
 
     def __init__(self, settings: RootTable) -> None:
+        self.sources = settings.sources
+        """What the settings were read from."""
         self._origins = settings.origins
         self._broken = [table_meant(problem.place) for problem in settings.problems]
         problems = (*settings.problems, *cross_check(settings))
@@ -46,14 +48,29 @@ class Findings:
         """Tell whether the value that would stand here was left out of the settings, for it was wrong."""
         return any(lies_in(dotted(place), broken) for broken in self._broken)
 
-    def validated(self, place: Place, table: PluginTable, model: type[BaseModel]) -> BaseModel | None:
-        """Return a plugin's own settings, or None if there are problems with them."""
+    def validated(
+        self, place: Place, table: PluginTable, model: type[BaseModel], *, named_at: Place | None = None
+    ) -> BaseModel | None:
+        """Return a plugin's own settings, or None if there are problems with them.
+
+        Args:
+            place: Where their table stands, or would stand.
+            table: The table.
+            model: The plugin's.
+            named_at: Where the plugin is named, if there is no such table.
+        """
         try:
             return model.model_validate(table.options)
         except ValidationError as error:
             beside = tuple(type(table).model_fields)
-            problems = explain(error, model, self._origins, prefix=place, also_known=beside)
-            self._errors += [ConfigurationError(problem) for problem in problems]
+            for problem in explain(error, model, self._origins, prefix=place, also_known=beside):
+                if named_at is not None and problem.place == dotted(place):
+                    # Of the table as a whole, and nobody wrote one: what is there is the name.
+                    self.add(
+                        named_at, f"there is no table [{dotted(place)}], which it needs: {problem.message}"
+                    )
+                else:
+                    self._errors.append(ConfigurationError(problem))
             return None
 
     def raise_all(self) -> None:

@@ -72,7 +72,9 @@ class KeyProviders:
         try:
             plugin.check_key(options, key)
         except ValueError as error:
-            raise ConfigurationError(Problem(f"{key!r} is no key of the provider {scheme!r}: {error}")) from error
+            raise ConfigurationError(
+                Problem(f"{key!r} is no key of the provider {scheme!r}: {error}")
+            ) from error
         return provider
 
     def end_of_build(self, *, keys_may_change: bool) -> None:
@@ -118,7 +120,7 @@ class KeyProviders:
                 raise
             findings.add_error(error, (*place, "type"))
             return None
-        check_destination(place, table, plugin, self._settings.sources, findings)
+        check_destination(place, table, plugin, findings)
         options = findings.validated(place, table, plugin.settings)
         if options is None:
             return None

@@ -48,7 +48,7 @@ async def all_open(
         drivers: Which ones; they are opened, and in the end closed, all at once.
         check: Also ask each store whether it is there and lets us in.
         optional: Those of the drivers that may fail: that is logged, and they are opened at their first use.
-        replaceable: Those whose stores may be out of reach, likewise. Anything else has to be corrected first.
+        replaceable: Those whose stores may be out of reach, likewise. All else has to be corrected first.
         closing_timeout: How long closing may take. After that, or when it fails, it is logged and left.
 
     Raises:

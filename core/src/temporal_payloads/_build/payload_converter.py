@@ -1,8 +1,7 @@
-"""The converter's payload converter: a plugin's that the settings name, or a class by its import path."""
+"""The converter's payload converter: a plugin's that the settings name, or what an import path leads to."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 _SETTING: Place = ("payload_converter",)
 _THE_SDKS_OWN = DataConverter.default.payload_converter_class
 _built: WeakKeyDictionary[type[PayloadConverter], BaseModel] = WeakKeyDictionary()
-"""The classes that plugins gave, and for which settings: one that comes back as the base of another build with
-the same settings is not extended once more."""
+"""The classes that plugins gave which extend others, and for which settings: one that comes back as the base
+of another build with the same settings is not extended once more."""
 
 
 @dataclass(frozen=True)
@@ -43,37 +42,9 @@ def payload_converter(
     """Return what the settings name; if they name none, or there is a problem with it, what base has."""
     name, its_own = settings.payload_converter, base.payload_converter_class
     chosen = None
-    if name is not None and ":" in name:
-        chosen = _by_import_path(name, its_own, findings)
-    elif name is not None and not findings.left_out("payload_converters", name, "type"):
+    if name is not None and not findings.left_out("payload_converters", name, "type"):
         chosen = _by_plugin(name, settings, its_own, registry, findings)
     return chosen or ChosenConverter(its_own)
-
-
-def _by_import_path(
-    path: str, its_own: type[PayloadConverter], findings: Findings
-) -> ChosenConverter | None:
-    module, _, name = path.partition(":")
-    if not module or not name:
-        findings.add(_SETTING, "must be the name of a plugin, or an import path of the form module:name")
-        return None
-    try:
-        named = getattr(importlib.import_module(module), name)
-    except Exception as error:  # noqa: BLE001  # importing runs code that may raise anything
-        findings.add(_SETTING, f"{path!r} cannot be imported: {type(error).__name__}: {error}")
-        return None
-    if isinstance(named, DataConverter):
-        named = named.payload_converter_class
-    if not _is_converter(named):
-        findings.add(_SETTING, f"{path!r} is neither a PayloadConverter class nor a DataConverter")
-        return None
-    if its_own not in (_THE_SDKS_OWN, named):
-        findings.add(
-            _SETTING,
-            f"the base converter has a payload converter of its own, {its_own.__name__}; give one of the two",
-        )
-        return None
-    return _made(ChosenConverter(named), _SETTING, findings)
 
 
 def _by_plugin(
@@ -90,7 +61,10 @@ def _by_plugin(
     except ConfigurationError as error:
         findings.add_error(error, (*place, "type") if table.type else _SETTING)
         return None
-    options = findings.validated(place, table, plugin.settings)
+    missing = None if name in settings.payload_converters else _SETTING
+    # What has no table, as most import paths, is wrong where it is named.
+    of_itself = missing or place
+    options = findings.validated(place, table, plugin.settings, named_at=missing)
     if options is None:
         return None
     try:
@@ -99,13 +73,14 @@ def _by_plugin(
         findings.add_error(error, _SETTING)
         return None
     except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-        findings.add(place, f"the payload converter cannot be made: {type(error).__name__}: {error}")
+        findings.add(of_itself, f"the payload converter cannot be made: {type(error).__name__}: {error}")
         return None
     if not _is_converter(converter):
-        findings.add(place, f"the plugin gives {converter!r}, which is no PayloadConverter class")
+        findings.add(of_itself, f"the plugin gives {converter!r}, which is no PayloadConverter class")
         return None
-    _built[converter] = options
-    return _made(ChosenConverter(converter, plugin.sandbox_passthrough), place, findings)
+    if plugin.extend is not None:
+        _built[converter] = options
+    return _made(ChosenConverter(converter, plugin.sandbox_passthrough), of_itself, findings)
 
 
 def _for_base(
@@ -117,12 +92,12 @@ def _for_base(
         return converter
     if _built.get(its_own) == options:
         return its_own
+    does_not = f"{name!r} does not compose with the base converter's own, {its_own.__name__}"
+    if plugin.extend is None:
+        raise ConfigurationError(Problem(f"{does_not}: it composes with no other. Give one of the two"))
     try:
-        if plugin.extend is None:
-            raise ValueError("it composes with no other. Give one of the two")
         return plugin.extend(options, its_own)
     except ValueError as error:
-        does_not = f"{name!r} does not compose with the base converter's own, {its_own.__name__}"
         raise ConfigurationError(Problem(f"{does_not}: {error}")) from error
 
 

@@ -29,13 +29,33 @@ PLUGIN_API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks the function by which a plugin describes itself, or by which an observer is told.
+
+Example::
+
+    @hookimpl
+    def temporal_payloads_codec() -> CodecPlugin[ReverseSettings]:
+        return CodecPlugin(
+            api_version=1, settings=ReverseSettings, encodings=["binary/reversed"], create=create
+        )
+"""
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriverContext:
-    """What `DriverPlugin.open` may want to know beside its own settings."""
+    """What `DriverPlugin.open` may want to know beside its own settings.
+
+    Example::
+
+        @asynccontextmanager
+        async def open_driver(
+            settings: ShelfSettings, context: DriverContext
+        ) -> AsyncIterator[StorageDriver]:
+            async with shelf_client.connect(settings.url, connections=context.concurrency) as shelf:
+                yield ShelfDriver(shelf, driver_name=context.name)
+    """
 
     name: str
     """The driver name that references record."""
@@ -43,11 +63,30 @@ class DriverContext:
     """Where the driver is configured (`storage.drivers.s3`), for error messages."""
     concurrency: int
     """How many payloads core asks for at once (`storage.concurrency`)."""
+    retrieve_only: bool = False
+    """Whether nothing new is written (`retrieve_only`): a check must not ask for the right to write then."""
+    largest_read: int | None = None
+    """Bytes of the largest payload that is to be read; None for workers, which read what is there.
+
+    Where the store tells a payload's size beforehand, a larger one is a `PayloadTooLargeError`. A codec
+    server has such a limit: the driver's `max_payload_size`, by which it reserves memory.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfinedClaim:
-    """A claim that was found to lie inside what the driver is configured for."""
+    """A claim that was found to lie inside what the driver is configured for.
+
+    Example::
+
+        KEY = re.compile(r"(?P<namespace>[^/]+)/(?P<sha256>[0-9a-f]{64})")
+
+        def confine(settings: ShelfSettings, claim: StorageDriverClaim) -> ConfinedClaim:
+            key = KEY.fullmatch(claim.claim_data.get("key", ""))
+            if key is None:
+                raise ClaimRejectedError("The claim's key is none that this driver writes")
+            return ConfinedClaim(claim=claim, sha256=key["sha256"], namespace=key["namespace"])
+    """
 
     claim: StorageDriverClaim
     """The claim in its canonical spelling. Only this one reaches the driver."""
@@ -59,7 +98,26 @@ class ConfinedClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class DriverPlugin(Generic[SettingsT]):
-    """A storage driver as a plugin; what the `temporal_payloads_driver` hook returns."""
+    """A storage driver as a plugin; what the `temporal_payloads_driver` hook returns.
+
+    Example::
+
+        @hookimpl
+        def temporal_payloads_driver() -> DriverPlugin[ShelfSettings]:
+            return DriverPlugin(
+                api_version=1,
+                settings=ShelfSettings,
+                driver_type="shelf",
+                driver_name="shelf",
+                open=open_driver,
+                confine=lambda settings, claim: KeyLayout(settings.prefix).confine(claim),
+                identity=lambda settings: {"url": settings.url, "prefix": settings.prefix},
+                imports=("shelf_client",),
+                destination=("url",),
+            )
+
+        assert temporal_payloads_driver().expiry(ShelfSettings(url="shelf://main")) is None
+    """
 
     api_version: int
     """The plugin API that this plugin was written for: 1. Write the number, not a constant of core's."""
@@ -90,6 +148,12 @@ class DriverPlugin(Generic[SettingsT]):
     """
     expiry: Callable[[SettingsT], timedelta | None] = lambda _settings: None
     """How long the store keeps a payload after it was first written; None if it does not expire."""
+    max_payload_size: Callable[[SettingsT], int | None] = lambda settings: getattr(
+        settings, "max_payload_size", None
+    )
+    """Bytes of the largest payload that the driver stores, by which a codec server reserves memory. By
+    default the setting of this name; without it, or with None, 50 MiB.
+    """
     destination: Sequence[str] = ()
     """The settings that decide where credentials are sent (`endpoint_url`, `sentinel.hosts`).
 
@@ -102,6 +166,18 @@ class DriverPlugin(Generic[SettingsT]):
     """
     ambient_credentials: Sequence[str] = ()
     """Variables from which the client library takes credentials by itself (`AWS_ACCESS_KEY_ID`)."""
+    sends_found_credentials: Callable[[SettingsT], bool] = lambda _settings: False
+    """Whether the client, with these settings, sends credentials that stand in neither the settings nor a
+    variable (they come from a file of the home directory, of another program, or a metadata server) to
+    anybody but the provider's own servers.
+
+    If so, a settings file that was only found in the working directory must hold none of `destination`. A
+    setting that names a file of credentials is one of those too: such a file says itself where it is sent.
+    """
+    warning: Callable[[SettingsT], str | None] = lambda _settings: None
+    """What an operator must know of such a store, if anything: that payloads do not outlive the process, for
+    instance. It is logged when a converter is built, and shown by `temporal-payloads check`.
+    """
 
 
 CodecRole = Literal["transform", "compress", "encrypt"]
@@ -109,7 +185,15 @@ CodecRole = Literal["transform", "compress", "encrypt"]
 
 @dataclass(frozen=True, kw_only=True)
 class CodecContext:
-    """What `CodecPlugin.create_with` may want to know beside its own settings."""
+    """What `CodecPlugin.create_with` may want to know beside its own settings.
+
+    Example::
+
+        def create_with(settings: ReverseSettings, context: CodecContext) -> PayloadCodec:
+            if context.stored_from is None:
+                logger.info("%s: nothing is ever stored", context.place)
+            return ReverseCodec()
+    """
 
     place: str
     """Where the codec is configured (`codec.encryption`), for error messages."""
@@ -119,6 +203,12 @@ class CodecContext:
     It raises a `ConfigurationError` if the settings are wrong or no installed plugin knows such keys. Let
     that pass: core tells it with the codec's place. It may be called later too, when keys have changed.
     """
+    stored_from: int | None = None
+    """Bytes of an encoded payload from which a storage driver may be given it; None if none is ever.
+
+    Where equal payloads become equal bytes, a store keeps them once. That is worth no work for what stays in
+    the history.
+    """
 
 
 class PluginSettingsError(Exception):
@@ -127,6 +217,13 @@ class PluginSettingsError(Exception):
     Args:
         problems: Each with the setting inside the plugin's table as a tuple (`("keys", "2026-11", "env")`),
             and what is wrong with it and what to do. No secret may stand in it.
+
+    Example::
+
+        def create(settings: DictionarySettings) -> PayloadCodec:
+            if not settings.dictionary.exists():
+                raise PluginSettingsError([(("dictionary",), "there is no such file; correct the path")])
+            return DictionaryCodec(settings.dictionary.read_bytes())
     """
 
     def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
@@ -140,6 +237,22 @@ class PayloadReaderContext(SerializationContext):
 
     The codec server gives it to codecs, as the SDK gives them a `WorkflowSerializationContext`. A codec that
     keeps namespaces apart decodes for these namespaces and no other.
+
+    Example::
+
+        class PerNamespaceCodec(ReverseCodec, WithSerializationContext):
+            namespaces: frozenset[str] = frozenset()
+
+            def with_context(self, context: SerializationContext) -> "PerNamespaceCodec":
+                codec = PerNamespaceCodec()
+                if isinstance(context, PayloadReaderContext):
+                    codec.namespaces = frozenset({context.namespace}) | context.also_reads
+                elif isinstance(context, WorkflowSerializationContext):
+                    codec.namespaces = frozenset({context.namespace})
+                return codec
+
+        reader = PayloadReaderContext("orders", also_reads=frozenset({"billing"}))
+        assert PerNamespaceCodec().with_context(reader).namespaces == {"orders", "billing"}
     """
 
     namespace: str
@@ -161,7 +274,8 @@ class CodecPlugin(Generic[SettingsT]):
     - `async def check(self) -> None`, called wherever what cannot work must show at once (before a worker
       starts, in `temporal-payloads check`); it raises a `StorageError`;
     - `def why_left_alone(self, payload: Payload) -> str | None`, which says why `decode` gave back a payload
-      of one of its `encodings` as it was, for the error that tells of it;
+      of one of its `encodings` as it was, for the error that tells of it. Of several codecs with one
+      encoding, one that has this method, and so leaves alone what is not its own, is asked first;
     - `def describe_keys(self) -> Sequence[KeyDescription]`, the keys that it encrypts and decrypts with, for
       `temporal-payloads check` and `keys`. It asks nobody, and shows nothing of a key;
     - `def key_of(self, payload: Payload) -> str | None`, the id of the key that a payload of one of its
@@ -169,6 +283,17 @@ class CodecPlugin(Generic[SettingsT]):
       `temporal-payloads keys --in-use` counts what still needs a key;
     - an attribute `keys_may_change: bool`, true if it may ask for the providers of further keys while it is
       used: a `[key_providers.SCHEME]` table that no key needs yet is then no mistake.
+
+    Example::
+
+        @hookimpl
+        def temporal_payloads_codec() -> CodecPlugin[ReverseSettings]:
+            return CodecPlugin(
+                api_version=1,
+                settings=ReverseSettings,
+                encodings=("binary/reversed",),
+                create=lambda settings: ReverseCodec(),
+            )
     """
 
     api_version: int
@@ -198,7 +323,19 @@ class CodecPlugin(Generic[SettingsT]):
 
 @dataclass(frozen=True, kw_only=True)
 class PayloadConverterPlugin(Generic[SettingsT]):
-    """A payload converter as a plugin; what the `temporal_payloads_payload_converter` hook returns."""
+    """A payload converter as a plugin; what the `temporal_payloads_payload_converter` hook returns.
+
+    Example::
+
+        @hookimpl
+        def temporal_payloads_payload_converter() -> PayloadConverterPlugin[ReverseSettings]:
+            return PayloadConverterPlugin(
+                api_version=1,
+                settings=ReverseSettings,
+                create=lambda settings: DefaultPayloadConverter,
+                sandbox_passthrough=("my_converter",),
+            )
+    """
 
     api_version: int
     """The plugin API that this plugin was written for: 1. Write the number, not a constant of core's."""
@@ -227,6 +364,17 @@ class StorageEvent:
 
     Calls are the SDK's. During a replay with `PayloadsPlugin` there are also those that fetch one payload
     ahead, of which the SDK's own call is then a cache hit.
+
+    Example::
+
+        class Metrics:
+            @hookimpl
+            def temporal_payloads_storage_event(self, event: StorageEvent) -> None:
+                if event.error is None:
+                    logger.info("%s: %d bytes in %.3f s", event.driver, event.size, event.duration)
+
+        registry = PluginRegistry()
+        registry.register_observer(Metrics())
     """
 
     operation: Literal["store", "retrieve"]

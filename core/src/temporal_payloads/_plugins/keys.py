@@ -15,7 +15,13 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 @dataclass(frozen=True, kw_only=True)
 class DataKey:
-    """A key that encrypts payloads, and the same key as it may be written beside them."""
+    """A key that encrypts payloads, and the same key as it may be written beside them.
+
+    Example::
+
+        key = DataKey(plaintext=secrets.token_bytes(32), wrapped=b"what the vault made of it")
+        assert "plaintext" not in repr(key)
+    """
 
     plaintext: bytes = field(repr=False)
     """256 bits."""
@@ -25,7 +31,16 @@ class DataKey:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyDescription:
-    """A key of a codec, as the commands show it: nothing of the key itself."""
+    """A key of a codec, as the commands show it: nothing of the key itself.
+
+    Example::
+
+        def describe_keys(self) -> list[KeyDescription]:
+            return [KeyDescription(id="2026-11", source="variable ORDERS_KEY", active=True)]
+
+        [key] = describe_keys(None)
+        assert key.writes
+    """
 
     id: str
     """As payloads name it."""
@@ -54,6 +69,19 @@ class KeyProvider(ABC):
     Keys are named by their URI (`awskms:///alias/orders`), whose scheme is the provider's type. Core opens a
     provider once per event loop, gives each call its deadline, and tells what it raises as an error of this
     project. Caching, renewal and the sharing of calls are the encryption codec's.
+
+    Example::
+
+        class VaultKeyProvider(KeyProvider):
+            def __init__(self, client):
+                self._client = client
+
+            async def make_data_key(self, key):
+                plaintext = secrets.token_bytes(32)
+                return DataKey(plaintext=plaintext, wrapped=await self._client.encrypt(key, plaintext))
+
+            async def unwrap_data_key(self, key, wrapped):
+                return await self._client.decrypt(key, wrapped)
     """
 
     @abstractmethod
@@ -76,7 +104,19 @@ class KeyProvider(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyProviderContext:
-    """What `KeyProviderPlugin.open` may want to know beside its own settings."""
+    """What `KeyProviderPlugin.open` may want to know beside its own settings.
+
+    Example::
+
+        @asynccontextmanager
+        async def open_provider(
+            settings: VaultSettings, context: KeyProviderContext
+        ) -> AsyncIterator[KeyProvider]:
+            if not settings.address:
+                raise KeyUnavailableError(f"{context.place}.address is empty; set it")
+            async with my_vault.connect(settings.address) as client:
+                yield VaultKeyProvider(client)
+    """
 
     place: str
     """Where the provider is configured (`key_providers.awskms`), for error messages."""
@@ -87,6 +127,18 @@ class KeyProviderPlugin(Generic[SettingsT]):
     """A key provider as a plugin; what the `temporal_payloads_key_provider` hook returns.
 
     Its entry point's name is the scheme of the keys that it knows (`awskms`).
+
+    Example::
+
+        @hookimpl
+        def temporal_payloads_key_provider() -> KeyProviderPlugin[VaultSettings]:
+            return KeyProviderPlugin(
+                api_version=1,
+                settings=VaultSettings,
+                open=open_provider,
+                imports=("my_vault",),
+                destination=("address",),
+            )
     """
 
     api_version: int

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from temporal_payloads._plugins.bare import bare_codec
+from temporal_payloads._plugins.bare import bare_codec, bare_payload_converter
+from temporal_payloads._plugins.bare_driver import bare_driver
 from temporal_payloads._plugins.contract import PROJECT, CodecPlugin, DriverPlugin, PayloadConverterPlugin
 from temporal_payloads._plugins.keys import KeyProviderPlugin
+from temporal_payloads._plugins.known import KNOWN_DISTRIBUTIONS
 
 KindName = Literal["driver", "codec", "payload_converter", "key_provider"]
 AnyPlugin = DriverPlugin[Any] | CodecPlugin[Any] | PayloadConverterPlugin[Any] | KeyProviderPlugin[Any]
@@ -25,14 +27,20 @@ class Kind:
     """What its hook returns."""
     table: str
     """The table of the settings in which the tables of its plugins are."""
-    distributions: Mapping[str, str]
-    """The plugins of this project and where they are, so that an error can say what to install."""
-    bare: Callable[[object], AnyPlugin | None] | None = None
-    """Describes what an import path may lead to beside a plugin: a class of the SDK's."""
+    bare: Callable[[object, str], AnyPlugin | None] | None = None
+    """Describes what an import path may lead to beside a plugin: a class of the SDK's.
+
+    It is given that, and the import path as it is written.
+    """
     bare_is: str = ""
     """What that is, in the words of an error."""
     otherwise: str = ""
     """How else than by a plugin it can be named, for those who did not mean a plugin."""
+
+    @property
+    def distributions(self) -> Mapping[str, str]:
+        """The plugins of this project and where they are, so that an error can say what to install."""
+        return KNOWN_DISTRIBUTIONS.get(self.group, {})
 
     @property
     def hook(self) -> str:
@@ -52,20 +60,16 @@ KINDS: Mapping[KindName, Kind] = {
             group="temporal_payloads.drivers",
             description=DriverPlugin,
             table="storage.drivers",
-            distributions={"s3": "temporal-payloads-s3", "redis": "temporal-payloads-redis"},
+            bare=bare_driver,
+            bare_is="a StorageDriver class or object, to a function that opens one",
+            otherwise=" The import path of a class has the form module:name.",
         ),
         Kind(
             name="codec",
             group="temporal_payloads.codecs",
             description=CodecPlugin,
             table="codec",
-            distributions={
-                "gzip": "temporal-payloads-gzip-codec",
-                "zlib": "temporal-payloads-gzip-codec",
-                "zstd": "temporal-payloads-zstd-codec",
-                "encryption": "temporal-payloads-encryption-codec",
-            },
-            bare=bare_codec,
+            bare=lambda named, _path: bare_codec(named),
             bare_is="a PayloadCodec class or object",
             otherwise=" The import path of a class has the form module:name.",
         ),
@@ -74,7 +78,8 @@ KINDS: Mapping[KindName, Kind] = {
             group="temporal_payloads.payload_converters",
             description=PayloadConverterPlugin,
             table="payload_converters",
-            distributions={"msgspec": "temporal-payloads-msgspec-converter"},
+            bare=lambda named, _path: bare_payload_converter(named),
+            bare_is="a PayloadConverter class or a DataConverter",
             otherwise=" The import path of a class has the form module:name.",
         ),
         Kind(
@@ -82,7 +87,6 @@ KINDS: Mapping[KindName, Kind] = {
             group="temporal_payloads.key_providers",
             description=KeyProviderPlugin,
             table="key_providers",
-            distributions={"awskms": "temporal-payloads-aws-kms"},
         ),
     )
 }

@@ -70,6 +70,13 @@ class PluginRegistry:
 
     Making one is cheap: nothing is looked up before the first question, and nothing is imported before a
     plugin is asked for by name. Registries share nothing with each other.
+
+    Example::
+
+        registry = PluginRegistry()
+        registry.register_driver("shelf", my_shelf_plugin)
+        settings = PayloadSettings(storage={"drivers": {"shelf": {"url": "shelf://main"}}})
+        converter = build_data_converter(settings, registry=registry)
     """
 
     def __init__(self) -> None:
@@ -178,6 +185,13 @@ class PluginRegistry:
             self._found[kind.name] = [_installed_offer(kind, entry_point) for entry_point in found]
         return self._found[kind.name]
 
+    def is_import_path(self, kind: KindName, name: str) -> bool:
+        """Tell whether the name is an import path, and not that of a plugin which somebody offers."""
+        try:
+            return isinstance(self._find(KINDS[kind], name).source, ImportPath)
+        except (UnknownPluginError, PluginConflictError):
+            return False
+
     def _load(self, kind: KindName, name: str) -> AnyPlugin:
         if (kind, name) not in self._loaded:
             offer = self._find(KINDS[kind], name)
@@ -254,7 +268,7 @@ class PluginRegistry:
             return None
         if isinstance(named, offer.kind.description):
             return named
-        bare = offer.kind.bare(named) if offer.kind.bare is not None else None
+        bare = offer.kind.bare(named, offer.source.text) if offer.kind.bare is not None else None
         if bare is None and not hasattr(named, offer.kind.hook):
             raise TypeError(
                 f"it is of type {type(named).__name__}. An import path leads to {offer.kind.bare_is}, to a "

@@ -53,9 +53,7 @@ def _codec_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
 
 def _payload_converter_checks(settings: RootTable) -> Iterator[tuple[Place, str]]:
     for name in settings.payload_converters:
-        if ":" in name:
-            yield ("payload_converters", name), "a class by its import path has no settings; remove the table"
-        elif name != settings.payload_converter:
+        if name != settings.payload_converter:
             hint = did_you_mean(name, [settings.payload_converter or ""])
             hint = hint or f" Set payload_converter to {name!r}, or remove the table"
             yield ("payload_converters", name), f"payload_converter does not name this table.{hint}"
@@ -68,14 +66,7 @@ def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
             f"{INLINE!r} means the history itself; name the driver otherwise",
         )
     fallbacks = {key: table.fallback for key, table in storage.drivers.items() if table.fallback}
-    named = dict.fromkeys(
-        [*storage.drivers, *(route.driver for route in storage.routes), *fallbacks.values()]
-    )
-    writable = [
-        name
-        for name in named
-        if name != INLINE and not (name in storage.drivers and storage.drivers[name].retrieve_only)
-    ]
+    writable = storage.writable_drivers
     takes_all = any(not _conditions(route) for route in storage.routes)
     if storage.driver is None and len(writable) > 1 and not takes_all:
         yield (

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from temporal_payloads._settings.duration import Duration
+from temporal_payloads._settings.duration import Duration, PositiveDuration
 from temporal_payloads._settings.models import Patterns, Words
 
 Operation = Literal["encode", "decode", "download"]
@@ -91,7 +91,6 @@ Operations = Annotated[
     BeforeValidator(lambda v: [w.strip() for w in v.split(",")] if isinstance(v, str) else v),
 ]
 PositiveSize = Annotated[ByteSize, Field(gt=0)]
-PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
 
 
 class _Table(BaseModel):

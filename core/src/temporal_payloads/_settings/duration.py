@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _LOOKS_LIKE_ONE = re.compile(r"\d[\d.,]*\s*[a-z]{0,12}|.{0,7}", re.IGNORECASE)
@@ -40,4 +40,30 @@ def _seconds(seconds: float) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-"""A settings field of type `timedelta` that reads `"30s"`, `"7d"` or a number of seconds."""
+"""A settings field of type `timedelta` that reads `"30s"`, `"7d"` or a number of seconds.
+
+Example::
+
+    class LeaseSettings(BaseModel):
+        lease: Duration = Field(timedelta(days=30), description="How long payloads are kept.")
+
+    assert LeaseSettings(lease="12h").lease == timedelta(hours=12)
+"""
+
+
+def _check_positive(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than 0 seconds")
+    return duration
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
+"""A `Duration` that is longer than nothing, as timeouts are.
+
+Example::
+
+    class TimeoutSettings(BaseModel):
+        read_timeout: PositiveDuration = Field(timedelta(seconds=20), description="Longest silence.")
+
+    assert TimeoutSettings(read_timeout="5s").read_timeout == timedelta(seconds=5)
+"""

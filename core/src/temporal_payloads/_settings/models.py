@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from temporal_payloads._settings.duration import Duration
+from temporal_payloads._settings.duration import PositiveDuration
 
 INLINE = "inline"
 """The driver name, in settings, that keeps a payload in the history."""
@@ -48,7 +50,8 @@ class PluginTable(_Table):
 
     type: str | None = Field(
         None,
-        description="Which plugin; the table's key unless given. `DISTRIBUTION:NAME` chooses between two.",
+        description="Which plugin; the table's key unless given. `DISTRIBUTION:NAME` chooses between two. Or "
+        "the import path, `module:name`, of what nobody has packaged.",
     )
 
     @property
@@ -65,7 +68,7 @@ class PluginTable(_Table):
 class KeyProviderTable(PluginTable):
     """One `[key_providers.SCHEME]` table; the scheme is that of the keys' URIs."""
 
-    timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    timeout: PositiveDuration = Field(
         timedelta(seconds=10), description="Limit of one call to the provider, its retries included."
     )
 
@@ -136,10 +139,10 @@ class CircuitSettings(_Table):
         description="Calls in a row that found the store out of reach, or had no answer in time, after which "
         "it is left alone; 0 for never.",
     )
-    within: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    within: PositiveDuration = Field(
         timedelta(minutes=5), description="In how long a time so many calls must have failed."
     )
-    open_for: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    open_for: PositiveDuration = Field(
         timedelta(seconds=10),
         description="How long it is left alone before one call tries it again. Meanwhile payloads are stored "
         "by the fallback, or fail at once; what is in the cache is read from there.",
@@ -147,7 +150,21 @@ class CircuitSettings(_Table):
 
 
 def _off(value: object) -> object:
-    return {"failures": 0} if value is False else value
+    # In a variable it is text; what else means no where true and false belong does so here too.
+    if value is False or (isinstance(value, str) and value.lower() in ("false", "no", "off", "0")):
+        return {"failures": 0}
+    if not isinstance(value, dict | CircuitSettings):
+        raise ValueError("must be a table, or false")
+    return value
+
+
+class _OrFalse:
+    """Tells the JSON Schema what `_off` takes."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"enum": [False]}]}
 
 
 class StorageSettings(_Table):
@@ -162,7 +179,7 @@ class StorageSettings(_Table):
         ByteSize(256 * 1024), description="Serialized size, after codecs, from which a payload is offloaded."
     )
     concurrency: int = Field(32, ge=1, description="Storage operations at once in a workflow task.")
-    timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    timeout: PositiveDuration = Field(
         timedelta(seconds=30), description="Limit of one store or retrieve, retries included."
     )
     inline_limit: Annotated[ByteSize, Field(gt=0)] | None = Field(
@@ -177,6 +194,32 @@ class StorageSettings(_Table):
         "is. By default those of all namespaces that share the store.",
     )
     cache: CacheSettings = CacheSettings()
-    circuit: Annotated[CircuitSettings, BeforeValidator(_off)] = CircuitSettings()
+    circuit: Annotated[CircuitSettings, BeforeValidator(_off), _OrFalse()] = CircuitSettings()
     drivers: dict[str, DriverTable] = Field(default_factory=dict)
     routes: tuple[Route, ...] = Field((), description="Where new payloads go; the first match wins.")
+
+    @property
+    def writable_drivers(self) -> list[str]:
+        """The drivers that are named anywhere and take new payloads; those without settings have no table."""
+        named = [
+            *self.drivers,
+            *([self.driver] if self.driver else []),
+            *(route.driver for route in self.routes),
+            *(table.fallback for table in self.drivers.values() if table.fallback),
+        ]
+        read_only = {key for key, table in self.drivers.items() if table.retrieve_only}
+        return [name for name in dict.fromkeys(named) if name != INLINE and name not in read_only]
+
+    @property
+    def default_driver(self) -> str:
+        """Where payloads go that no route matches: a driver, or `INLINE`."""
+        if self.driver is not None:
+            return self.driver
+        writable = self.writable_drivers
+        return writable[0] if len(writable) == 1 else INLINE
+
+    @property
+    def stored_from(self) -> int | None:
+        """Bytes of an encoded payload from which it may be offloaded; None if none is ever."""
+        destinations = {self.default_driver, *(route.driver for route in self.routes)}
+        return int(self.threshold) if destinations - {INLINE} else None

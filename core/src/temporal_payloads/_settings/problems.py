@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from temporal_payloads._errors import Problem, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -92,8 +92,37 @@ def explain(
         prefix: Where the model's values stand in the settings.
         also_known: Keys that may stand beside the model's own, for near matches.
     """
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    return [_problem(one, model, origins, prefix, also_known) for one in details]
+    return [_problem(one, model, origins, prefix, also_known) for one in _details(error)]
+
+
+def explain_settings_error(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
+    """Say in the words of the settings what is wrong with a file of a plugin's own.
+
+    Core does so for a plugin's settings. This is for what they name and no variable can set; what it returns
+    is what `PluginSettingsError` takes.
+
+    Args:
+        error: What pydantic found.
+        model: The model that was validated.
+
+    Returns:
+        Each problem: the place in the file as keys and list positions, and what is wrong there. No input
+        value stands in it.
+
+    Example::
+
+        def read_ring(text: str) -> Ring:
+            try:
+                return Ring.model_validate_json(text)
+            except ValidationError as error:
+                found = explain_settings_error(error, Ring)
+                raise PluginSettingsError([(("ring", *place), what) for place, what in found]) from error
+    """
+    return [(one["loc"], _text(one, model, also_known=())) for one in _details(error)]
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
 
 
 _MESSAGES = {
@@ -106,6 +135,7 @@ _MESSAGES = {
     "string_unicode": "is not UTF-8 text",
 }
 """Our words where pydantic's are about Python, or say too little."""
+_NO_SUCH_SETTING = "there is no such setting."
 _NO_TABLES: dict[Place, str] = {
     ("codec",): "; the list of codecs is `codecs`",
     ("storage", "drivers"): "; the name of the default driver is `storage.driver`",
@@ -124,25 +154,11 @@ def _problem(
         # Neither what stands in a list nor what stands under an import path has a variable.
         has_variable = not any(isinstance(part, int) for part in place) and variable(place).isidentifier()
         by_variable = f", or as the variable {variable(place)}" if has_variable else ""
-        message = f"is required; set it in the file{by_variable}"
-    elif error["type"] == "extra_forbidden":
-        known = _known_places(model, error["loc"], also_known, whole=from_variable)
-        if from_variable:
-            # The whole path is compared, so that a forgotten underscore is found as well as a misspelt word.
-            names = [variable((*prefix, *each)) for each in known] + ([] if prefix else list(OWN_VARIABLES))
-            # Without the prefix that they all share, for with it any two are alike.
-            hint = did_you_mean(variable(place).removeprefix(PREFIX), [n.removeprefix(PREFIX) for n in names])
-            hint = hint.replace("mean '", f"mean '{PREFIX}")
-        else:
-            hint = did_you_mean(str(place[-1]), [str(each[-1]) for each in known])
-        message = f"there is no such setting.{hint}"
-    elif error["type"] == "byte_size_unit":
-        message = error["msg"].replace("could not interpret byte unit:", "is not a size: there is no unit")
-        message += "; units are B, KiB, MiB, GiB, TiB, KB, MB, GB, TB"
+        message = f"{_text(error, model, also_known)}; set it in the file{by_variable}"
+    elif error["type"] == "extra_forbidden" and from_variable:
+        message = f"{_NO_SUCH_SETTING}{_variable_meant(model, error['loc'], prefix, also_known)}"
     else:
-        message = _MESSAGES.get(error["type"]) or error["msg"]
-        message = message.removeprefix("Value error, ").removeprefix("Input ")
-        message = message.replace("datetime.timedelta(0)", "0 seconds")
+        message = _text(error, model, also_known)
         if message == _MESSAGES["dict_type"] and place in _NO_TABLES:
             message += _NO_TABLES[place]
         elif message == _MESSAGES["dict_type"] and from_variable:
@@ -150,18 +166,34 @@ def _problem(
     return Problem(message, dotted(place), origin)
 
 
-def _known_places(
-    model: type[BaseModel], loc: Place, also_known: tuple[str, ...], *, whole: bool
-) -> list[Place]:
-    """Return the places that may have been meant: of one table, or of all of them."""
-    beside: list[Place] = [(name,) for name in also_known]
-    if whole:
-        return [
-            *_paths(model),
-            *beside,
-            *((*loc[:-1], name) for name in _model_at(model, loc[:-1]).model_fields),
-        ]
-    return [(name,) for name in _model_at(model, loc[:-1]).model_fields] + (beside if len(loc) == 1 else [])
+def _text(error: ErrorDetails, model: type[BaseModel], also_known: tuple[str, ...]) -> str:
+    """Say what is wrong, wherever the value comes from."""
+    if error["type"] == "missing":
+        return "is required"
+    if error["type"] == "extra_forbidden":
+        *table, name = error["loc"]
+        known = [*_model_at(model, table).model_fields, *(() if table else also_known)]
+        return f"{_NO_SUCH_SETTING}{did_you_mean(str(name), known)}"
+    if error["type"] == "byte_size_unit":
+        text = error["msg"].replace("could not interpret byte unit:", "is not a size: there is no unit")
+        return f"{text}; units are B, KiB, MiB, GiB, TiB, KB, MB, GB, TB"
+    text = _MESSAGES.get(error["type"]) or error["msg"]
+    text = text.removeprefix("Value error, ").removeprefix("Input ")
+    return text.replace("datetime.timedelta(0)", "0 seconds")
+
+
+def _variable_meant(model: type[BaseModel], loc: Place, prefix: Place, also_known: tuple[str, ...]) -> str:
+    # The whole path is compared, so that a forgotten underscore is found as well as a misspelt word.
+    known: list[Place] = [
+        *_paths(model),
+        *((name,) for name in also_known),
+        *((*loc[:-1], name) for name in _model_at(model, loc[:-1]).model_fields),
+    ]
+    names = [variable((*prefix, *each)) for each in known] + ([] if prefix else list(OWN_VARIABLES))
+    # Without the prefix that they all share, for with it any two are alike.
+    given = variable((*prefix, *loc)).removeprefix(PREFIX)
+    hint = did_you_mean(given, [name.removeprefix(PREFIX) for name in names])
+    return hint.replace("mean '", f"mean '{PREFIX}")
 
 
 def _paths(model: type[BaseModel]) -> Iterator[Place]:
@@ -172,7 +204,7 @@ def _paths(model: type[BaseModel]) -> Iterator[Place]:
                 yield from ((name, *path) for path in _paths(inner))
 
 
-def _model_at(model: type[BaseModel], loc: Place) -> type[BaseModel]:
+def _model_at(model: type[BaseModel], loc: Sequence[str | int]) -> type[BaseModel]:
     """Return the model that a place inside a model's values belongs to."""
     for part in loc:
         if isinstance(part, str) and part in model.model_fields:

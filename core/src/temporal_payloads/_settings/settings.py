@@ -46,3 +46,9 @@ class PayloadSettings(RootTable):
         if problems := [*settings.problems, *cross_check(settings)]:
             raise ConfigurationError(problems)
         return settings
+
+
+def without_cache(settings: PayloadSettings) -> PayloadSettings:
+    """Return the settings without `[storage.cache]`: each payload is read from its store."""
+    off = settings.storage.cache.model_copy(update={"max_size": 0, "dir": None})
+    return settings.model_copy(update={"storage": settings.storage.model_copy(update={"cache": off})})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("temporal_payloads.codec_server")
 
 READY_SECONDS = 5.0
-"""How long the stores' answers count, so that nobody can make the server ask them all the time."""
+"""How long these answers count, so that nobody can make the server ask them all the time."""
 
 
 class Health:
@@ -35,22 +35,24 @@ class Health:
         return web.json_response({"status": "ok"})
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Answer whether every storage can be reached."""
+        """Answer whether every storage and every key provider can be reached."""
         del request
         async with self._checking:
             if time.monotonic() - self._checked_at > READY_SECONDS:
                 await self._check()
         if self._failure is not None:
             raise RequestError(
-                503, Code.NOT_READY, "a storage cannot be reached; the server's log says which and why"
+                503,
+                Code.NOT_READY,
+                "a storage or a key provider cannot be reached; the server's log says which and why",
             )
         return web.json_response({"status": "ready"})
 
     async def _check(self) -> None:
         failure: Exception | None = None
         try:
-            await self._profiles.check_drivers()
-        except Exception as error:  # noqa: BLE001  # a driver may raise anything
+            await self._profiles.check()
+        except Exception as error:  # noqa: BLE001  # a driver or codec may raise anything
             logger.warning("Not ready: %s", cause_of(error))
             failure = error
         self._failure = failure

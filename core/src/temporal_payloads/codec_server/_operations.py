@@ -11,9 +11,15 @@ from temporal_payloads._storage.errors import (
     KeyNotForNamespaceError,
     KeyUnavailableError,
     PayloadNotDecodedError,
+    PayloadNotEncryptedError,
     PayloadTooLargeError,
 )
-from temporal_payloads._storage.references import is_encoded_reference, is_reference
+from temporal_payloads._storage.references import (
+    MARKER,
+    is_encoded_reference,
+    is_reference,
+    read_reference,
+)
 from temporal_payloads.codec_server._errors import (
     Code,
     RequestError,
@@ -70,20 +76,39 @@ class Work:
                 in the clear would put those into a history.
         """
         results = [PayloadFields.of(payload) for payload in payloads]
-        new = [index for index, payload in enumerate(payloads) if not _is_any_reference(payload)]
-        self.references = sum(map(_is_any_reference, payloads))
-        size = sum(results[index].size for index in new)
-        async with self.allowance.work(size * ENCODING_COPIES) as reservation:
+        references = [index for index, payload in enumerate(payloads) if is_reference(payload)]
+        new = sorted(set(range(len(payloads))).difference(references))
+        self.references = len(references)
+        size = sum(results[index].size for index in new) * ENCODING_COPIES
+        # One after the other may be opened, to see whether it is encoded.
+        size += max((self._decoding_size(payloads[index]) for index in new), default=0)
+        async with self.allowance.work(size) as reservation:
             try:
-                encoded = await self.access.codec.complete([payloads[index] for index in new])
-                stored = await store(self.access, encoded)
+                for index in references:
+                    read_reference(payloads[index])  # else anything could call itself a reference
+                encoded = await self._encode([payloads[index] for index in new])
+            except PayloadNotEncryptedError as error:
+                raise self._told(_not_encrypted(error), "Cannot encode payloads") from error
             except Exception as error:
                 raise self._told(error, "Cannot encode payloads") from error
-            for index, payload in zip(new, stored, strict=True):
+            for index, payload in zip(new, encoded, strict=True):
                 results[index] = PayloadFields.of(payload)
-                self.references += _is_any_reference(payload)
+            self.references += sum(map(_is_any_reference, encoded))
             reservation.keep(sum(results[index].size for index in new))
         self.allowance.respond_with(sum(result.size for result in results))
+        return results
+
+    async def _encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Encode and store. What a codec seems to have made of a reference is not stored, and stays one."""
+        results = await self.access.codec.complete(payloads)
+        marked = [index for index, payload in enumerate(payloads) if _seems_an_encoded_reference(payload)]
+        for index in marked:
+            if results[index] is not payloads[index]:
+                _mark_as_reference(results[index], payloads[index])
+        others = [index for index in range(len(payloads)) if index not in marked]
+        stored = await store(self.access, [results[index] for index in others])
+        for index, payload in zip(others, stored, strict=True):
+            results[index] = payload
         return results
 
     # -- decode and download
@@ -236,6 +261,17 @@ class Work:
         return failure
 
 
+def _seems_an_encoded_reference(payload: Payload) -> bool:
+    # Anybody can set the marker. What no codec has encoded is a payload like any other.
+    return is_encoded_reference(payload) and payload.metadata.get("encoding") not in NOT_ENCODED
+
+
+def _mark_as_reference(payload: Payload, before: Payload) -> None:
+    payload.metadata[MARKER] = b"true"
+    if not payload.external_payloads:
+        payload.external_payloads.extend(before.external_payloads)
+
+
 def _is_any_reference(payload: Payload) -> bool:
     return is_reference(payload) or is_encoded_reference(payload)
 
@@ -249,6 +285,15 @@ def _naming_the_key(failure: RequestError, payload: Payload) -> RequestError:
         f"{failure.message} (it was encrypted with the key {key_id!r}); the server's log says what to do"
     )
     return RequestError(failure.status, failure.code, message, failure.headers, detail=failure.detail)
+
+
+def _not_encrypted(error: PayloadNotEncryptedError) -> RequestError:
+    return RequestError(
+        422,
+        Code.PAYLOAD_NOT_ENCRYPTED,
+        "a payload is not encrypted, as far as the server can tell, and does not leave like that",
+        detail=error.message,
+    )
 
 
 def _too_large(limit: int) -> RequestError:

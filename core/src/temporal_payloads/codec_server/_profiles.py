@@ -85,13 +85,15 @@ class Profiles:
                 await stack.enter_async_context(profile.assembly.drivers_open())
             yield
 
-    async def check_drivers(self) -> None:
-        """Ask every store whether it is there and lets us in.
+    async def check(self) -> None:
+        """Ask every store whether it is there and lets us in, and every codec whether it has what it needs.
 
         Raises:
             StorageError: The first that does not.
+            KeyUnavailableError: The first key that its provider does not give.
         """
         for profile in self.all:
+            await profile.codec.check()
             for driver in profile.assembly.drivers.values():
                 await driver.check()
 
@@ -135,7 +137,8 @@ def build_profiles(
 
 
 def _build(name: str, settings: PayloadSettings, decompressed_size: int, registry: PluginRegistry) -> Profile:
-    assembly = assemble(settings, registry=registry)
+    # Memory is reserved for what a driver stores. What a peer with a higher limit wrote, workers read.
+    assembly = assemble(settings, registry=registry, bounded_reads=True)
     tables = dict(settings.codec)
     for codec in (*settings.codecs, *settings.decode_only):
         table = tables.get(codec, PluginTable())
@@ -145,5 +148,6 @@ def _build(name: str, settings: PayloadSettings, decompressed_size: int, registr
             # The server's limit holds while a payload is being expanded, not only afterwards.
             tables[codec] = table.model_copy(update={"max_decoded_size": decompressed_size})
     if tables != settings.codec:
-        assembly = assemble(settings.model_copy(update={"codec": tables}), registry=registry)
+        settings = settings.model_copy(update={"codec": tables})
+        assembly = assemble(settings, registry=registry, bounded_reads=True)
     return Profile(name, assembly)

@@ -96,6 +96,13 @@ def find(access: Access, payload: Payload) -> Found:
             f"the storage driver {reference.driver_name[:80]!r} of the reference is not configured here",
             detail=f"configured: {known}",
         )
+    if driver.trusts_claims:
+        raise RequestError(
+            403,
+            Code.REFERENCE_REJECTED,
+            f"the storage driver {driver.name()!r} trusts its claims, which may lead into any namespace",
+            detail="give the driver a method confine(claim), by which its payloads can be told apart",
+        )
     confined = driver.confine(reference.claim)
     _require_namespace(access, confined.namespace)
     return Found(driver, confined.claim, confined.sha256)

@@ -120,15 +120,17 @@ def test_the_key_ring_is_shown_without_the_keys(run, write_settings, monkeypatch
 def test_without_keys_there_are_none(run, write_settings):
     write_settings('codecs = ["gzip"]')
     assert run("keys") == (0, "No codec has keys.\n", "")
-    assert json.loads(run("keys", "--json")[1]) == {"codecs": []}
+    assert json.loads(run("keys", "--json")[1]) == {"ok": True, "codecs": [], "problems": []}
 
 
-def test_a_key_provider_that_refuses_is_an_error_like_a_store_that_is_down(
-    run, write_settings, moto_server, monkeypatch
-):
+@pytest.fixture
+def refused_by_kms(write_settings, moto_server, monkeypatch):
+    """Write settings with a key of KMS that may not be written with."""
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    write_settings(f"""
-        codecs = ["encryption"]
+
+    def write(codecs):
+        write_settings(f"""
+        {codecs}
         [codec.encryption]
         active = "awskms:///alias/nobody-made-it"
         [key_providers.awskms]
@@ -137,7 +139,13 @@ def test_a_key_provider_that_refuses_is_an_error_like_a_store_that_is_down(
         access_key_id = "test"
         secret_access_key = "a-secret-of-the-test"
         max_attempts = 1
-    """)
+        """)
+
+    return write
+
+
+def test_a_key_provider_that_refuses_is_an_error_like_a_store_that_is_down(run, refused_by_kms):
+    refused_by_kms('codecs = ["encryption"]')
     status, out, err = run("check")
     assert (status, err) == (1, "")
     assert "alias/nobody-made-it" in out
@@ -148,6 +156,15 @@ def test_a_key_provider_that_refuses_is_an_error_like_a_store_that_is_down(
     document = json.loads(out)
     assert (status, document["ok"]) == (1, False)
     assert document["codecs"][0]["error"]["type"] == "KeyUnavailableError"
+
+
+def test_who_only_reads_needs_no_key_to_write_with(run, refused_by_kms):
+    refused_by_kms('decode_only = ["encryption"]')
+    status, out, err = run("check")
+    assert (status, err) == (0, "")
+    assert re.search(r"encryption +encryption +encrypts +decode only +-\n", out)
+    [codec] = json.loads(run("check", "--json")[1])["codecs"]
+    assert (codec["checked"], codec["error"]) == (False, None)
 
 
 # -- compared with a peer

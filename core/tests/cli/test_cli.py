@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 from temporal_payloads._cli import check, main
@@ -49,6 +50,22 @@ def test_a_wrong_command_line_is_status_2(arguments):
     assert ended.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["keys", "--in-use", "--limit", "x"], "--limit: must be a number, 0 or more"),
+        (["keys", "--in-use", "--limit", "-1"], "--limit: must be a number, 0 or more"),
+        (["keys", "--in-use", "--limit", "1" * 5000], "--limit: must be a number, 0 or more"),
+        (["codec-server", "--port", "http"], "--port: must be a number from 0 to 65535"),
+        (["codec-server", "--port", "70000"], "--port: must be a number from 0 to 65535"),
+    ],
+)
+def test_an_option_that_is_no_number_is_told_what_it_must_be(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert capsys.readouterr().err.endswith(f"{message}\n")
+
+
 def test_check_prints_codecs_drivers_and_routes(run, write_settings, s3_server, s3_bucket):
     write_settings(
         f"""
@@ -81,6 +98,33 @@ def test_check_prints_codecs_drivers_and_routes(run, write_settings, s3_server, 
     assert [codec["name"] for codec in document["codecs"]] == ["gzip", "zlib"]
     assert document["drivers"][0]["error"] is None
     assert document["routes"] == [{"driver": "inline", "workflow_type": ["Health*"]}]
+
+
+def test_check_shows_which_driver_takes_what_another_cannot(run, write_settings, registered):
+    write_settings(
+        """
+        [storage]
+        driver = "first"
+        [storage.drivers.first]
+        type = "memory"
+        driver_name = "first"
+        fallback = "memory"
+        [storage.drivers.memory]
+        """
+    )
+    assert re.search(r"first\s+first\s+memory\s+store and retrieve, else memory\s+answers", run("check")[1])
+    drivers = json.loads(run("check", "--json")[1])["drivers"]
+    assert [(driver["key"], driver["fallback"]) for driver in drivers] == [
+        ("first", "memory"),
+        ("memory", None),
+    ]
+
+
+def test_check_tells_the_default_driver_also_if_it_has_no_table(run, write_settings, registered):
+    write_settings("[[storage.routes]]\ndriver = 'memory'\nworkflow_type = 'Big*'\n")
+    out = run("check")[1]
+    assert "workflow_type Big* -> memory" in out
+    assert "everything else -> memory" in out
 
 
 def test_check_shows_the_payload_converter_and_what_it_needs_in_a_sandbox(run, write_settings, install):
@@ -222,14 +266,47 @@ def test_the_json_of_check_has_the_same_keys_whatever_is_wrong(run, write_settin
     assert all(error["message"] for error in errors)
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq: apt-get install jq")
-@pytest.mark.parametrize("settings", ["codecs = ['gzip']", "codecs = ['gizp']", "codecs = ["])
-def test_the_example_of_the_help_works_whatever_is_wrong(run, write_settings, settings):
-    write_settings(settings)
+@pytest.fixture
+def filtered(run):
+    """Return the objects that the example of the help takes from what check prints."""
     program = re.search(r"check --json \| jq '(.*)'", check._EPILOG)
     assert program is not None
-    found = subprocess.run(["jq", program[1]], input=run("check", "--json")[1], text=True, check=True)
-    assert found.returncode == 0
+
+    def filtered():
+        command = ["jq", "--compact-output", program[1]]
+        printed = run("check", "--json")[1]
+        ended = subprocess.run(command, input=printed, stdout=subprocess.PIPE, text=True, check=True)
+        return [json.loads(line) for line in ended.stdout.splitlines()]
+
+    return filtered
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq: apt-get install jq")
+@pytest.mark.parametrize("settings", ["codecs = ['gzip']", "codecs = ['gizp']", "codecs = ["])
+def test_the_example_of_the_help_works_whatever_is_wrong(filtered, write_settings, settings):
+    write_settings(settings)
+    assert filtered() == []
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq: apt-get install jq")
+def test_the_example_of_the_help_finds_stores_and_key_providers_that_cannot_be_used(
+    filtered, write_settings, unused_tcp_port, monkeypatch
+):
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    write_settings(f"""
+        codecs = ["gzip", "encryption"]
+        codec.encryption.active = "awskms:///alias/orders"
+        [key_providers.awskms]
+        region = "eu-central-1"
+        endpoint_url = "http://127.0.0.1:{unused_tcp_port}"
+        access_key_id = "test"
+        secret_access_key = "test"
+        max_attempts = 1
+        [storage.drivers.redis]
+        url = "redis://127.0.0.1:{unused_tcp_port}/0"
+        retries = 0
+    """)
+    assert [found["name"] for found in filtered()] == ["encryption", "redis"]
 
 
 @pytest.mark.parametrize(
@@ -287,6 +364,30 @@ def test_a_command_whose_output_nobody_reads_ends_quietly(write_settings, monkey
     assert ended.returncode == 141
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [
+        ("keygen", ""),
+        ("keygen", "1"),
+        ("check --json", ""),
+        ("keys --help", ""),  # unbuffered, argparse itself swallows the error
+        ("codec-server --port 0", ""),
+    ],
+)
+def test_a_command_whose_output_cannot_be_written_says_so(write_settings, monkeypatch, arguments, unbuffered):
+    write_settings(GZIP)
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = [sys.executable, "-m", "temporal_payloads", *arguments.split()]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("error: cannot write the output: No space left on device\n")
+    assert "Traceback" not in ended.stderr
 
 
 def test_check_takes_the_profile_that_is_named(run, write_settings):

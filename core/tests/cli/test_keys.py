@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporal_payloads._cli import main
+from temporal_payloads._cli import keys, main
 from temporal_payloads._cli.codecs_found import FoundCodec
 from temporal_payloads._cli.keys_report import KeysReport
 from temporal_payloads._cli.output import telling_progress
+from temporal_payloads._errors import Problem
 from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.keys_in_use import KeysInUse, KeyUse
 from temporal_payloads.plugin import KeyDescription
@@ -169,6 +170,49 @@ def test_the_json_has_the_same_keys_whatever_was_found(report, found):
     json.dumps(whole)
 
 
+def paths(document, at=""):
+    """Return the keys of each table in a document, by where these are."""
+    found: dict[str, set[str]] = {}
+    tables = document if isinstance(document, list) else [document]
+    for table in tables:
+        if isinstance(table, dict):
+            found.setdefault(at, set()).update(table)
+            for key, value in table.items():
+                for place, keys in paths(value, f"{at}.{key}" if at else key).items():
+                    found.setdefault(place, set()).update(keys)
+    return found
+
+
+def documented(command):
+    """Return the same, as the command's help has it."""
+    block = re.search(rf"^  {command}\n((?: {{4}}.*\n)+)", keys._EPILOG, re.MULTILINE)
+    assert block is not None
+    lines = re.findall(r"^ {4}(\S.*(?:\n {6}.*)*)", block[1], re.MULTILINE)
+    split = [line.rpartition(": ") for line in lines]
+    return {place: set(re.findall(r"\w+", re.sub(r"\(.*\)", "", names))) for place, _, names in split}
+
+
+def test_the_help_documents_what_is_counted_for_a_program(report, found):
+    found.miss("payloads", "no way in", WORKFLOW)
+    document = report().as_json(error={"type": "", "message": ""}, problems=[Problem("wrong")])
+    shown = paths(document)
+    assert shown.pop("gaps.example") == shown["keys.needed_by"]
+    assert documented("keys --in-use --json") == shown
+
+
+def test_the_help_documents_the_ring_for_a_program(run, write_settings, monkeypatch):
+    monkeypatch.setenv("KEY", base64.b64encode(b"1" * 31 + b"\0").decode())
+    write_settings("""
+        codecs = ["encryption"]
+        codec.encryption = { active = "a", keys = { a = { env = "KEY" } } }
+    """)
+    right = json.loads(run("keys", "--json")[1])
+    write_settings("codecs = ['gizp']")
+    wrong = json.loads(run("keys", "--json")[1])
+    assert list(wrong) == list(right)
+    assert documented("keys --json") == paths(right) | {"problems": paths(wrong)["problems"]}
+
+
 # -- the command line
 
 
@@ -195,13 +239,32 @@ def test_wrong_settings_are_status_2(run, write_settings, arguments):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert "codecs[0]" in err
+    status, out, err = run(*arguments, "--json")
+    assert (status, err) == (2, "")
+    document = json.loads(out)
+    assert document["ok"] is False
+    assert [problem["place"] for problem in document["problems"]] == ["codecs[0]"]
+
+
+def test_without_temporal_the_json_says_why_nothing_is_known(run, nowhere, report):
+    status, out, err = run("keys", "--key", "a", "--json", "--address", nowhere)
+    assert (status, err) == (1, "")
+    document = json.loads(out)
+    assert list(document) == list(report().as_json())
+    assert (document["ok"], document["complete"], document["problems"]) == (False, False, [])
+    assert document["error"]["type"] == "TemporalUnreachableError"
+    assert document["error"]["message"].endswith("cannot be used: Connection refused")
 
 
 def test_a_wrong_configuration_of_temporal_is_status_2(run, write_settings, tmp_path):
     file = write_settings("[profile.prod]\naddress = 1\n", name="temporal.toml")
-    status, _, err = run("keys", "--in-use", "--temporal-config", str(file), "--temporal-profile", "prod")
+    wrong = ("keys", "--in-use", "--temporal-config", str(file), "--temporal-profile", "prod")
+    status, _, err = run(*wrong)
     assert status == 2
     assert "Temporal's client configuration" in err
+    status, out, err = run(*wrong, "--json")
+    assert (status, err) == (2, "")
+    assert "Temporal's client configuration" in json.loads(out)["problems"][0]["message"]
 
 
 def test_a_profile_of_ours_that_temporal_does_not_know_is_told_as_such(
@@ -217,11 +280,42 @@ def test_a_profile_of_ours_that_temporal_does_not_know_is_told_as_such(
     assert run("keys", "--in-use", "--address", f"127.0.0.1:{unused_tcp_port}")[0] == 1
 
 
-def test_a_profile_of_temporals_says_where_to_look(run, write_settings, unused_tcp_port):
-    file = write_settings(f"[profile.prod]\naddress = '127.0.0.1:{unused_tcp_port}'\n", name="temporal.toml")
-    status, _, err = run("keys", "--in-use", "--temporal-config", str(file), "--temporal-profile", "prod")
-    assert status == 1
-    assert f"the Temporal server at 127.0.0.1:{unused_tcp_port} cannot be used" in err
+@pytest.fixture
+def nowhere(unused_tcp_port):
+    """An address at which nobody listens."""
+    return f"127.0.0.1:{unused_tcp_port}"
+
+
+def test_without_an_address_it_says_that_it_took_the_default_one(run, monkeypatch, nowhere):
+    monkeypatch.setattr("temporal_payloads._cli.temporal.DEFAULT_ADDRESS", nowhere)
+    status, out, err = run("keys", "--in-use")
+    assert (status, out) == (1, "")
+    where = "(by default; --address or TEMPORAL_ADDRESS name another)"
+    assert err == f"error: the Temporal server at {nowhere} {where} cannot be used: Connection refused\n"
+
+
+def test_it_says_what_named_the_address(run, write_settings, monkeypatch, nowhere):
+    def told(*arguments):
+        status, _, err = run("keys", "--in-use", *arguments)
+        assert status == 1
+        [where] = re.findall(rf"the Temporal server at {nowhere} \((.*?)\) cannot be used", err)
+        return where
+
+    file = write_settings(f"[profile.prod]\naddress = '{nowhere}'\n", name="temporal.toml")
+    profile = ("--temporal-config", str(file), "--temporal-profile", "prod")
+    assert told(*profile) == str(file)
+    assert told(*profile, "--address", nowhere) == "--address"
+    monkeypatch.setenv("TEMPORAL_ADDRESS", nowhere)
+    assert told(*profile) == "TEMPORAL_ADDRESS"
+    assert told() == "TEMPORAL_ADDRESS"
+
+
+@pytest.mark.parametrize("address", ["no address", "nobody.invalid:7233"])
+def test_an_address_that_leads_nowhere_is_told_in_a_line(run, address):
+    status, out, err = run("keys", "--in-use", "--address", address)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: the Temporal server at {address} (--address) cannot be used: ")
+    assert "::" not in err
 
 
 @pytest.mark.parametrize("as_json", [True, False])

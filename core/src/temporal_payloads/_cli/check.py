@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,19 +27,19 @@ from temporal_payloads._cli.output import (
     good,
     heading,
     say,
+    say_json,
     table,
     waiting_for,
     warn,
 )
 from temporal_payloads._cli.peers import PEER_OPTION, STDIN, differences, read_peer
 from temporal_payloads._errors import ConfigurationError
-from temporal_payloads._settings.models import INLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from temporal_payloads._errors import Problem
-    from temporal_payloads._settings.models import Route, StorageSettings
+    from temporal_payloads._settings.models import Route
     from temporal_payloads._settings.settings import PayloadSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -60,7 +59,7 @@ written here (or the other way round), 2 the settings are wrong, or a peer's are
 examples:
   temporal-payloads check
   temporal-payloads check --config /etc/temporal-payloads.toml --profile prod
-  temporal-payloads check --json | jq '.drivers[] | select(.error)'
+  temporal-payloads check --json | jq '(.codecs, .drivers)[] | select(.error)'
   kubectl exec deploy/billing -- temporal-payloads check --json > billing.json
   temporal-payloads check --peer billing.json --peer codec-server.json
 """
@@ -74,9 +73,15 @@ class _Driver:
     name: str
     type: str
     retrieve_only: bool
+    fallback: str | None
+    """The key of the driver that takes what this one cannot."""
+    trusts_claims: bool
+    """Whether it follows each claim, wherever it leads."""
     seconds: float
     error: dict[str, str] | None
     """Its `type` and `message`."""
+    warning: str | None
+    """What is no error, and must be known of the store."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             raise
         found = _Found(named_codecs(settings))
-        say(json.dumps(_as_json(settings, None, found, error.problems), indent=2))
+        say_json(_as_json(settings, None, found, error.problems))
         return CONFIGURATION_WRONG
     found = asyncio.run(_check(assembly)) if arguments.json else _check_and_print(assembly)
     for name, peer in peers.items():
@@ -148,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
         found.peers.append(_Compared(shown, differences(_as_json(settings, assembly, found), peer, shown)))
     document = _as_json(settings, assembly, found)
     if arguments.json:
-        say(json.dumps(document, indent=2))
+        say_json(document)
     else:
         _print_peers(found.peers)
     return ALL_WELL if document["ok"] else UNREACHABLE
@@ -197,8 +202,11 @@ async def _check_one(
         name=driver.name(),
         type=driver.type(),
         retrieve_only=table is not None and table.retrieve_only,
+        fallback=table.fallback if table is not None else None,
+        trusts_claims=driver.trusts_claims,
         seconds=round(time.monotonic() - start, 3),
         error=error,
+        warning=driver.warning,
     )
 
 
@@ -263,15 +271,22 @@ def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
     rows = [("KEY", "RECORDED AS", "TYPE", "USE", "STORE")]
     for driver in drivers:
         use = "retrieve only" if driver.retrieve_only else "store and retrieve"
+        if driver.fallback:
+            use += f", else {driver.fallback}"
+        if driver.trusts_claims:
+            use += "; claims are trusted"
         answers = good(f"answers ({driver.seconds * 1000:.0f} ms)")
         state = bad(driver.error["message"]) if driver.error else answers
         rows.append((driver.key, driver.name, driver.type, use, state))
     say(table(rows) if drivers else "  none: every payload stays in the history")
+    for driver in drivers:
+        if driver.warning:
+            warn(f"storage.drivers.{driver.key}: {driver.warning}")
     if drivers:
         say(heading(f"Routes, of payloads from {int(storage.threshold):,} bytes on"))
         for route in storage.routes:
             say(f"  {_conditions(route)} -> {route.driver}")
-        say(f"  {'everything else' if storage.routes else 'everything'} -> {_default(storage)}")
+        say(f"  {'everything else' if storage.routes else 'everything'} -> {storage.default_driver}")
 
 
 def _conditions(route: Route) -> str:
@@ -281,11 +296,6 @@ def _conditions(route: Route) -> str:
         for name, value in conditions.items()
     ]
     return " and ".join(parts) or "everything"
-
-
-def _default(storage: StorageSettings) -> str:
-    writable = [key for key, table in storage.drivers.items() if not table.retrieve_only]
-    return storage.driver or (writable[0] if len(writable) == 1 else INLINE)
 
 
 def _print_peers(peers: Sequence[_Compared]) -> None:

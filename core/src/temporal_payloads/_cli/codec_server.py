@@ -6,12 +6,15 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from temporal_payloads._cli.options import settings_asked_for
+from temporal_payloads._cli.options import settings_asked_for, whole_number
 from temporal_payloads._cli.output import ALL_WELL, CONFIGURATION_WRONG, UNREACHABLE, complain, say
 from temporal_payloads._storage.errors import StorageError
 
 if TYPE_CHECKING:
     from temporal_payloads._settings.codec_server import CodecServerSettings
+
+HIGHEST_PORT = 65535
+"""Of TCP."""
 
 _DESCRIPTION = """\
 Serves POST /encode, /decode and /download for Temporal's Web UI and CLI, with the codecs and the storage
@@ -46,17 +49,12 @@ def add_to(
     )
     parser.add_argument("--host", help="address to listen on, instead of codec_server.host")
     parser.add_argument(
-        "--port", type=_port, help="port to listen on, instead of codec_server.port; 0 takes a free one"
+        "--port",
+        type=whole_number(up_to=HIGHEST_PORT),
+        help="port to listen on, instead of codec_server.port; 0 takes a free one",
     )
     parser.add_argument("--json-logs", action="store_true", help="log a JSON object a line")
     parser.set_defaults(run=run)
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:  # noqa: PLR2004  # of TCP
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return port
 
 
 def run(arguments: argparse.Namespace) -> int:

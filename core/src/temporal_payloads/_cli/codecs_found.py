@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from temporal_payloads._build.assembly import Assembly
-    from temporal_payloads._codecs.chain import NamedCodec
+    from temporal_payloads._codecs.named import NamedCodec
     from temporal_payloads._plugins.keys import KeyDescription
     from temporal_payloads._settings.settings import PayloadSettings
 
@@ -71,24 +71,29 @@ def found_codecs(assembly: Assembly) -> list[FoundCodec]:
     ]
 
 
-def codecs_with_check(assembly: Assembly) -> list[str]:
-    """Return the names of the codecs that can tell whether they can do their work."""
-    return [name for name, codec in _all(assembly).items() if hasattr(codec.codec, "check")]
+def codecs_with_check(assembly: Assembly) -> dict[str, Any]:
+    """Return the codecs that can tell whether they can do their work, by their names.
+
+    Only of those that are written, as a worker asks them: what a key needs for writing, a reader may lack.
+    """
+    written = assembly.codecs.chain.codecs
+    return {each.name: each.codec for each in written if hasattr(each.codec, "check")}
 
 
 async def checked_codecs(assembly: Assembly, answered: Callable[[str], None]) -> list[FoundCodec]:
     """Return the codecs, each asked whether it can do its work now, as a worker does when it starts."""
 
-    async def check(name: str) -> tuple[str, dict[str, str] | None]:
+    async def check(name: str, codec: Any) -> tuple[str, dict[str, str] | None]:
         error: dict[str, str] | None = None
         try:
-            await _all(assembly)[name].codec.check()  # type: ignore[attr-defined]  # it is one that has it
+            await codec.check()
         except Exception as failure:  # noqa: BLE001  # a codec may raise anything
             error = shown_error(failure)
         answered(name)
         return name, error
 
-    errors = dict(await asyncio.gather(*map(check, codecs_with_check(assembly))))
+    asked = codecs_with_check(assembly)
+    errors = dict(await asyncio.gather(*(check(name, codec) for name, codec in asked.items())))
     return [
         replace(codec, checked=codec.name in errors, error=errors.get(codec.name))
         for codec in found_codecs(assembly)
@@ -132,11 +137,6 @@ def use_of(key: KeyDescription, codec: FoundCodec) -> str:
     if key.reads_for:
         uses.append(f"read for {', '.join(key.reads_for)}")
     return "; ".join(uses) or "read only"
-
-
-def _all(assembly: Assembly) -> dict[str, NamedCodec]:
-    chain = assembly.codecs.chain
-    return {each.name: each for each in (*chain.codecs, *chain.decode_only)}
 
 
 def _keys_of(codec: NamedCodec) -> list[KeyDescription]:

@@ -34,7 +34,7 @@ The key before it stays in the ring until temporal-payloads keys --in-use says t
 Whoever has the key reads all that it encrypts; if it is lost, all of that is lost. Keep it in a secret
 manager.
 
-exit status: 0
+exit status: 0, or 1 if the key could not be written
 
 examples:
   temporal-payloads keygen

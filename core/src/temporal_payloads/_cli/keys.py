@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._build.assembly import Assembly, build
-from temporal_payloads._cli.codecs_found import FoundCodec, found_codecs, print_keys
+from temporal_payloads._cli.codecs_found import FoundCodec, found_codecs, print_keys, shown_error
 from temporal_payloads._cli.keys_report import KeysReport
-from temporal_payloads._cli.options import settings_asked_for
-from temporal_payloads._cli.output import ALL_WELL, INTERRUPTED, UNREACHABLE, complain, say, telling_progress
+from temporal_payloads._cli.options import settings_asked_for, whole_number
+from temporal_payloads._cli.output import (
+    ALL_WELL,
+    CONFIGURATION_WRONG,
+    INTERRUPTED,
+    UNREACHABLE,
+    complain,
+    say,
+    say_json,
+    telling_progress,
+)
 from temporal_payloads._cli.temporal import (
+    Connection,
     TemporalUnreachableError,
     connect,
     connection_asked_for,
     namespaces_asked_for,
     temporal_options,
 )
+from temporal_payloads._errors import ConfigurationError
 from temporal_payloads._operate.keys_in_use import KeyScan, KeysInUse
 from temporal_payloads._operate.payload_keys import PayloadKeys
+from temporal_payloads._settings.settings import without_cache
 from temporal_payloads._storage.errors import StorageError
 
 if TYPE_CHECKING:
-    from temporalio.envconfig import ClientConnectConfig
+    from collections.abc import Sequence
 
-    from temporal_payloads._settings.settings import PayloadSettings
+    from temporal_payloads._errors import Problem
 
 WORKFLOWS_AT_ONCE = 8
 """Histories that are read at the same time: frontends limit the calls of a namespace."""
@@ -56,6 +68,22 @@ exit status:
                    reached, 2 the settings are wrong, 130 interrupted
   keys --key ID    0 nothing needs the key, 1 something does or may do, or it writes, or nobody knows it;
                    2 and 130 as above
+
+--json prints a document with the same keys whatever is wrong. problems are those of the settings; error says
+why Temporal or a store cannot be used, or is null:
+  keys --json
+    ok, codecs, problems
+    codecs: name, type, decode_only, role, encodings, keys, checked, error
+    codecs.keys: id, source, active, writes_for, reads_for, fingerprint
+    problems: message, place, origin
+  keys --in-use --json
+    ok, complete, namespaces, query, workflows, running, schedules, activities, payloads, keys, gaps, error,
+      problems
+    keys: id, payloads, workflows, schedules, activities, newest_use, in_ring, writes, verdict, needed_by
+    keys.needed_by: kind, namespace, id, run_id, running
+    gaps: what, count, why, example (null, or as in needed_by)
+    error: type, message
+    problems: message, place, origin
 
 To retire the key 2025-01, which no process has written with since the last rotation:
   temporal-payloads keys --key 2025-01 --namespace orders && echo "take it out of [codec.encryption.keys]"
@@ -93,20 +121,13 @@ def add_to(
     )
     group.add_argument(
         "--limit",
-        type=_limit,
+        type=whole_number(),
         default=10,
         metavar="N",
         help="how many workflows and schedules are named for a key; by default 10",
     )
     temporal_options(parser)
     parser.set_defaults(run=run, wrong=parser.error)
-
-
-def _limit(text: str) -> int:
-    limit = int(text)
-    if limit < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return limit
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -117,12 +138,21 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) and not in_use:
             arguments.wrong(f"--{option.replace('_', '-')} needs --in-use or --key")
     settings = settings_asked_for(arguments)
-    assembly = build(_without_cache(settings) if in_use else settings)
+    try:
+        # What is read once must not push out of the cache what workers read again.
+        assembly = build(without_cache(settings) if in_use else settings)
+        connection = connection_asked_for(arguments) if in_use else None
+    except ConfigurationError as error:
+        if not arguments.json:
+            raise
+        nothing = KeysReport((), KeysInUse(), arguments.namespace or (), query=arguments.query, key=None)
+        say_json(nothing.as_json(problems=error.problems) if in_use else _as_json((), error.problems))
+        return CONFIGURATION_WRONG
     codecs = found_codecs(assembly)
-    if in_use:
-        return _in_use(arguments, assembly, codecs)
+    if connection is not None:
+        return _in_use(arguments, assembly, connection, codecs)
     if arguments.json:
-        say(json.dumps({"codecs": [codec.as_json() for codec in codecs if codec.keys]}, indent=2))
+        say_json(_as_json(codecs))
     elif any(codec.keys for codec in codecs):
         print_keys(codecs)
     else:
@@ -130,28 +160,36 @@ def run(arguments: argparse.Namespace) -> int:
     return ALL_WELL
 
 
-def _without_cache(settings: PayloadSettings) -> PayloadSettings:
-    """Return the settings without a cache: what is read once must not push out what workers read again."""
-    off = settings.storage.cache.model_copy(update={"max_size": 0, "dir": None})
-    return settings.model_copy(update={"storage": settings.storage.model_copy(update={"cache": off})})
+def _as_json(codecs: Sequence[FoundCodec], problems: Sequence[Problem] = ()) -> dict[str, Any]:
+    """Return the document of the ring. It has the same keys whatever is wrong."""
+    return {
+        "ok": not problems,
+        "codecs": [codec.as_json() for codec in codecs if codec.keys],
+        "problems": [asdict(problem) for problem in problems],
+    }
 
 
-def _in_use(arguments: argparse.Namespace, assembly: Assembly, codecs: list[FoundCodec]) -> int:
-    config = connection_asked_for(arguments)
-    namespaces = namespaces_asked_for(arguments, config)
+def _in_use(
+    arguments: argparse.Namespace, assembly: Assembly, connection: Connection, codecs: list[FoundCodec]
+) -> int:
+    namespaces = namespaces_asked_for(arguments, connection)
     found = KeysInUse()
     report = KeysReport(codecs, found, namespaces, query=arguments.query, key=arguments.key)
     interrupted = False
     try:
         with telling_progress(report.progress):
-            asyncio.run(_read(assembly, config, namespaces, found, arguments))
+            asyncio.run(_read(assembly, connection, namespaces, found, arguments))
     except KeyboardInterrupt:
         interrupted = True
-    except (TemporalUnreachableError, StorageError) as error:
-        complain(getattr(error, "message", "") or str(error))
+    except (TemporalUnreachableError, StorageError) as failure:
+        error = shown_error(failure)
+        if arguments.json:
+            say_json(report.as_json(error=error))
+        else:
+            complain(error["message"])
         return UNREACHABLE
     if arguments.json:
-        say(json.dumps(report.as_json(), indent=2))
+        say_json(report.as_json())
     else:
         report.print()
     if interrupted:
@@ -162,13 +200,13 @@ def _in_use(arguments: argparse.Namespace, assembly: Assembly, codecs: list[Foun
 
 async def _read(
     assembly: Assembly,
-    config: ClientConnectConfig,
+    connection: Connection,
     namespaces: list[str],
     found: KeysInUse,
     arguments: Any,
 ) -> None:
     storage = assembly.settings.storage
-    clients = await connect(config, namespaces)
+    clients = await connect(connection, namespaces)
     async with assembly.drivers_open():
         # A store that is down would be asked in vain for each of its payloads.
         await asyncio.gather(*(driver.check() for driver in assembly.drivers.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from temporal_payloads._cli.codecs_found import use_of
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporal_payloads._cli.codecs_found import FoundCodec
+    from temporal_payloads._errors import Problem
     from temporal_payloads._operate.holders import Holder
     from temporal_payloads._operate.keys_in_use import KeysInUse
     from temporal_payloads._plugins.keys import KeyDescription
@@ -93,10 +94,18 @@ class KeysReport:
 
     # -- for a program
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the document. It has the same keys whatever was found."""
+    def as_json(
+        self, *, error: dict[str, str] | None = None, problems: Sequence[Problem] = ()
+    ) -> dict[str, Any]:
+        """Return the document. It has the same keys whatever was found.
+
+        Args:
+            error: The type and the message of what ended reading.
+            problems: What is wrong in the settings, so that nothing was read.
+        """
         found = self.found
         return {
+            "ok": self.all_well,
             "complete": found.complete,
             "namespaces": list(self.namespaces),
             "query": self.query,
@@ -115,6 +124,8 @@ class KeysReport:
                 }
                 for what, gap in found.gaps.items()
             ],
+            "error": error,
+            "problems": [asdict(problem) for problem in problems],
         }
 
     def _key_as_json(self, key: str) -> dict[str, Any]:

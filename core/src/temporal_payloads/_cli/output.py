@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,27 +23,60 @@ NOBODY_READS = 141
 _GREEN, _YELLOW, _RED, _BOLD = "32", "33", "31", "1"
 
 
+class UnwritableError(Exception):
+    """The output has no place to go to, and the message says why."""
+
+
 @contextmanager
-def while_somebody_reads() -> Iterator[None]:
-    """End the command quietly when the program that reads its output has ended."""
+def while_it_can_be_written() -> Iterator[None]:
+    """End the command when its output goes nowhere: quietly if its reader has ended, else with the reason."""
     try:
         try:
             yield
         finally:
-            sys.stdout.flush()  # here, for at the interpreter's exit nobody can catch what it raises
+            with _written():
+                sys.stdout.flush()  # here, for at the interpreter's exit nobody can catch what it raises
     except BrokenPipeError:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except BrokenPipeError:
-                # What it still holds is flushed at exit: let it go nowhere.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                _drop(stream)
         raise SystemExit(NOBODY_READS) from None
+    except UnwritableError as error:
+        _drop(sys.stdout)
+        complain(f"cannot write the output: {error}")
+        raise SystemExit(UNREACHABLE) from None
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnwritableError(error.strerror or type(error).__name__) from error
+
+
+def _drop(stream: TextIO) -> None:
+    """Let what a stream still holds, and would write at exit, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(text: str = "") -> None:
-    """Print a line for whoever called the command."""
-    print(text, flush=True)  # noqa: T201  # a command talks to a person
+    """Print a line for whoever called the command.
+
+    Raises:
+        UnwritableError: The output cannot be written.
+    """
+    with _written():
+        print(text, flush=True)  # noqa: T201  # a command talks to a person
+
+
+def say_json(document: Any) -> None:
+    """Print a document for a program."""
+    say(json.dumps(document, indent=2))
 
 
 def complain(text: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 
@@ -39,6 +40,7 @@ def clean_environment(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("temporal_payloads._settings.provenance._announced", set())
+    monkeypatch.setattr("temporal_payloads._build.codecs._warned_of", set())
 
 
 @pytest.fixture(autouse=True)
@@ -196,7 +198,7 @@ class MemoryPlugin:
             driver_name="example.memory",
             open=self.open,
             confine=self.confine,
-            expiry=lambda settings: settings.ttl,
+            expiry=lambda settings: settings.ttl and timedelta(seconds=settings.ttl),
             retries=self.retries,
         )
 

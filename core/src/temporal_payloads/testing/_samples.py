@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
+from functools import cache
 from urllib.parse import unquote
 
 from temporalio.api.common.v1 import Payload
@@ -12,6 +13,8 @@ from temporalio.converter import StorageDriverClaim
 
 SIZES = (0, 1, 1_000, 60_000, 300_000, 500_000, 600_000, 1_100_000, 3_000_000, 20_000_000)
 """Around every size from which something may be done in another way."""
+SMALL, LARGE = 300_000, 2_000_000
+"""Sizes of the larger ones of the assorted payloads."""
 
 
 def a_payload(number: int, size: int = 100) -> Payload:
@@ -20,29 +23,59 @@ def a_payload(number: int, size: int = 100) -> Payload:
     return Payload(metadata={"encoding": b"binary/plain"}, data=data[:size])
 
 
+def some_payloads(number: int, count: int = 20, size: int = 100) -> list[Payload]:
+    """Return payloads that differ from those of other numbers."""
+    return [a_payload(number * 100 + index, size) for index in range(count)]
+
+
 def assorted_payloads() -> list[Payload]:
     """Return payloads of every sort: empty, text, binary, compressible or not, small and large."""
-    noise = random.Random(7)  # noqa: S311  # the same noise each time
     return [
         Payload(),
         Payload(metadata={"encoding": b"binary/null"}),
         Payload(metadata={"encoding": b"json/plain"}, data=b'"hello"'),
         Payload(metadata={"encoding": b"json/protobuf", "messageType": b"a.b.C"}, data=b"{}"),
         Payload(metadata={"encoding": b"binary/plain", "größe": bytes(range(256))}, data=bytes(range(256))),
-        Payload(metadata={"encoding": b"binary/plain"}, data=b"\0" * 300_000),
-        Payload(metadata={"encoding": b"binary/plain"}, data=noise.randbytes(300_000)),
-        Payload(metadata={"encoding": b"binary/plain"}, data=noise.randbytes(2_000_000)),
+        Payload(metadata={"encoding": b"binary/plain"}, data=bytes(SMALL)),
+        Payload(metadata={"encoding": b"binary/plain"}, data=_noise(SMALL)),
+        Payload(metadata={"encoding": b"binary/plain"}, data=_noise(LARGE)),
     ]
 
 
+@cache
+def _noise(size: int) -> bytes:
+    """Return bytes that nothing compresses, the same each time."""
+    return random.Random(size).randbytes(size)  # noqa: S311  # no secret
+
+
 def same(found: Sequence[Payload], expected: Sequence[Payload]) -> bool:
-    """Compare payloads. A plain `assert` would make a difference of megabytes to show, for minutes."""
+    """Tell whether payloads are equal. A plain `assert` would print them, megabytes of bytes."""
     return list(found) == list(expected)
+
+
+def require_same(found: Sequence[Payload], expected: Sequence[Payload]) -> None:
+    """Fail unless payloads are equal, and name the first that is not by its index, size and SHA-256."""
+    if len(found) != len(expected):
+        raise AssertionError(f"{len(expected)} payloads were expected, and {len(found)} came")
+    for index, (one, wanted) in enumerate(zip(found, expected, strict=True)):
+        if one != wanted:
+            elsewhere = [at for at, other in enumerate(expected) if other == one]
+            hint = f", which was expected at index {elsewhere[0]}" if elsewhere else ""
+            raise AssertionError(
+                f"payload {index} of {len(expected)} should be {described(wanted)}, and is "
+                f"{described(one)}{hint}"
+            )
+
+
+def described(payload: Payload) -> str:
+    """Return what a person can tell a payload by."""
+    encoding = payload.metadata.get("encoding", b"none").decode(errors="replace")
+    return f"one of {payload.ByteSize():,} bytes, encoding {encoding}, sha256 {sha256_of(payload)[:12]}"
 
 
 def sha256_of(payload: Payload) -> str:
     """Return the hash that a claim for the payload carries."""
-    return hashlib.sha256(payload.SerializeToString()).hexdigest()
+    return hashlib.sha256(payload.SerializeToString(deterministic=True)).hexdigest()
 
 
 def claim_of_another(claim: StorageDriverClaim, its: Payload, other: Payload) -> StorageDriverClaim:

@@ -1,0 +1,176 @@
+"""How blobs get into a container, and out of it: in one request, or in parallel blocks and ranges."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobBlock
+from temporal_payloads.plugin import PayloadTooLargeError, gather_bounded
+
+from temporal_payloads_azure_blob._errors import AzureErrors, code_of
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import BlobClient, ContainerClient, StorageStreamDownloader
+
+_THERE_ALREADY = {
+    "BlobAlreadyExists",
+    # What a SAS hears that may create blobs and not overwrite them.
+    "UnauthorizedBlobOverwrite",
+}
+
+
+class Blobs:
+    """The blobs of one container; see `AzureBlobStorageDriver` for the arguments."""
+
+    def __init__(
+        self,
+        container: ContainerClient,
+        *,
+        block_size: int,
+        requests_at_once: int,
+        largest_read: int | None,
+        place: str,
+    ) -> None:
+        self._container = container
+        self._block_size = block_size
+        self._requests_at_once = requests_at_once
+        self._slots = asyncio.Semaphore(requests_at_once)
+        """One for each request under way; what it sends or receives is in memory only while it has one."""
+        self._place = place
+        self._largest_read = largest_read
+        self._first_range = block_size if largest_read is None else min(block_size, largest_read)
+        self._errors = AzureErrors(place=place, url=container.primary_endpoint)
+
+    async def put_if_absent(self, key: str, data: bytes) -> None:
+        """Write a blob unless it is there.
+
+        Raises:
+            StorageError: One of its subclasses, which names the setting to look at.
+        """
+        blob = self._container.get_blob_client(key)
+        if len(data) > self._block_size:
+            await self._put_in_blocks(blob, data)
+            return
+        with self._errors.told("Put Blob", key):
+            try:
+                await self._put(blob, data, overwrite=False)
+            except HttpResponseError as error:
+                if code_of(error) not in _THERE_ALREADY:
+                    raise
+                # Where blocks of an upload that broke off are all that is there, Azurite says the same. The
+                # answer would be trusted in vain also if the blob is being deleted.
+                if not await self._exists(blob):
+                    await self._put(blob, data, overwrite=True)
+
+    async def get(self, key: str) -> bytes | None:
+        """Return a blob's bytes, or None if there is no such blob.
+
+        The first range tells the size of the whole, so that what is not over `block_size` takes one request.
+
+        Raises:
+            StorageError: One of its subclasses, which names the setting to look at.
+        """
+        blob = self._container.get_blob_client(key)
+        with self._errors.told("Get Blob", key):
+            try:
+                async with self._slots:
+                    first = await blob.download_blob(offset=0, length=self._first_range)
+                    data = await first.readall()
+            except HttpResponseError as error:
+                if code_of(error) == "BlobNotFound":
+                    return None
+                if error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    return b""  # an empty blob has no first byte
+                raise
+            size = _size_of(first)
+            if self._largest_read is not None and size > self._largest_read:
+                raise PayloadTooLargeError(
+                    f"Blob {key!r} has {size} bytes, and this process reads no payload over "
+                    f"{self._place}.max_payload_size = {self._largest_read}: raise that, to what those who "
+                    "write have"
+                )
+            if size <= len(data):
+                return data
+            buffer = io.BytesIO()
+            buffer.write(data)
+            await self._read_on(blob, buffer, size, first.properties.etag)
+            # It hands out what it holds without a copy.
+            return buffer.getvalue()
+
+    async def _read_on(self, blob: BlobClient, buffer: io.BytesIO, size: int, etag: str) -> None:
+        """Read what follows what the buffer holds."""
+
+        async def fetch(start: int) -> None:
+            async with self._slots:
+                # The same version as the first range, or none: a blob may be replaced meanwhile.
+                part = await blob.download_blob(
+                    offset=start,
+                    length=min(self._block_size, size - start),
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+                data = await part.readall()
+            buffer.seek(start)
+            buffer.write(data)
+
+        await gather_bounded(fetch, range(buffer.tell(), size, self._block_size), self._requests_at_once)
+
+    async def _put(self, blob: BlobClient, data: bytes, *, overwrite: bool) -> None:
+        async with self._slots:
+            await blob.upload_blob(data, length=len(data), overwrite=overwrite)
+
+    async def _put_in_blocks(self, blob: BlobClient, data: bytes) -> None:
+        """Write a blob in parallel blocks. It comes to be with the last request, as a whole or not at all.
+
+        Blocks of an upload that broke off can't be removed; Azure drops them after a week, or when the blob
+        is written. Their names follow from their size and place, so that with each try they are the same.
+        """
+        key = blob.blob_name
+        with self._errors.told("Get Blob Properties", key):
+            # One small request, for otherwise all blocks of a duplicate are sent in vain.
+            if await self._exists(blob):
+                return
+        starts = range(0, len(data), self._block_size)
+        names = {start: f"{self._block_size:010d}-{start // self._block_size:05d}" for start in starts}
+
+        async def send(start: int) -> None:
+            async with self._slots:
+                block = data[start : start + self._block_size]
+                await blob.stage_block(names[start], block, length=len(block))
+
+        with self._errors.told("Put Block", key):
+            await gather_bounded(send, starts, self._requests_at_once)
+        with self._errors.told("Put Block List", key):
+            try:
+                async with self._slots:
+                    await blob.commit_block_list(
+                        [BlobBlock(block_id=name) for name in names.values()],
+                        match_condition=MatchConditions.IfMissing,
+                    )
+            except HttpResponseError as error:
+                if code_of(error) in _THERE_ALREADY:
+                    return
+                # Somebody who wrote the same blob meanwhile has done away with the blocks of others.
+                if code_of(error) == "InvalidBlockList" and await self._exists(blob):
+                    return
+                raise
+
+    async def _exists(self, blob: BlobClient) -> bool:
+        async with self._slots:
+            try:
+                await blob.get_blob_properties()
+            except HttpResponseError as error:
+                if code_of(error) == "BlobNotFound":
+                    return False
+                raise
+        return True
+
+
+def _size_of(first: StorageStreamDownloader[bytes]) -> int:
+    """Return the size of the blob of which this is the first range."""
+    return int(str(first.properties.content_range).rpartition("/")[2])

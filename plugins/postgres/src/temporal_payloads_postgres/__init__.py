@@ -1,0 +1,1 @@
+"""Temporal external storage in PostgreSQL: the plugin `postgres` of temporal-payloads."""

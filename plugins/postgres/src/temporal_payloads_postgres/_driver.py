@@ -1,0 +1,185 @@
+"""The storage driver: payloads under content-addressed keys in a table of PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporal_payloads.plugin import (
+    DEFAULT_MAX_PAYLOAD_SIZE,
+    ContentAddressedDriver,
+    StorageUnavailableError,
+    gather_bounded,
+    run_off_loop,
+)
+
+from temporal_payloads_postgres._checking import check_table, require_expiry
+from temporal_payloads_postgres._table import LAYOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
+
+    from temporal_payloads_postgres._connections import Connections
+    from temporal_payloads_postgres._table import Table
+
+DRIVER_TYPE = "postgres"
+PART_BYTES = 1024 * 1024
+"""Bytes in one statement, and in one row."""
+STATEMENT_ROWS = 256
+"""Payloads in one statement."""
+
+Row = tuple[str, int, int]
+"""A part of a payload: key, number, size."""
+
+
+class PostgresStorageDriver(ContentAddressedDriver):
+    """Stores Temporal payloads in a table.
+
+    Equal payloads of one workflow or activity are stored once. What one call stores is in several
+    transactions, each of about a megabyte, or of one payload.
+
+    Args:
+        connections: To the database; the caller closes them.
+        table: The table.
+        driver_name: The name recorded in references.
+        ttl: After how long the table's payloads expire; None: never.
+        retrieve_only: Whether the check asks for no right to write.
+        max_payload_size: Largest serialized payload in bytes that is stored.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        table: Table,
+        *,
+        driver_name: str = DRIVER_TYPE,
+        ttl: timedelta | None = None,
+        retrieve_only: bool = False,
+        max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
+    ) -> None:
+        super().__init__(driver_name=driver_name, layout=LAYOUT, max_payload_size=max_payload_size)
+        self._connections = connections
+        self._table = table
+        self._ttl = ttl
+        self._retrieve_only = retrieve_only
+        self._expires = False
+
+    def type(self) -> str:
+        """Return the driver type."""
+        return DRIVER_TYPE
+
+    async def write(self, items: Mapping[str, bytes]) -> None:
+        """Write each value under its key, unless the key is there already."""
+        await gather_bounded(self._write, list(_batches(items)), self._connections.size)
+
+    async def _write(self, batch: dict[str, bytes]) -> None:
+        async with self._connections.one() as connection:
+            if sum(map(len, batch.values())) <= PART_BYTES:
+                await connection.execute(self._table.insert_many, (list(batch), list(batch.values())))
+                return
+            ((key, data),) = batch.items()
+            parts = memoryview(data)
+            async with connection.transaction():
+                first = (key, bytes(parts[:PART_BYTES]), connection.statement_milliseconds)
+                cursor = await connection.execute(self._table.insert_first, first)
+                row = await cursor.fetchone()
+                if row is None or not row[0]:
+                    return  # it is there, and so is the rest
+                for number, start in enumerate(range(PART_BYTES, len(data), PART_BYTES), 1):
+                    part = bytes(parts[start : start + PART_BYTES])
+                    await connection.execute(self._table.insert_next, (key, number, part))
+
+    async def read(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the value under each key, None where there is none."""
+        found: dict[str, dict[int, bytes]] = {key: {} for key in keys}
+        some = [keys[start : start + STATEMENT_ROWS] for start in range(0, len(keys), STATEMENT_ROWS)]
+
+        def take(key: str, part: int, data: bytes) -> None:
+            if key not in found:
+                # Damaged on its way. What was asked for must not look as if it had expired.
+                raise StorageUnavailableError("The PostgreSQL server answered with what was not asked for")
+            found[key][part] = data
+
+        async def look(wanted: Sequence[str]) -> list[Row]:
+            async with self._connections.one() as connection:
+                cursor = await connection.execute(self._table.look, (PART_BYTES, list(wanted)), binary=True)
+                rest: list[Row] = []
+                async for key, part, size, data in cursor:
+                    if data is None:
+                        rest.append((key, part, size))
+                    else:
+                        take(key, part, data)
+            return rest
+
+        async def fetch(rows: list[Row]) -> None:
+            wanted = list(dict.fromkeys(key for key, _, _ in rows))
+            bounds = (*rows[0][:2], *rows[-1][:2])
+            async with self._connections.one() as connection:
+                cursor = await connection.execute(self._table.fetch, (wanted, *bounds), binary=True)
+                async for key, part, data in cursor:
+                    take(key, part, data)
+
+        rest = await gather_bounded(look, some, self._connections.size) if some else []
+        batches = [batch for rows in rest for batch in _row_batches(rows)]
+        if batches:
+            await gather_bounded(fetch, batches, self._connections.size)
+        if self._ttl is not None and not all(found.values()):
+            # Core takes it as expired, which is final. A ttl that was set by mistake must not end a workflow.
+            await self._require_expiry()
+        size = sum(len(part) for parts in found.values() for part in parts.values())
+        return await run_off_loop(lambda: [_joined(found[key]) for key in keys], size)
+
+    async def check(self) -> None:
+        """Raise a `StorageError` unless payloads can be stored in the table and read from it."""
+        async with self._connections.one() as connection:
+            await check_table(
+                connection,
+                self._table,
+                self._ttl,
+                self._connections.origin,
+                retrieve_only=self._retrieve_only,
+            )
+
+    async def _require_expiry(self) -> None:
+        """Raise a `StorageError` unless the table is one whose payloads expire; asked once."""
+        if not self._expires:
+            async with self._connections.one() as connection:
+                await require_expiry(connection, self._table, self._ttl, self._connections.origin)
+            self._expires = True
+
+
+def _batches(items: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+    """Divide what is to be written into what goes in one transaction.
+
+    In the order of the keys: two writers that insert the same ones wait for each other, and never both.
+    """
+    batch: dict[str, bytes] = {}
+    size = 0
+    for key in sorted(items):
+        data = items[key]
+        if batch and (size + len(data) > PART_BYTES or len(batch) == STATEMENT_ROWS):
+            yield batch
+            batch, size = {}, 0
+        batch[key] = data
+        size += len(data)
+    if batch:
+        yield batch
+
+
+def _row_batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        if batch and size + row[2] > PART_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row[2]
+    if batch:
+        yield batch
+
+
+def _joined(parts: Mapping[int, bytes]) -> bytes | None:
+    if len(parts) > 1:
+        return b"".join(parts[number] for number in sorted(parts))
+    return parts.get(0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporal_payloads.plugin import ClaimRejectedError
-from temporal_payloads_redis._keys import _quote_often, full_prefix, read_key, write_key
+from temporal_payloads_redis._keys import key_layout
 from temporal_payloads_redis._plugin import temporal_payloads_driver
 from temporal_payloads_redis._settings import RedisSettings
 from temporalio.converter import StorageDriverActivityInfo, StorageDriverClaim, StorageDriverWorkflowInfo
@@ -16,7 +16,8 @@ from temporalio.converter import StorageDriverActivityInfo, StorageDriverClaim, 
 VECTORS = json.loads(
     (Path(__file__).parents[3] / "tests" / "vectors" / "storage_claims.json").read_text(encoding="utf-8")
 )
-PREFIX = full_prefix("temporalio:payloads")
+LAYOUT = key_layout("temporalio:payloads")
+PREFIX = LAYOUT.prefix
 SHA256 = hashlib.sha256(b"x").hexdigest()
 CONFINE = temporal_payloads_driver().confine
 SETTINGS = RedisSettings(host="127.0.0.1")
@@ -64,7 +65,7 @@ def claim(key=f"{PREFIX}v0:d:sha256:{SHA256}", **changes):
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: json.dumps(case["target"])[:60])
 def test_keys_are_those_of_the_sample(case):
     expected = case["redis_claim"]
-    assert write_key(PREFIX, target_of(case["target"]), expected["hash_value"]) == expected["key"]
+    assert LAYOUT.write(target_of(case["target"]), expected["hash_value"]) == expected["key"]
 
 
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: json.dumps(case["target"])[:60])
@@ -81,21 +82,21 @@ def test_claims_of_the_sample_are_inside_the_default_settings(case):
 )
 def test_every_key_that_is_written_is_inside_and_names_its_namespace(target, key_prefix):
     settings = RedisSettings(host="127.0.0.1", key_prefix=key_prefix)
-    key = write_key(full_prefix(key_prefix), target, SHA256)
+    key = key_layout(key_prefix).write(target, SHA256)
     confined = CONFINE(settings, claim(key))
     assert confined.namespace == ((target.namespace or None) if target else None)
 
 
 @given(target=targets, data=st.data())
 def test_a_changed_key_is_rejected_or_is_the_only_spelling_of_another_payload(target, data):
-    key = write_key(PREFIX, target, SHA256)
+    key = LAYOUT.write(target, SHA256)
     start = data.draw(st.integers(0, len(key)))
     end = data.draw(st.integers(start, min(len(key), start + 3)))
     changed = key[:start] + data.draw(st.text("abv0nsdwtiar:%25F{}*\n\0/.", max_size=4)) + key[end:]
-    found = read_key(PREFIX, changed)
+    found = LAYOUT.read(changed)
     if found is not None:
         said = what_it_says(changed)
-        assert write_key(PREFIX, said, found.sha256) == changed
+        assert LAYOUT.write(said, found.sha256) == changed
         assert found.namespace == ((said.namespace or None) if said else None)
 
 
@@ -226,14 +227,6 @@ def test_the_longest_keys_that_are_looked_at_take_little_memory(length, filling,
 
 def test_a_key_with_a_longer_name_than_the_server_takes_is_rejected():
     names = {"namespace": "/" * 1000, "id": "/" * 1000, "run_id": "/" * 1000, "type": "/" * 1001}
-    key = write_key(PREFIX, StorageDriverWorkflowInfo(**names), SHA256)
+    key = LAYOUT.write(StorageDriverWorkflowInfo(**names), SHA256)
     with pytest.raises(ClaimRejectedError, match="none that this driver writes"):
         CONFINE(SETTINGS, claim(key))
-
-
-def test_no_name_of_a_claim_and_no_long_one_is_kept_in_memory():
-    remembered = _quote_often.cache_info().currsize
-    for name in ("read%20only", "r" * 500):
-        CONFINE(SETTINGS, claim(f"{PREFIX}v0:wt:T:wi:{name}:ri:r:d:sha256:{SHA256}"))
-    write_key(PREFIX, StorageDriverWorkflowInfo(namespace="w" * 500, id="w" * 500), SHA256)
-    assert _quote_often.cache_info().currsize == remembered

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from temporal_payloads.plugin import DEFAULT_MAX_PAYLOAD_SIZE, ContentAddressedDriver
 
 from temporal_payloads_redis._client import RedisStorageDriverClient
-from temporal_payloads_redis._keys import DEFAULT_KEY_PREFIX, full_prefix, write_key
+from temporal_payloads_redis._keys import DEFAULT_KEY_PREFIX, key_layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from temporalio.converter import StorageDriverActivityInfo, StorageDriverWorkflowInfo
 
 DRIVER_TYPE = "redis"
 
@@ -48,7 +46,10 @@ class RedisStorageDriver(ContentAddressedDriver):
         refresh_ttl: bool = False,
         max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
     ) -> None:
-        super().__init__(driver_name=driver_name or DRIVER_TYPE, max_payload_size=max_payload_size)
+        layout = key_layout(key_prefix)
+        super().__init__(
+            driver_name=driver_name or DRIVER_TYPE, layout=layout, max_payload_size=max_payload_size
+        )
         if ttl is not None and ttl <= timedelta(0):
             raise ValueError("ttl must be greater than zero")
         if refresh_ttl and ttl is None:
@@ -56,19 +57,13 @@ class RedisStorageDriver(ContentAddressedDriver):
         if refresh_ttl and type(client).extend_ttl is RedisStorageDriverClient.extend_ttl:
             raise ValueError(f"refresh_ttl needs a client with extend_ttl; {type(client).__name__} has none")
         self._client = client
-        self._prefix = full_prefix(key_prefix)
+        self._check_key = f"{layout.prefix}v0:check"
         self._ttl = ttl
         self._refresh_ttl = refresh_ttl
 
     def type(self) -> str:
         """Return the driver type, which is the same in every language."""
         return DRIVER_TYPE
-
-    def key_for(
-        self, target: StorageDriverWorkflowInfo | StorageDriverActivityInfo | None, sha256: str
-    ) -> str:
-        """Return the key under which a payload of this hash is kept for this workflow or activity."""
-        return write_key(self._prefix, target, sha256)
 
     async def write(self, items: Mapping[str, bytes]) -> None:
         """Write each value under its key, unless the key is there already."""
@@ -80,4 +75,4 @@ class RedisStorageDriver(ContentAddressedDriver):
 
     async def check(self) -> None:
         """Raise a `StorageError` unless the server can be reached and used with these settings."""
-        await self._client.check(key=f"{self._prefix}v0:check")
+        await self._client.check(key=self._check_key)

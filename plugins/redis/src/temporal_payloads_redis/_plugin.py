@@ -5,26 +5,18 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from temporal_payloads.plugin import (
-    ClaimRejectedError,
-    ConfinedClaim,
-    DriverPlugin,
-    hookimpl,
-)
-from temporalio.converter import StorageDriverClaim
+from temporal_payloads.plugin import DriverPlugin, hookimpl
 
 from temporal_payloads_redis._driver import DRIVER_TYPE, RedisStorageDriver
-from temporal_payloads_redis._keys import full_prefix, max_key_length, read_key
+from temporal_payloads_redis._keys import key_layout
 from temporal_payloads_redis._settings import RedisSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from temporal_payloads.plugin import DriverContext
-
-_QUOTED = 200
-"""Characters of a claim that an error quotes."""
+    from temporal_payloads.plugin import ConfinedClaim, DriverContext
+    from temporalio.converter import StorageDriverClaim
 
 
 @hookimpl
@@ -61,28 +53,7 @@ async def _open(settings: RedisSettings, context: DriverContext) -> AsyncIterato
 
 
 def _confine(settings: RedisSettings, claim: StorageDriverClaim) -> ConfinedClaim:
-    data = claim.claim_data
-    key, sha256 = data.get("key", ""), data.get("hash_value", "")
-    prefix = full_prefix(settings.key_prefix)
-    found = read_key(prefix, key)
-    if found is None:
-        raise ClaimRejectedError(
-            f"The claim's key {key[:_QUOTED]!r} is none that this driver writes: it keeps payloads under "
-            f"{prefix!r}, followed by v0 and the rest of its key layout, {max_key_length(prefix)} characters "
-            f"at most; this key has {len(key)}"
-        )
-    if data.get("hash_algorithm") != "sha256" or sha256 != found.sha256:
-        raise ClaimRejectedError(
-            f"The claim for key {key[:_QUOTED]!r} must carry hash_algorithm=sha256 and, as hash_value, the "
-            "SHA-256 that stands in the key"
-        )
-    return ConfinedClaim(
-        claim=StorageDriverClaim(
-            claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": found.sha256}
-        ),
-        sha256=found.sha256,
-        namespace=found.namespace,
-    )
+    return key_layout(settings.key_prefix).confine(claim)
 
 
 def _expiry(settings: RedisSettings) -> timedelta | None:

@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from temporal_payloads.plugin import DEFAULT_MAX_PAYLOAD_SIZE, Duration
+from temporal_payloads.plugin import DEFAULT_MAX_PAYLOAD_SIZE, PositiveDuration
 
 from temporal_payloads_redis._keys import DEFAULT_KEY_PREFIX
 
@@ -49,12 +49,6 @@ def split_host(text: str, default_port: int) -> tuple[str, int]:
     raise ValueError("must hold hosts as 'host', 'host:port' or '[ipv6]:port'")
 
 
-def _positive(duration: timedelta) -> timedelta:
-    if duration <= timedelta(0):
-        raise ValueError("must be longer than 0 seconds")
-    return duration
-
-
 def _host(host: str) -> str:
     # A URL may hold a password, and a host is shown.
     if any(character in host for character in "/@?#") or host.count(":") == 1:
@@ -70,7 +64,6 @@ def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 Hosts = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words), AfterValidator(_hosts)]
 """Hosts as `host` or `host:port`: a list, or in a variable `a:6379,b:6379`."""
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
 class _Table(BaseModel):

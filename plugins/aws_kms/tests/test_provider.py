@@ -2,6 +2,8 @@
 
 import base64
 import json
+import logging
+import traceback
 from contextlib import asynccontextmanager
 
 import pytest
@@ -55,20 +57,38 @@ async def test_keys_of_several_regions_have_a_client_each(open_provider, kms, ne
         assert set(provider._clients) == {"eu-central-1", "us-east-1"}
 
 
+async def test_no_log_has_a_data_key(open_provider, new_key, caplog):
+    """Not that of the AWS library either, which logs answers."""
+    uri = f"awskms:///{new_key()}"
+    caplog.set_level(logging.DEBUG)
+    async with open_provider() as provider, open_provider():
+        made = await provider.make_data_key(uri)
+        assert await provider.unwrap_data_key(uri, made.wrapped) == made.plaintext
+    assert base64.b64encode(made.plaintext).decode() not in caplog.text
+    assert caplog.messages.count("An answer of KMS with a data key, which is not shown") == 2
+
+
 # -- which key wrapped it: moto opens whatever it has wrapped, so a stub holds to the key, as KMS does
 
-OLD, NEW = (f"arn:aws:kms:eu-central-1:111122223333:key/{number}" for number in ("old-key-1", "new-key-2"))
+ACCOUNT = "arn:aws:kms:eu-central-1:111122223333"
+OLD, NEW, OLDER = (f"{ACCOUNT}:key/{name}" for name in ("old-key-1", "new-key-2", "older-key"))
+ALIAS_ARN = f"{ACCOUNT}:alias/turned"
 
 
 @asynccontextmanager
-async def strict_kms(names):
-    """A KMS whose wrapped keys begin with the key's ARN, and whose aliases name what `names` says."""
+async def strict_kms(names, refused=()):
+    """A KMS whose wrapped keys begin with the key's ARN, and whose aliases name what `names` says.
+
+    With the keys in `refused` it lets nobody decrypt.
+    """
 
     async def answer(request):
         asked = await request.json()
         arn = names.get(asked["KeyId"], asked["KeyId"])
         if request.headers["X-Amz-Target"].endswith("GenerateDataKey"):
             secret, wrapped = b"k" * 32, arn.encode() + b"k" * 32
+        elif arn in refused:
+            return json_answer({"__type": "AccessDeniedException", "message": "no"}, status=400)
         else:
             wrapped = base64.b64decode(asked["CiphertextBlob"])
             secret = wrapped[-32:]
@@ -104,6 +124,37 @@ async def test_an_alias_that_names_another_key_now_still_opens(open_provider):
             assert await provider.unwrap_data_key(uri, old.wrapped) == old.plaintext
             new = await provider.make_data_key(uri)
             assert await provider.unwrap_data_key(uri, new.wrapped) == new.plaintext
+
+
+async def test_all_earlier_keys_are_tried_though_one_is_refused(open_provider):
+    uri = "awskms:///alias/turned"
+    async with strict_kms({"alias/turned": NEW}, refused=[OLD]) as url:
+        async with open_provider(endpoint_url=url, earlier_keys={"alias/turned": [OLD, OLDER]}) as provider:
+            of_older = await provider.make_data_key(f"awskms:///{OLDER}")
+            assert await provider.unwrap_data_key(uri, of_older.wrapped) == of_older.plaintext
+            # What cannot be opened is told of the key that might open it.
+            of_old = await provider.make_data_key(f"awskms:///{OLD}")
+            with pytest.raises(KeyUnavailableError, match=r"old-key-1.* failed: AccessDeniedException"):
+                await provider.unwrap_data_key(uri, of_old.wrapped)
+        async with open_provider(endpoint_url=url, earlier_keys={"alias/turned": [OLDER]}) as provider:
+            with pytest.raises(KeyUnavailableError, match=r"'alias/turned' .* failed: IncorrectKeyException"):
+                await provider.unwrap_data_key(uri, of_old.wrapped)
+
+
+@pytest.mark.parametrize("used", ["alias/turned", ALIAS_ARN])
+@pytest.mark.parametrize("listed", ["alias/turned", ALIAS_ARN])
+async def test_the_earlier_keys_of_an_alias_may_be_listed_by_its_name_or_its_arn(open_provider, used, listed):
+    names = {"alias/turned": NEW, ALIAS_ARN: NEW}
+    earlier_keys = {listed: [OLD], "alias/another": [OLDER]}
+    async with (
+        strict_kms(names) as url,
+        open_provider(endpoint_url=url, earlier_keys=earlier_keys) as provider,
+    ):
+        old = await provider.make_data_key(f"awskms:///{OLD}")
+        assert await provider.unwrap_data_key(f"awskms:///{used}", old.wrapped) == old.plaintext
+        older = await provider.make_data_key(f"awskms:///{OLDER}")
+        with pytest.raises(KeyUnavailableError, match="that key did not wrap it"):
+            await provider.unwrap_data_key(f"awskms:///{used}", older.wrapped)
 
 
 async def test_a_data_key_of_somebody_elses_key_is_refused(open_provider):
@@ -199,3 +250,12 @@ def test_settings_that_cannot_be(settings, message):
     with pytest.raises(ValidationError, match=message) as caught:
         KmsSettings(**settings)
     assert "user:secret" not in str(caught.value)
+
+
+async def test_a_proxy_that_refuses_is_told_without_its_password(open_provider, refusing_proxy):
+    async with open_provider(endpoint_url="https://kms.example.com", max_attempts=1) as provider:
+        with pytest.raises(
+            KeyUnavailableError, match="HTTP 407 from the proxy; look at HTTPS_PROXY"
+        ) as caught:
+            await provider.make_data_key("awskms:///alias/orders")
+    assert refusing_proxy not in "".join(traceback.format_exception(caught.value))

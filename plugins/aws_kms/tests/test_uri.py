@@ -1,7 +1,7 @@
 """The URIs of KMS keys, in every form that people have them in."""
 
 import pytest
-from temporal_payloads_aws_kms._uri import parse
+from temporal_payloads_aws_kms._uri import is_same_alias, parse
 
 ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 GOV = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -52,3 +52,12 @@ def test_an_alias_may_be_another_key_tomorrow():
     assert parse("awskms:///alias/orders").is_alias
     assert parse("awskms:///arn:aws:kms:eu-central-1:111122223333:alias/orders").is_alias
     assert not parse(f"awskms:///{ARN}").is_alias
+
+
+def test_an_alias_and_its_arn_are_the_same_alias():
+    arn = "arn:aws:kms:eu-central-1:111122223333:alias/team/orders"
+    assert is_same_alias(arn, arn)
+    assert is_same_alias("alias/team/orders", arn)
+    assert is_same_alias(arn, "alias/team/orders")
+    assert not is_same_alias("alias/orders", arn)
+    assert not is_same_alias(arn.replace("eu", "us"), arn)

@@ -22,7 +22,7 @@ class Vault(KeyProvider):
         if self.failure:
             raise self.failure
         self.made += 1
-        plaintext = bytes([100 + self.made]) * 31 + b"."
+        plaintext = self.made.to_bytes(31, "little") + b"."
         return DataKey(plaintext=plaintext, wrapped=key.encode() + plaintext[::-1])
 
     async def unwrap_data_key(self, key, wrapped):
@@ -49,8 +49,10 @@ def keys(monkeypatch):
 def make(keys, vault):
     """Make a codec of settings, as core does."""
 
-    def make(**settings):
-        context = CodecContext(place="codec.encryption", key_provider=lambda _: vault)
+    def make(stored_from=16_384, **settings):
+        context = CodecContext(
+            place="codec.encryption", key_provider=lambda _: vault, stored_from=stored_from
+        )
         return make_codec(EncryptionSettings(**settings), context)
 
     return make

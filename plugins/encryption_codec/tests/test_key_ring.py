@@ -1,10 +1,12 @@
 """Which key writes, which are read, and what is wrong with a ring."""
 
 import base64
+import json
 import logging
 
 import pytest
 from pydantic import ValidationError
+from temporal_payloads import ConfigurationError, build_data_converter
 from temporal_payloads.plugin import (
     KeyNotForNamespaceError,
     PayloadIntegrityError,
@@ -14,6 +16,7 @@ from temporal_payloads.plugin import (
 )
 from temporal_payloads_encryption_codec import EncryptionCodec, KeyRing
 from temporal_payloads_encryption_codec._key_ring import WARN_FROM, Usage
+from temporal_payloads_encryption_codec._key_text import read_key
 from temporal_payloads_encryption_codec._settings import EncryptionSettings
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 
@@ -51,6 +54,27 @@ async def test_a_namespace_has_its_own_writing_key(make, payload):
     }
     assert written == {"prod-us": "two", "prod-eu": "two", "test": "three", "other": "one"}
     assert key_of((await codec.encode([payload]))[0]) == "one"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "never_reached"),
+    [
+        (["*", "prod-*", "test"], {"prod-*": "*", "test": "*"}),
+        (["prod-*", "prod-eu-*", "prod-?", "*"], {"prod-eu-*": "prod-*", "prod-?": "prod-*"}),
+        (["*-eu", "prod-*"], {}),
+        (["prod-?", "prod-*"], {}),
+        (["*a", "[ab]a", "*b*", "[ab]"], {}),
+    ],
+)
+def test_a_pattern_that_an_earlier_one_makes_useless_is_told(make, caplog, patterns, never_reached):
+    with caplog.at_level(logging.WARNING, "temporal_payloads"):
+        codec = make(active="one", keys=KEYS, namespaces=dict.fromkeys(patterns, "two"))
+    assert len(caplog.messages) == len(never_reached)
+    for later, earlier in never_reached.items():
+        assert f"the key of the namespaces {later!r} never writes: {earlier!r} stands before" in caplog.text
+    two = next(key for key in codec.describe_keys() if key.id == "two")
+    assert two.writes_for == [pattern for pattern in patterns if pattern not in never_reached]
+    assert two.reads_for == list(never_reached)
 
 
 async def test_reading_goes_by_key_id_alone(make, payload):
@@ -191,14 +215,22 @@ def only(key):
 @pytest.mark.parametrize(
     ("settings", "place", "message"),
     [
-        ({"active": "four"}, (), "names the key 'four', which is not among the keys (one, two, three)"),
-        ({"active": "one", "namespaces": {"a": "four"}}, (), "namespaces.a names the key 'four'"),
+        (
+            {"active": "four"},
+            ("active",),
+            "names the key 'four', which is not among the keys (one, two, three)",
+        ),
+        ({"active": "one", "namespaces": {"a": "four"}}, ("namespaces", "a"), "names the key 'four'"),
         (only({}), ("keys", "one"), "has no key; give one of env and file"),
         (only({"env": "KEY_1", "file": "x"}), ("keys", "one"), "has env and file"),
         (only({"env": "UNSET"}), ("keys", "one", "env"), "the variable UNSET is not set"),
         (only({"env": "WRONG"}), ("keys", "one", "env"), "the variable WRONG is a key of"),
         (only({"file": "/nowhere"}), ("keys", "one", "file"), "/nowhere cannot be read"),
-        ({"active": "one", "keys": {"one": KEYS["one"], "same": KEYS["one"]}}, (), "under two ids"),
+        (
+            {"active": "one", "keys": {"one": KEYS["one"], "same": KEYS["one"]}},
+            ("keys", "same"),
+            "is the same key as 'one', under two ids: remove one",
+        ),
         ({"active": URI, "keys": {URI: {"env": "KEY_1"}}}, ("keys", URI), "a table without settings"),
     ],
 )
@@ -224,11 +256,12 @@ def test_all_keys_that_are_wrong_are_told(make):
         ({}, "active is missing"),
         ({"active": "a", "file": "ring.toml"}, "not in both"),
         ({"active": "a", "keys": {"a": "MDEyMzQ1Njc4OWFiY2RlZg=="}}, "a key does not stand in the settings"),
-        ({"active": "a", "keys": {"a": {"key": "MDEyMzQ1Njc4OWFiY2RlZg=="}}}, "Extra inputs"),
+        ({"active": "a", "keys": {"a": {"key": "MDEyMzQ1Njc4OWFiY2RlZg=="}}}, "Give env or file"),
         ({"active": "a", "renew_before": "2h"}, "shorter than duration"),
         ({"active": ""}, "at least 1 character"),
-        ({"active": "a", "namespaces": {"x": []}}, "at least 1 item"),
+        ({"active": "a", "namespaces": {"x": []}}, "names no key: list at least one"),
         ({"active": "a", "bind": "workflow"}, "'namespace'"),
+        ({"active": "a", "accept_unbound": False}, r"accept_unbound\n.* needs bind = \"namespace\""),
     ],
 )
 def test_settings_that_cannot_be(settings, message):
@@ -237,11 +270,28 @@ def test_settings_that_cannot_be(settings, message):
     assert "MDEyMzQ1" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["KEYS__A", "KEYS__A__KEY"])
+def test_a_key_in_a_variable_of_the_settings_is_told_with_that_variable(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    for setting, value in {"ENCRYPTION__BIND": "namespace", "ENCRYPTION__ACTIVE": "a"}.items():
+        monkeypatch.setenv(f"TEMPORAL_PAYLOADS_CODEC__{setting}", value)
+    monkeypatch.setenv("TEMPORAL_PAYLOADS_CODECS", "encryption")
+    monkeypatch.setenv(f"TEMPORAL_PAYLOADS_CODEC__ENCRYPTION__{name}", ONE.hex())
+    with pytest.raises(ConfigurationError, match="a key does not stand in the settings") as caught:
+        build_data_converter()
+    [problem] = caught.value.problems
+    assert problem.place == "codec.encryption.keys.a"
+    assert problem.origin == f"TEMPORAL_PAYLOADS_CODEC__ENCRYPTION__{name}"
+    assert ONE.hex() not in str(caught.value)
+
+
 def test_a_ring_by_hand_is_checked_too():
     with pytest.raises(ValueError, match="'a' has 16 bytes, not 32"):
         KeyRing.of({"a": b"1" * 16}, "a")
-    with pytest.raises(ValueError, match="which is not among the keys"):
+    with pytest.raises(ValueError, match="active names the key 'b', which is not among the keys"):
         KeyRing.of({"a": ONE}, "b")
+    with pytest.raises(ValueError, match=r"keys\.b is the same key as 'a'"):
+        KeyRing.of({"a": ONE, "b": ONE}, "a")
 
 
 def test_nothing_shows_a_key(make):
@@ -282,3 +332,50 @@ def test_a_key_where_the_name_of_its_place_is_meant_is_not_shown(where, text):
     with pytest.raises(ValidationError) as caught:
         EncryptionSettings(active="a", keys={"a": {where: text}})
     assert text[:8] not in str(caught.value)
+
+
+def test_a_place_whose_name_reads_as_a_key_is_taken_if_it_is_there(make, monkeypatch, tmp_path):
+    name, path = "ORDERS_SERVICE_PAYLOAD_ENCRYPTION_KEY_2026B", "run/secrets/orders/encryption/keys/2026-110"
+    assert [len(read_key(each)) for each in (name, path)] == [32, 32]
+    monkeypatch.setenv(name, base64.b64encode(ONE).decode())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_bytes(TWO)
+    codec = make(active="a", keys={"a": {"env": name}, "b": {"file": path}})
+    assert [key.source for key in codec.describe_keys()] == [f"variable {name}", f"file {path}"]
+    monkeypatch.delenv(name)
+    (tmp_path / path).unlink()
+    for table in ({"env": name}, {"file": path}):
+        with pytest.raises(ValidationError, match="or names what is not there") as caught:
+            EncryptionSettings(active="a", keys={"a": table})
+        assert not any(each in str(caught.value) for each in table.values())
+
+
+@pytest.mark.parametrize("text", [base64.b64encode(ONE).decode(), ONE.hex(), "text:" + "k" * 32])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        lambda text: {"active": text, "keys": KEYS},
+        lambda text: {"active": "a", "keys": {text: {"env": "KEY_1"}}},
+        lambda text: {"active": "a", "keys": {text: "2026-11"}},
+        lambda text: {"active": "a", "keys": {"a": {text: ""}}},
+        lambda text: {"active": "one", "keys": KEYS, "namespaces": {"p-*": text}},
+        lambda text: {"active": "one", "keys": KEYS, "namespaces": {"p-*": ["one", text]}},
+        lambda text: {"active": "one", "keys": KEYS, "namespaces": {text: "one"}},
+    ],
+)
+def test_a_key_where_an_id_belongs_is_not_shown(make, tmp_path, settings, text):
+    with pytest.raises(ValidationError, match=r"give the key an id|the variable") as caught:
+        EncryptionSettings(**settings(text))
+    assert text[:8] not in str(caught.value)
+    ring = tmp_path / "ring.toml"
+    ring.write_text("\n".join(f"{name} = {as_toml(value)}" for name, value in settings(text).items()))
+    with pytest.raises(PluginSettingsError, match="give the key an id") as in_file:
+        make(file=ring)
+    assert text[:8] not in str(in_file.value)
+
+
+def as_toml(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {as_toml(each)}" for name, each in value.items()) + "}"
+    return json.dumps(value)

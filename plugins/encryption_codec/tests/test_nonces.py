@@ -15,11 +15,11 @@ from temporal_payloads.plugin import PayloadReaderContext
 from temporal_payloads_encryption_codec import EncryptionCodec, KeyRing
 from temporal_payloads_encryption_codec._nonces import (
     MOST_REMEMBERED,
-    REMEMBERED_FROM,
     NonceMemory,
     deterministic_nonce,
     nonce_key,
     nonce_memory,
+    nonces,
 )
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import WorkflowSerializationContext
@@ -53,13 +53,13 @@ def by_nonce(messages, nonce_of):
 @given(messages=MESSAGES, most=st.integers(1, 60))
 @settings(max_examples=300)
 def test_no_remembered_nonce_is_given_to_another_message(messages, most):
-    used = by_nonce(messages, NonceMemory(most=most, smallest=0).nonce)
+    used = by_nonce(messages, NonceMemory(most=most).nonce)
     assert [those for those in used.values() if len(those) > 1] == []
 
 
 @given(messages=MESSAGES)
 def test_a_message_has_one_nonce_as_long_as_it_is_remembered(messages):
-    used = by_nonce(messages, NonceMemory(most=len(messages) + 1, smallest=0).nonce)
+    used = by_nonce(messages, NonceMemory(most=len(messages) + 1).nonce)
     assert len(used) == len({(key, beside or b"", plaintext) for key, beside, plaintext in messages})
 
 
@@ -72,7 +72,7 @@ def test_a_deterministic_nonce_is_that_of_one_message(messages):
 
 @given(pieces=st.lists(st.binary(max_size=40), min_size=1, max_size=4), beside=st.none() | NEARLY_EQUAL)
 def test_a_nonce_does_not_depend_on_how_the_plaintext_comes_in_pieces(pieces, beside):
-    memory = NonceMemory(smallest=0)
+    memory = NonceMemory()
     for nonce_of in (memory.nonce, deterministic_nonce):
         assert nonce_of(ONE, beside, pieces) == nonce_of(ONE, beside, [b"".join(pieces)])
 
@@ -85,13 +85,13 @@ def test_a_deterministic_nonce_is_the_same_in_every_release():
 
 
 def test_the_nonces_of_two_processes_have_nothing_in_common():
-    first, second = NonceMemory(smallest=0), NonceMemory(smallest=0)
+    first, second = NonceMemory(), NonceMemory()
     assert first.nonce(nonce_key(ONE), None, [b"payload"]) != second.nonce(nonce_key(ONE), None, [b"payload"])
     assert first._fingerprint(ONE, None, [b"payload"]) != second._fingerprint(ONE, None, [b"payload"])
 
 
 def test_the_memory_is_bounded_and_forgets_what_was_used_least_lately():
-    memory = NonceMemory(most=3, smallest=0)
+    memory = NonceMemory(most=3)
     nonces = {name: memory.nonce(ONE, None, [name]) for name in (b"a", b"b", b"c")}
     assert memory.nonce(ONE, None, [b"a"]) == nonces[b"a"]
     memory.nonce(ONE, None, [b"d"])
@@ -103,7 +103,7 @@ def test_the_memory_is_bounded_and_forgets_what_was_used_least_lately():
 def test_a_full_memory_is_small():
     tracemalloc.start()
     try:
-        memory = NonceMemory(smallest=0)
+        memory = NonceMemory()
         for number in range(MOST_REMEMBERED + 1000):
             memory.nonce(ONE, None, [number.to_bytes(8, "big")])
         held, _ = tracemalloc.get_traced_memory()
@@ -113,16 +113,22 @@ def test_a_full_memory_is_small():
     assert held < 12_000_000
 
 
-def test_small_payloads_take_no_place_in_the_memory():
-    memory = NonceMemory()
-    small = bytes(REMEMBERED_FROM - 1)
-    assert memory.nonce(ONE, None, [small]) != memory.nonce(ONE, None, [small])
-    assert len(memory) == 0
-    assert memory.nonce(ONE, None, [small, b"\0"]) == memory.nonce(ONE, None, [small, b"\0"])
+def test_what_no_store_is_given_takes_no_place_in_the_memory():
+    nonce_memory.cache_clear()
+    nonce_of, small = nonces(100_000), bytes(90_000)
+    assert nonce_of(ONE, None, [small]) != nonce_of(ONE, None, [small])
+    assert nonces(None)(ONE, None, [small]) != nonces(None)(ONE, None, [small])
+    assert len(nonce_memory()) == 0
+
+
+@pytest.mark.parametrize("size", [0, 99_900, 100_000])
+def test_what_a_store_may_be_given_is_remembered(size):
+    nonce_of = nonces(size)
+    assert nonce_of(ONE, None, [bytes(size)]) == nonce_of(ONE, None, [bytes(size)])
 
 
 def test_threads_that_encrypt_the_same_at_the_same_time_agree():
-    memory = NonceMemory(smallest=0)
+    memory = NonceMemory()
     together = threading.Barrier(4)
     nonces: list[set[bytes]] = [set() for _ in range(200)]
 
@@ -181,9 +187,9 @@ async def test_what_is_encrypted_again_in_the_same_process_is_the_same_bytes(loc
     assert await local().decode(first) == [payload]
 
 
-async def test_a_small_payload_has_a_new_nonce_each_time(local, payload):
-    codec = local()
-    assert data_of(await codec.encode([payload])) != data_of(await codec.encode([payload]))
+async def test_a_payload_that_stays_in_the_history_has_a_new_nonce_each_time(local, payload, make_payload):
+    for codec, stays in ((local(), payload), (local(stored_from=None), make_payload(LARGE))):
+        assert data_of(await codec.encode([stays])) != data_of(await codec.encode([stays]))
 
 
 async def test_another_key_is_another_nonce(local, make_payload):

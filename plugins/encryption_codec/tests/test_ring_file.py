@@ -6,7 +6,7 @@ import os
 
 import pytest
 from temporal_payloads.plugin import CodecContext, PluginSettingsError
-from temporal_payloads_encryption_codec import KeyRing, _ring_file
+from temporal_payloads_encryption_codec import _ring_file
 from temporal_payloads_encryption_codec._making import make_codec
 from temporal_payloads_encryption_codec._settings import EncryptionSettings
 
@@ -54,11 +54,12 @@ async def test_a_key_is_added_and_then_promoted_without_a_restart(make, payload,
     ("bad", "message"),
     [
         ("active = ", "is no TOML"),
-        ("", "active: Field required"),
-        (f'active = "two"\n[keys]\none = "{KEYS[0]}"', "active names the key 'two'"),
+        ("", "ring.toml: active: is required"),
+        (f'active = "two"\n[keys]\none = "{KEYS[0]}"', "ring.toml: active: names the key 'two'"),
         (f'active = "one"\n[keys]\none = "{KEYS[0][:30]}"', "keys.one.key: the key is a key of 176 bits"),
         (f'active = "one"\n[keys]\none = "{KEYS[2]}"', "'one' is another one than before"),
-        (RING + "[keyz]\n", "keyz: Extra inputs are not permitted"),
+        (RING + "[keyz]\n", "keyz: there is no such setting. Did you mean 'keys'?"),
+        (f"{RING}two = 2", "keys.two: must be a table"),
         ("#" * 2_000_000, "has more than 1,048,576 bytes"),
         (None, "No such file"),
     ],
@@ -84,6 +85,26 @@ async def test_a_bad_file_keeps_the_ring_loudly(make, payload, ring, caplog, bad
     assert await codec.decode([*before, after]) == [payload] * 2
 
 
+async def test_a_key_file_that_comes_after_the_ring_that_names_it_is_found(
+    make, payload, tmp_path, ring, caplog
+):
+    codec = make(file=ring)
+    own = tmp_path / "two.key"
+    put(ring, f'{RING}two = {{ file = "{own}" }}\n'.replace('active = "one"', 'active = "two"'))
+    for bad in (None, KEYS[1][:30], KEYS[1]):
+        if bad is not None:
+            own.write_text(bad)
+        for _ in range(3):
+            await codec.encode([payload])
+    [last] = await codec.encode([payload])
+    assert key_of(last) == "two"
+    # Told once for each thing that is wrong, however often it is tried.
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 2
+    assert "No such file" in told[0]
+    assert "a key of 176 bits" in told[1]
+
+
 @pytest.mark.parametrize("bad", ["active = ", 'active = "one"', None])
 def test_a_ring_that_was_never_right_is_an_error(make, ring, bad):
     if bad is None:
@@ -94,7 +115,9 @@ def test_a_ring_that_was_never_right_is_an_error(make, ring, bad):
         make(file=ring)
 
 
-async def test_a_keys_own_file_is_read_again_too(make, payload, tmp_path, ring):
+async def test_a_keys_own_file_that_has_another_key_is_told_and_not_taken(
+    make, payload, tmp_path, ring, caplog
+):
     own = tmp_path / "two.key"
     own.write_bytes(bytes([2]) * 32)
     put(ring, f'{RING}two = {{ file = "{own}" }}\n')
@@ -102,8 +125,8 @@ async def test_a_keys_own_file_is_read_again_too(make, payload, tmp_path, ring):
     encoded = await make(active="two", keys={"two": {"file": own}}).encode([payload])
     assert await codec.decode(encoded) == [payload]
     put(own, KEYS[3])
-    with_the_old = await codec.decode(encoded)
-    assert with_the_old == [payload]
+    assert await codec.decode(encoded) == [payload]
+    assert "the key 'two' is another one than before" in caplog.text
 
 
 async def test_a_link_that_is_turned_to_another_folder_is_followed(make, payload, tmp_path):
@@ -120,6 +143,27 @@ async def test_a_link_that_is_turned_to_another_folder_is_followed(make, payload
     assert (key_of(old), key_of(new)) == ("one", "two")
 
 
+@pytest.mark.parametrize("at_the_start", [True, False])
+async def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
+    make, payload, monkeypatch, ring, at_the_start
+):
+    codec = None if at_the_start else make(file=ring)
+    read = _ring_file.Files.read
+
+    def read_and_replace(self, file):
+        monkeypatch.setattr(_ring_file.Files, "read", read)
+        content = read(self, file)
+        put(ring, PROMOTED)
+        return content
+
+    put(ring, BOTH)
+    monkeypatch.setattr(_ring_file.Files, "read", read_and_replace)
+    codec = codec or make(file=ring)
+    await codec.encode([payload])
+    [last] = await codec.encode([payload])
+    assert key_of(last) == "two"
+
+
 async def test_what_a_key_has_encrypted_is_counted_on_after_a_rotation(make, payload, ring):
     codec = make(file=ring)
     await codec.encode([payload] * 3)
@@ -128,16 +172,15 @@ async def test_what_a_key_has_encrypted_is_counted_on_after_a_rotation(make, pay
     assert codec.messages() == {"one": 5, "two": 0}
 
 
-def test_files_are_looked_at_once_a_second(monkeypatch, ring):
+def test_files_are_looked_at_once_a_second(make, monkeypatch, ring):
     monkeypatch.setattr(_ring_file, "LOOKED_AT_EVERY", 1.0)
-    looks: list[object] = []
-    monkeypatch.setattr(_ring_file, "_state_of", looks.append)
-    now = [0.0]
-    read = _ring_file.ReadRing(KeyRing.of({"one": bytes(32)}, "one"), [ring])
-    watched = _ring_file.WatchedRing(lambda _: read, "codec.encryption", clock=lambda: now[0])
-    for now[0] in (0.1, 0.5, 0.9, 1.1, 1.5, 2.0, 2.2):
-        watched.current()
-    assert len(looks) == 3  # once when it was read
+    codec, looks = make(file=ring), []
+    monkeypatch.setattr(_ring_file.Files, "have_changed", lambda _: looks.append(ring))
+    began = codec._ring._next_look - 1.0
+    for passed in (0.1, 0.5, 0.9, 1.1, 1.5, 2.0, 2.2):
+        monkeypatch.setattr(codec._ring, "_clock", lambda passed=passed: began + passed)
+        codec._ring.current()
+    assert len(looks) == 2
 
 
 async def test_the_file_may_name_variables_and_providers_keys(keys, vault, payload, ring):

@@ -43,7 +43,9 @@ def store_context() -> StorageDriverStoreContext:
 def open_driver() -> Callable[..., AbstractAsyncContextManager[Any]]:
     """Opens the plugin's driver as core does; without retries, unless the settings say otherwise."""
 
-    def open_(server: S3Server, bucket: str, **settings: Any) -> AbstractAsyncContextManager[Any]:
+    def open_(
+        server: S3Server, bucket: str, largest_read: int | None = None, **settings: Any
+    ) -> AbstractAsyncContextManager[Any]:
         return temporal_payloads_driver().open(
             S3Settings(
                 **{
@@ -56,7 +58,7 @@ def open_driver() -> Callable[..., AbstractAsyncContextManager[Any]]:
                     **settings,
                 }
             ),
-            DriverContext(name="aws.s3driver", place=PLACE, concurrency=8),
+            DriverContext(name="aws.s3driver", place=PLACE, concurrency=8, largest_read=largest_read),
         )
 
     return open_

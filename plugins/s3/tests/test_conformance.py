@@ -1,6 +1,7 @@
 """The S3 plugin passes what every storage driver plugin must."""
 
 import pytest
+from pydantic import SecretStr
 from temporal_payloads.testing import DriverConformance
 from temporal_payloads_s3._plugin import temporal_payloads_driver
 from temporal_payloads_s3._settings import S3Settings
@@ -23,3 +24,10 @@ class TestConformance(DriverConformance):
             access_key_id=s3_server.access_key_id,
             secret_access_key=s3_server.secret_access_key,
         )
+
+    @pytest.fixture
+    def unusable_settings(self, settings, unused_tcp_port):
+        nobody = f"http://127.0.0.1:{unused_tcp_port}"
+        secret = SecretStr("open-sesame")
+        changes = {"endpoint_url": nobody, "secret_access_key": secret, "max_attempts": 1}
+        return [settings.model_copy(update=changes)]

@@ -242,3 +242,18 @@ async def test_a_bucket_template_says_what_it_lacks(
         with pytest.raises(StorageMisconfiguredError, match=r"storage\.drivers\.s3\.bucket") as caught:
             await driver.store(StorageDriverStoreContext(target=target), [payload(1)])
     assert reason in str(caught.value)
+    assert not caught.value.store_asked
+
+
+async def test_what_a_peer_with_a_higher_limit_wrote_is_read_unless_reads_have_a_limit(
+    *, s3_server: Any, s3_bucket: str, open_driver: Any, store_context: Any, payload: Any
+) -> None:
+    async with open_driver(s3_server, s3_bucket) as peer:
+        claims = await peer.store(store_context, [payload(1, 3_000), payload(2, 1_000)])
+    limit = {"max_payload_size": 2_000}
+    async with open_driver(s3_server, s3_bucket, **limit) as worker:
+        assert await worker.retrieve(None, claims) == [payload(1, 3_000), payload(2, 1_000)]
+    async with open_driver(s3_server, s3_bucket, **limit, largest_read=2_000) as codec_server:
+        with pytest.raises(PayloadTooLargeError, match=r"3\d\d\d bytes.*s3\.max_payload_size"):
+            await codec_server.retrieve(None, claims[:1])
+        assert await codec_server.retrieve(None, claims[1:]) == [payload(2, 1_000)]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import traceback
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -177,9 +178,10 @@ async def test_a_region_of_aws_is_not_doubted(stub: Any, fails: Any) -> None:
 async def test_a_region_that_can_be_none_names_the_region(stub: Any, open_driver: Any) -> None:
     with pytest.raises(
         StorageMisconfiguredError, match=r"'eu central'.*Correct storage\.drivers\.s3\.region"
-    ):
+    ) as caught:
         async with open_driver(stub.server, "payloads", region="eu central"):
             pass
+    assert not caught.value.store_asked
 
 
 async def test_a_store_is_not_quoted_at_any_length(stub: Any, fails: Any) -> None:
@@ -272,13 +274,15 @@ async def test_no_credentials_anywhere_names_the_settings_for_them(
     assert "Unable to locate credentials" in str(error)
     assert "storage.drivers.s3.access_key_id" in str(error)
     assert stub.requests == []
+    assert not error.store_asked
 
 
 async def test_an_unknown_profile_names_the_setting(stub: Any, open_driver: Any) -> None:
     settings = {"profile": "nobody", "access_key_id": None, "secret_access_key": None}
-    with pytest.raises(StorageMisconfiguredError, match=r"nobody.*storage\.drivers\.s3\.profile"):
+    with pytest.raises(StorageMisconfiguredError, match=r"nobody.*storage\.drivers\.s3\.profile") as caught:
         async with open_driver(stub.server, "payloads", **settings):
             pass
+    assert not caught.value.store_asked
 
 
 async def test_the_check_passes_on_an_empty_bucket(s3_server: Any, s3_bucket: str, open_driver: Any) -> None:
@@ -316,6 +320,7 @@ async def test_wrong_credentials_are_refused_by_a_real_server(
             error = await fails(s3_server, operation, s3_bucket, **wrong)
             assert type(error) is StoragePermissionError
             assert "the credentials are not accepted" in str(error)
+            assert error.store_asked
 
 
 async def test_a_missing_bucket_is_told_by_a_real_server(s3_server: Any, fails: Any) -> None:
@@ -378,3 +383,14 @@ async def test_the_policy_of_the_readme_suffices(
 async def test_a_policy_without_writing_names_the_permission(policed: Any, fails: Any) -> None:
     server = await policed("s3:GetObject")
     assert "grant s3:PutObject to" in str(await fails(server, "store", "policed"))
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_a_proxy_that_refuses_is_told_without_its_password(
+    s3_server: S3Server, fails: Any, refusing_proxy: str, scheme: str
+) -> None:
+    error = await fails(s3_server, "check", endpoint_url=f"{scheme}://s3.example.com")
+    assert isinstance(error, StorageUnavailableError)
+    assert "407" in str(error)
+    assert "HTTPS_PROXY, HTTP_PROXY and NO_PROXY" in str(error)
+    assert refusing_proxy not in "".join(traceback.format_exception(error))

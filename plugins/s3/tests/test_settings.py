@@ -73,7 +73,7 @@ def test_an_endpoint_holds_no_password_and_the_error_does_not_show_it() -> None:
         ({"tags": {str(number): "" for number in range(11)}}, "at most 10 items"),
         ({"part_size": "1MiB"}, "greater than or equal to 5242880"),
         ({"max_payload_size": 0}, "greater than 0"),
-        ({"connect_timeout": 0}, "must be longer than nothing"),
+        ({"connect_timeout": 0}, "must be longer than 0 seconds"),
         ({"max_attempts": 0}, "greater than or equal to 1"),
         ({"pool_size": 0}, "greater than or equal to 1"),
         ({"addressing_style": "dns"}, "'auto', 'path' or 'virtual'"),

@@ -14,13 +14,12 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProxyConnectionError,
 )
 from temporal_payloads.plugin import KeyUnavailableError, PayloadIntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from temporal_payloads_aws_kms._uri import KmsKey
 
 _QUOTED = 300
 """Characters of KMS' own words that an error quotes."""
@@ -63,9 +62,9 @@ class KmsErrors:
     """Where the provider is configured."""
 
     @contextmanager
-    def told(self, operation: str, key: KmsKey, region: str) -> Iterator[None]:
+    def told(self, operation: str, key_id: str, region: str) -> Iterator[None]:
         """Raise what goes wrong inside as an error of this project."""
-        what = f"KMS {operation} with the key {key.id!r} (region {region})"
+        what = f"KMS {operation} with the key {key_id!r} (region {region})"
         try:
             yield
         except ClientError as error:
@@ -92,6 +91,13 @@ class KmsErrors:
             raise KeyUnavailableError(
                 f"{what} failed: {error} Set {self.place}.region, or name the region in the key's URI"
             ) from error
+        except ProxyConnectionError as error:
+            # Not as its cause: what botocore wraps in it has the proxy's URL, with the password.
+            status = getattr(error.kwargs.get("error"), "status", None)
+            why = f"HTTP {status} from the proxy" if status else "the proxy cannot be reached"
+            raise KeyUnavailableError(
+                f"{what} failed: {why}; look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+            ) from None
         except (BotoCoreError, aiohttp.ClientError, OSError) as error:
             raise KeyUnavailableError(
                 f"{what} failed: {_reason(error)}; see that KMS can be reached from here, at "

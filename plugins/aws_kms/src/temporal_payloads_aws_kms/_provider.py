@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, Profi
 from temporal_payloads.plugin import DataKey, KeyProvider, KeyUnavailableError
 
 from temporal_payloads_aws_kms._errors import KmsErrors, code_of
-from temporal_payloads_aws_kms._uri import KmsKey, parse
+from temporal_payloads_aws_kms._logs import hide_data_keys
+from temporal_payloads_aws_kms._uri import KmsKey, is_same_alias, parse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +51,7 @@ class KmsKeyProvider(KeyProvider):
         """Ask KMS for a data key; see `KeyProvider.make_data_key`. It takes `kms:GenerateDataKey`."""
         kms_key = parse(key)
         region = self._region_of(kms_key)
-        with self._errors.told("GenerateDataKey", kms_key, region):
+        with self._errors.told("GenerateDataKey", kms_key.id, region):
             client = await self._client(region)
             made = await client.generate_data_key(
                 KeyId=kms_key.id, KeySpec="AES_256", EncryptionContext=kms_key.context
@@ -64,20 +65,29 @@ class KmsKeyProvider(KeyProvider):
         """
         kms_key = parse(key)
         region = self._region_of(kms_key)
-        with self._errors.told("Decrypt", kms_key, region):
-            client = await self._client(region)
-            earlier = self._settings.earlier_keys.get(kms_key.id, ()) if kms_key.is_alias else ()
-            for key_id in (kms_key.id, *earlier):
-                try:
+        refusals: list[KeyUnavailableError] = []
+        for key_id in (kms_key.id, *self._earlier_than(kms_key)):
+            try:
+                with self._errors.told("Decrypt", key_id, region):
+                    client = await self._client(region)
                     opened = await client.decrypt(
                         KeyId=key_id, CiphertextBlob=wrapped, EncryptionContext=kms_key.context
                     )
-                except ClientError as error:
-                    if code_of(error) != "IncorrectKeyException" or key_id == (kms_key.id, *earlier)[-1]:
-                        raise
-                else:
                     return opened["Plaintext"]
-        raise AssertionError  # the last key was returned or raised
+            except KeyUnavailableError as error:
+                if not isinstance(error.__cause__, ClientError):
+                    raise  # KMS gave no answer, and would give none for another key
+                refusals.append(error)
+        raise min(refusals, key=_is_of_another_key)
+
+    def _earlier_than(self, key: KmsKey) -> list[str]:
+        """Return the keys that an alias named before."""
+        return [
+            earlier
+            for alias, earlier_keys in self._settings.earlier_keys.items()
+            if key.is_alias and is_same_alias(alias, key.id)
+            for earlier in earlier_keys
+        ]
 
     def _region_of(self, key: KmsKey) -> str:
         region = key.region or self._settings.region or self._session.region_name
@@ -116,6 +126,7 @@ async def open_provider(settings: KmsSettings, context: KeyProviderContext) -> A
     Raises:
         KeyUnavailableError: There is no such AWS profile, or the AWS libraries refuse a setting.
     """
+    hide_data_keys()
     async with AsyncExitStack() as stack:
         try:
             session = aioboto3.Session(
@@ -132,6 +143,12 @@ async def open_provider(settings: KmsSettings, context: KeyProviderContext) -> A
         except (BotoCoreError, ValueError) as error:
             raise KeyUnavailableError(f"No KMS client from {context.place}: {error}") from error
         yield KmsKeyProvider(session, settings, context.place, stack)
+
+
+def _is_of_another_key(refusal: KeyUnavailableError) -> bool:
+    """Tell whether KMS only said that this key did not wrap it: that says the least of several refusals."""
+    answer = refusal.__cause__
+    return isinstance(answer, ClientError) and code_of(answer) == "IncorrectKeyException"
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
-from temporal_payloads.plugin import Duration
+from temporal_payloads.plugin import PositiveDuration
 
 
 def _check_endpoint(url: str) -> str:
@@ -50,10 +50,10 @@ class KmsSettings(BaseModel):
     ca_bundle: FilePath | None = Field(
         None, description="PEM file of the authorities whose certificates to trust. Default: the public ones."
     )
-    connect_timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    connect_timeout: PositiveDuration = Field(
         timedelta(seconds=2), description="Longest wait for a connection."
     )
-    read_timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    read_timeout: PositiveDuration = Field(
         timedelta(seconds=5), description="Longest silence of KMS in a request."
     )
     max_attempts: int = Field(
@@ -61,8 +61,9 @@ class KmsSettings(BaseModel):
     )
     earlier_keys: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="For an alias (`alias/orders`) that has come to name another key: the ARNs of those it "
-        "named before, whose data keys are still opened.",
+        description="For an alias (`alias/orders`, or its ARN) that has come to name another key: the ARNs "
+        "of those that it named before, whose data keys are still opened. An alias that no key of a ring "
+        "names is left alone.",
     )
 
     @model_validator(mode="after")

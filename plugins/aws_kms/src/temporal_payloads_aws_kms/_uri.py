@@ -37,6 +37,13 @@ class KmsKey:
         return self.id.startswith("alias/") or ":alias/" in self.id
 
 
+def is_same_alias(one: str, other: str) -> bool:
+    """Tell whether two names are those of one alias; `alias/orders` has neither account nor region."""
+    if one.startswith("arn:") and other.startswith("arn:"):
+        return one == other
+    return one.rpartition(":")[2] == other.rpartition(":")[2]
+
+
 def parse(uri: str) -> KmsKey:
     """Return the key that a URI names.
 

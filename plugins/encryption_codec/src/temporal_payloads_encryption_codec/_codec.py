@@ -18,7 +18,7 @@ from temporalio.converter import PayloadCodec, SerializationContext, WithSeriali
 
 from temporal_payloads_encryption_codec._data_keys import DataKeys, WritingKey
 from temporal_payloads_encryption_codec._key_ring import KeyRing, LocalKey, ProvidedKey
-from temporal_payloads_encryption_codec._nonces import deterministic_nonce, nonce_memory
+from temporal_payloads_encryption_codec._nonces import deterministic_nonce, nonces
 from temporal_payloads_encryption_codec._sealing import (
     BIND,
     DATA_KEY,
@@ -29,10 +29,11 @@ from temporal_payloads_encryption_codec._sealing import (
     Opening,
     Sealing,
     associated_data,
+    metadata_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from temporal_payloads.plugin import KeyDescription
@@ -64,6 +65,8 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         bind: Bind new payloads to their namespace; none is bound where the SDK tells no namespace (Nexus).
         accept_unbound: Read payloads that are bound to no namespace although `bind` is set.
         deterministic: Encrypt equal payloads to equal bytes, as long as the key is the same.
+        remember_from: Bytes of a payload from which it becomes the same bytes when this process encrypts it
+            again, so that a store keeps them once; None for never.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         bind: bool = False,
         accept_unbound: bool = True,
         deterministic: bool = False,
+        remember_from: int | None = None,
     ) -> None:
         self._ring = keys
         self._data_keys = data_keys or DataKeys(
@@ -84,10 +88,12 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         )
         self._bind = bind
         self._accept_unbound = accept_unbound
-        self._deterministic = deterministic
+        self._nonce_of = deterministic_nonce if deterministic else nonces(remember_from)
         self._namespace: str | None = None
         self._readers: frozenset[str] | None = None
         """The namespaces that are read for, where that is somebody else than a worker of the namespace."""
+        self._unopened: set[Hashable] | None = None
+        """The data keys that were not opened for such a reader, who may send any, in one request."""
 
     def __repr__(self) -> str:
         ring = self._ring.current()
@@ -100,7 +106,10 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         if isinstance(context, PayloadReaderContext):
             readers = frozenset({context.namespace, *context.also_reads} - {""})
         bound.__dict__.update(
-            self.__dict__, _namespace=getattr(context, "namespace", None) or None, _readers=readers
+            self.__dict__,
+            _namespace=getattr(context, "namespace", None) or None,
+            _readers=readers,
+            _unopened=None if readers is None else set(),
         )
         return bound
 
@@ -126,14 +135,14 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return metadata[KEY_ID].decode(errors="replace")
 
     async def check(self) -> None:
-        """Have a data key ready for each key that writes.
+        """Have a data key ready for each key that writes, and see that it can be opened.
 
         Raises:
-            KeyUnavailableError: A provider gives none.
+            KeyUnavailableError: A provider gives none, or does not open it.
         """
         for key in self._ring.current().all_writing:
             if isinstance(key, ProvidedKey):
-                await self._data_keys.for_writing(key, 0)
+                await self._data_keys.check(key)
 
     # -- out
 
@@ -146,19 +155,17 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         if not payloads:
             return []
         key = self._ring.current().writing(self._namespace)
-        metadata = {"encoding": ENCODING, KEY_ID: key.id.encode()}
+        wrapped = None
         if isinstance(key, LocalKey):
             key.usage.count(len(payloads))
             writing: LocalKey | WritingKey = key
         else:
             writing = await self._data_keys.for_writing(key, len(payloads))
-            metadata[DATA_KEY] = writing.wrapped
-        bound_to = None
-        if self._bind and self._namespace is not None:
-            metadata[BIND] = NAMESPACE
-            bound_to = associated_data(self._namespace)
-        nonce = deterministic_nonce if self._deterministic else nonce_memory().nonce
-        return await Sealing(writing.sealing, metadata, bound_to, nonce).encode(payloads)
+            wrapped = writing.wrapped
+        namespace = self._namespace if self._bind else None
+        bound_to = None if namespace is None else associated_data(namespace)
+        metadata = metadata_of(key.id, wrapped, bound_to is not None)
+        return await Sealing(writing.sealing, metadata, bound_to, self._nonce_of).encode(payloads)
 
     # -- in
 
@@ -172,34 +179,36 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             PayloadNotDecodedError: A payload is not for this namespace.
         """
         ring = self._ring.current()
-        wanted: dict[tuple[str, bytes], ProvidedKey] = {}
         ciphers: dict[tuple[str, bytes], AESGCM] = {}
+        wanted: dict[tuple[str, bytes], ProvidedKey] = {}
+        used: list[tuple[str, bytes] | None] = []
         for payload in payloads:
             key = _key_of(payload, ring)
             if key is None:
+                used.append(None)
                 continue
             self._require_reader(ring, key.id)
             if isinstance(key, LocalKey):
+                used.append((key.id, b""))
                 ciphers[key.id, b""] = key.cipher
             else:
+                used.append((key.id, payload.metadata[DATA_KEY]))
                 wanted[key.id, payload.metadata[DATA_KEY]] = key
         if not wanted and not ciphers:
             return list(payloads)
 
         async def open_one(one: tuple[str, bytes]) -> None:
-            ciphers[one] = await self._data_keys.for_reading(wanted[one], _unwrapped_text(*one))
+            wrapped = _unwrapped_text(*one)
+            ciphers[one] = await self._data_keys.for_reading(wanted[one], wrapped, self._unopened)
 
         if wanted:
             await gather_bounded(open_one, list(wanted), limit=OPENED_AT_ONCE)
-
-        def lock_of(payload: Payload) -> Lock | None:
-            key = _key_of(payload, ring)
-            if key is None:
-                return None
-            cipher = ciphers[key.id, payload.metadata[DATA_KEY] if isinstance(key, ProvidedKey) else b""]
-            return Lock(cipher, key.id, self._bound_to(payload))
-
-        return await Opening(lock_of).decode(payloads)
+        locks = {
+            id(payload): Lock(ciphers[one], one[0], self._bound_to(payload))
+            for payload, one in zip(payloads, used, strict=True)
+            if one is not None
+        }
+        return await Opening(locks).decode(payloads)
 
     def why_left_alone(self, payload: Payload) -> str | None:
         """Say why a payload was not decrypted; see `temporal_payloads.plugin.CodecPlugin`."""

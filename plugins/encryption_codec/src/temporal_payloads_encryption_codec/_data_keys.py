@@ -9,11 +9,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import Context
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from temporal_payloads.plugin import KeyUnavailableError, StorageError
+from temporal_payloads.plugin import KeyUnavailableError, StorageError, renewed_after_fork
 
 from temporal_payloads_encryption_codec._key_text import KEY_SIZE
 from temporal_payloads_encryption_codec._sealing import SealingKey
@@ -31,6 +33,12 @@ MOST_MESSAGES = 2**24
 """Messages after which a data key is renewed, whatever its age: far from what random nonces allow."""
 FAILURE_REMEMBERED = 2.0
 """Seconds in which a provider that failed is not asked for the same again: callers come by the hundred."""
+MOST_FAILURES = 1000
+"""Failures that are remembered."""
+MOST_UNOPENED = 16
+"""Data keys that were not opened for one reader, and none between, after which no more is asked for. Whoever
+may send payloads can make up a data key for each, and each is a call of the quota that workers need too. A
+page of 1,000 payloads from as many processes never comes near: one that is opened begins the count anew."""
 RENEWAL_PAUSE = 10.0
 """Seconds between two tries to renew a data key in the background."""
 
@@ -75,8 +83,13 @@ class DataKeys:
         self._lock = threading.Lock()
         self._writing: dict[str, WritingKey] = {}
         self._opened: OrderedDict[tuple[str, bytes], tuple[AESGCM, float]] = OrderedDict()
-        self._failures: dict[Hashable, tuple[float, Exception]] = {}
+        self._failures: OrderedDict[Hashable, tuple[float, StorageError]] = OrderedDict()
         self._flights: dict[tuple[asyncio.AbstractEventLoop, Hashable], asyncio.Task[object]] = {}
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Make a lock that no thread of the parent holds."""
+        self._lock = threading.Lock()
 
     async def for_writing(self, key: ProvidedKey, messages: int) -> WritingKey:
         """Return the data key that encrypts now, for so many messages more.
@@ -96,11 +109,19 @@ class DataKeys:
             current.messages += messages
         return current
 
-    async def for_reading(self, key: ProvidedKey, wrapped: bytes) -> AESGCM:
+    async def for_reading(
+        self, key: ProvidedKey, wrapped: bytes, unopened: set[Hashable] | None = None
+    ) -> AESGCM:
         """Return the cipher of a data key that this key wrapped.
 
+        Args:
+            key: The key that is said to have wrapped it.
+            wrapped: The data key.
+            unopened: What was not opened for this reader, who is asked for no more after so many; it is
+                kept up to date. None where there is no such bound.
+
         Raises:
-            KeyUnavailableError: The provider does not open it.
+            KeyUnavailableError: The provider does not open it, or is not asked.
             PayloadIntegrityError: It is no data key of this key.
         """
         with self._lock:
@@ -108,7 +129,30 @@ class DataKeys:
             if found is not None and self._clock() < found[1]:
                 self._opened.move_to_end((key.id, wrapped))
                 return found[0]
-        return await self._once(("open", key.id, wrapped), lambda: self._open(key, wrapped))
+        unopened = set() if unopened is None else unopened
+        what = _opening(key, wrapped)
+        if len(unopened) >= MOST_UNOPENED and what not in unopened:
+            raise KeyUnavailableError(
+                f"A data key of {key.id!r} was not asked for, since the provider opened none of the "
+                f"{len(unopened)} before it: they are forged, or what it said of them tells what to mend"
+            )
+        try:
+            cipher = await self._once(what, lambda: self._open(key, wrapped))
+        except StorageError:
+            unopened.add(what)
+            raise
+        unopened.clear()
+        return cipher
+
+    async def check(self, key: ProvidedKey) -> None:
+        """Have a data key ready, and see that the provider opens it too.
+
+        Raises:
+            KeyUnavailableError: It makes none, or does not open it.
+        """
+        wrapped = base64.b64decode((await self.for_writing(key, 0)).wrapped)
+        # Past those that are kept, of which it is one: that it can be opened would else show an hour later.
+        await self._once(_opening(key, wrapped), lambda: self._open(key, wrapped))
 
     def _is_due(self, current: WritingKey, now: float) -> bool:
         old = now - current.made >= self._renewed_after
@@ -151,11 +195,10 @@ class DataKeys:
 
     async def _once(self, what: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the provider once for all who want the same now; a failure holds for a moment."""
-        failed = self._failures.get(what)
-        if failed is not None:
-            if self._clock() < failed[0]:
-                raise _own(failed[1])
-            self._failures.pop(what, None)
+        with self._lock:
+            failed = self._failures.get(what)
+        if failed is not None and self._clock() < failed[0]:
+            raise _own(failed[1])
         try:
             # Whoever gives up waiting must not take the answer from the others.
             return await asyncio.shield(self._flight(what, ask))
@@ -166,7 +209,9 @@ class DataKeys:
         loop = asyncio.get_running_loop()
         flight = self._flights.get((loop, what))
         if flight is None:
-            flight = loop.create_task(self._ask(what, ask))
+            # In a context of its own: it serves others too, and what the first of them has in his, a tracing
+            # span for instance, ends before.
+            flight = loop.create_task(self._ask(what, ask), context=Context())
             self._flights[loop, what] = flight
             flight.add_done_callback(lambda _: self._flights.pop((loop, what), None))
             # Nobody need be left to be told.
@@ -176,17 +221,31 @@ class DataKeys:
     async def _ask(self, what: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             return await ask()
-        except Exception as error:
-            now = self._clock()
-            for each in [each for each, (until, _) in self._failures.items() if until <= now]:
-                del self._failures[each]
-            self._failures[what] = (now + FAILURE_REMEMBERED, error)
+        except StorageError as error:
+            self._remember(what, error)
             raise
 
+    def _remember(self, what: Hashable, error: StorageError) -> None:
+        # Its traceback, and that of its cause, would hold on to all that was at hand when it was raised.
+        kept = _own(error)
+        kept.__cause__ = None
+        now = self._clock()
+        with self._lock:
+            self._failures[what] = (now + FAILURE_REMEMBERED, kept)
+            self._failures.move_to_end(what)
+            # The oldest come first, and are over first.
+            while len(self._failures) > MOST_FAILURES or next(iter(self._failures.values()))[0] <= now:
+                self._failures.popitem(last=False)
 
-def _own(error: Exception) -> Exception:
+
+def _opening(key: ProvidedKey, wrapped: bytes) -> Hashable:
+    """Name a question to the provider. A wrapped key may be long, and whoever sends it decides on that."""
+    return ("open", key.id, sha256(wrapped).digest())
+
+
+def _own(error: StorageError) -> StorageError:
     """Return a copy for one of several callers: raising changes an exception."""
-    return error.as_retryable().with_traceback(None) if isinstance(error, StorageError) else error
+    return error.as_retryable().with_traceback(None)
 
 
 def _cipher(key: ProvidedKey, secret: bytes) -> AESGCM:

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from temporal_payloads.plugin import KeyDescription
+from temporal_payloads.plugin import KeyDescription, renewed_after_fork
 
 from temporal_payloads_encryption_codec._fingerprint import fingerprint
 from temporal_payloads_encryption_codec._key_text import KEY_SIZE
@@ -36,6 +37,11 @@ class Usage:
         self._lock = threading.Lock()
         self._warn_at = WARN_FROM
         self.messages = 0
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        """Make a lock that no thread of the parent holds."""
+        self._lock = threading.Lock()
 
     def count(self, messages: int) -> None:
         """Add messages, and warn well before there are too many."""
@@ -90,12 +96,26 @@ class ProvidedKey:
 Key = LocalKey | ProvidedKey
 
 
+class KeyRingError(ValueError):
+    """What is wrong with a ring, and at which of its places.
+
+    Args:
+        place: The setting inside the ring.
+        text: What is wrong with it.
+    """
+
+    def __init__(self, place: tuple[str, ...], text: str) -> None:
+        super().__init__(f"{'.'.join(place)} {text}")
+        self.place = place
+        self.text = text
+
+
 @dataclass(frozen=True)
 class KeyRing:
     """Keys by their ids, and which of them write.
 
     Raises:
-        ValueError: A key that is named is not there, or one key has two ids.
+        KeyRingError: A key that is named is not there, or one key has two ids.
     """
 
     keys: Mapping[str, Key]
@@ -105,14 +125,16 @@ class KeyRing:
     """Patterns of namespaces, and the keys of each: the first one writes."""
 
     def __post_init__(self) -> None:
-        for name, key_id in self._named():
+        for place, key_id in self._named():
             if key_id not in self.keys:
                 known = ", ".join(self.keys) or "none"
-                raise ValueError(f"{name} names the key {key_id!r}, which is not among the keys ({known})")
+                raise KeyRingError(place, f"names the key {key_id!r}, which is not among the keys ({known})")
         ids: dict[bytes, str] = {}
         for key in self.keys.values():
             if isinstance(key, LocalKey) and ids.setdefault(key.secret, key.id) != key.id:
-                raise ValueError(f"{ids[key.secret]!r} and {key.id!r} are the same key under two ids")
+                raise KeyRingError(
+                    ("keys", key.id), f"is the same key as {ids[key.secret]!r}, under two ids: remove one"
+                )
 
     @classmethod
     def of(
@@ -134,11 +156,11 @@ class KeyRing:
         made = {key_id: LocalKey.of(key_id, secret) for key_id, secret in keys.items()}
         return cls(made, active, namespaces or {})
 
-    def _named(self) -> Iterable[tuple[str, str]]:
-        yield "active", self.active
+    def _named(self) -> Iterable[tuple[tuple[str, ...], str]]:
+        yield ("active",), self.active
         for pattern, ids in self.namespaces.items():
             for key_id in ids:
-                yield f"namespaces.{pattern}", key_id
+                yield ("namespaces", pattern), key_id
 
     @property
     def is_described_by_file(self) -> bool:
@@ -159,8 +181,19 @@ class KeyRing:
     @property
     def all_writing(self) -> list[Key]:
         """Every key that writes for some namespace."""
-        ids = dict.fromkeys([self.active, *(ids[0] for ids in self.namespaces.values())])
-        return [self.keys[key_id] for key_id in ids]
+        reached = [ids[0] for pattern, ids in self.namespaces.items() if pattern not in self.never_reached]
+        return [self.keys[key_id] for key_id in dict.fromkeys([self.active, *reached])]
+
+    @cached_property
+    def never_reached(self) -> Mapping[str, str]:
+        """Patterns for which no key writes, each with an earlier one that matches all that it matches."""
+        patterns = list(self.namespaces)
+        return {
+            later: earlier
+            for number, later in enumerate(patterns)
+            for earlier in reversed(patterns[:number])
+            if _covers(earlier, later)
+        }
 
     def described(self) -> list[KeyDescription]:
         """Return what may be shown of each key, those that write first."""
@@ -169,7 +202,11 @@ class KeyRing:
 
     def _describe(self, key: Key) -> KeyDescription:
         patterns = self.patterns_of(key.id)
-        writes_for = [pattern for pattern in patterns if self.namespaces[pattern][0] == key.id]
+        writes_for = [
+            pattern
+            for pattern in patterns
+            if self.namespaces[pattern][0] == key.id and pattern not in self.never_reached
+        ]
         return KeyDescription(
             id=key.id,
             source=key.source,
@@ -194,6 +231,12 @@ class KeyRing:
             or (key_id == self.active and not any(fnmatchcase(name, pattern) for pattern in self.namespaces))
             for name in namespaces
         )
+
+
+def _covers(earlier: str, later: str) -> bool:
+    """Tell whether a pattern matches all that another one matches; False where that takes more to know."""
+    # Where every wildcard is a `*`, and none of the other a set of characters, it matches the other as text.
+    return not set("?[") & set(earlier) and "[" not in later and fnmatchcase(later, earlier)
 
 
 def missing_ids(active: str, namespaces: Mapping[str, Sequence[str]], keys: Iterable[str]) -> list[str]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from temporal_payloads.plugin import PluginSettingsError
+from temporal_payloads.plugin import PluginSettingsError, explain_settings_error
 
 from temporal_payloads_encryption_codec._codec import EncryptionCodec
 from temporal_payloads_encryption_codec._data_keys import DataKeys
-from temporal_payloads_encryption_codec._key_ring import Key, KeyRing, LocalKey, ProvidedKey, missing_ids
+from temporal_payloads_encryption_codec._key_ring import (
+    Key,
+    KeyRing,
+    KeyRingError,
+    LocalKey,
+    ProvidedKey,
+    missing_ids,
+)
 from temporal_payloads_encryption_codec._key_text import read_key
-from temporal_payloads_encryption_codec._ring_file import ReadRing, WatchedRing
+from temporal_payloads_encryption_codec._ring_file import Files, WatchedRing
 from temporal_payloads_encryption_codec._settings import (
     EncryptionSettings,
     KeyInFile,
@@ -25,9 +30,9 @@ from temporal_payloads_encryption_codec._settings import (
 )
 
 if TYPE_CHECKING:
-    from temporal_payloads.plugin import CodecContext
+    from pathlib import Path
 
-LARGEST_FILE = 1024 * 1024
+    from temporal_payloads.plugin import CodecContext
 
 Place = tuple[str | int, ...]
 Problems = list[tuple[Place, str]]
@@ -41,7 +46,7 @@ def make_codec(settings: EncryptionSettings, context: CodecContext) -> Encryptio
         ConfigurationError: A key's provider cannot be used.
     """
     ring = WatchedRing(
-        lambda known: _read_ring(settings, context, known),
+        lambda known, files: _read_ring(settings, context, known, files),
         context.place,
         is_described_by_file=settings.file is not None,
     )
@@ -57,38 +62,36 @@ def make_codec(settings: EncryptionSettings, context: CodecContext) -> Encryptio
         bind=settings.bind is not None,
         accept_unbound=settings.accept_unbound,
         deterministic=settings.deterministic,
+        remember_from=context.stored_from,
     )
 
 
-def _read_ring(settings: EncryptionSettings, context: CodecContext, known: KeyRing | None) -> ReadRing:
+def _read_ring(
+    settings: EncryptionSettings, context: CodecContext, known: KeyRing | None, files: Files
+) -> KeyRing:
     if settings.file is None:
-        return _make_ring(settings, (), context, known)
+        return _make_ring(settings, None, context, known, files)
     try:
-        content = _read_file(settings.file).decode()
-        ring = RingFile.model_validate(tomllib.loads(content))
-    except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False, include_context=False)
-        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details]
-        raise PluginSettingsError([(("file",), f"{settings.file}: {text}") for text in found]) from None
+        content = files.read(settings.file).decode()
+        described = tomllib.loads(content)
     except (OSError, ValueError) as error:
         raise PluginSettingsError([(("file",), _why(settings.file, error))]) from None
     try:
-        return _make_ring(ring, (settings.file,), context, known)
+        return _make_ring(RingFile.model_validate(described), settings.file, context, known, files)
+    except ValidationError as error:
+        problems: Problems = explain_settings_error(error, RingFile)
     except PluginSettingsError as error:
-        raise PluginSettingsError(
-            [
-                (("file",), f"{settings.file}: {'.'.join(map(str, place))}: {text}")
-                for place, text in error.problems
-            ]
-        ) from None
+        problems = list(error.problems)
+    raise PluginSettingsError([(("file",), _in_file(settings.file, *problem)) for problem in problems])
 
 
 def _make_ring(
     described: EncryptionSettings | RingFile,
-    files: Sequence[Path],
+    described_in: Path | None,
     context: CodecContext,
     known: KeyRing | None,
-) -> ReadRing:
+    files: Files,
+) -> KeyRing:
     active, tables, namespaces = described.active, described.keys, described.namespaces
     assert active is not None  # the models see to it
     keys: dict[str, Key] = {}
@@ -109,25 +112,24 @@ def _make_ring(
             problems.append((place, f"{have}; give one of env and file"))
         else:
             try:
-                secret = _secret(table)
+                secret = _secret(table, files)
             except (OSError, ValueError) as error:
                 problems.append(((*place, sources[0]), str(error)))
             else:
-                keys[key_id] = _local(key_id, secret, known, _source(table, files))
+                keys[key_id] = _local(key_id, secret, known, _source(table, described_in))
     if problems:
         raise PluginSettingsError(problems)
     try:
-        ring = KeyRing(keys, active, namespaces)
-    except ValueError as error:
-        raise PluginSettingsError([((), str(error))]) from None
-    return ReadRing(ring, [*files, *(table.file for table in tables.values() if table.file is not None)])
+        return KeyRing(keys, active, namespaces)
+    except KeyRingError as error:
+        raise PluginSettingsError([(error.place, error.text)]) from None
 
 
-def _source(table: KeyTable, files: Sequence[Path]) -> str:
+def _source(table: KeyTable, described_in: Path | None) -> str:
     """Say where a key was read, for a person."""
     if table.env is not None:
         return f"variable {table.env}"
-    return f"file {table.file if table.file is not None else files[0]}"
+    return f"file {table.file or described_in}"
 
 
 def _local(key_id: str, secret: bytes, known: KeyRing | None, source: str) -> LocalKey:
@@ -137,7 +139,7 @@ def _local(key_id: str, secret: bytes, known: KeyRing | None, source: str) -> Lo
     return LocalKey.of(key_id, secret, usage, source)
 
 
-def _secret(table: KeyTable) -> bytes:
+def _secret(table: KeyTable, files: Files) -> bytes:
     if table.env is not None:
         value = os.environ.get(table.env)
         if value is None:
@@ -145,7 +147,7 @@ def _secret(table: KeyTable) -> bytes:
         return _read(value, f"the variable {table.env}")
     if table.file is not None:
         try:
-            content = _read_file(table.file)
+            content = files.read(table.file)
         except (OSError, ValueError) as error:
             raise ValueError(_why(table.file, error)) from None
         return _read(content, str(table.file))
@@ -161,12 +163,9 @@ def _read(text: str | bytes, what: str) -> bytes:
         raise ValueError(f"{what} {error}") from None
 
 
-def _read_file(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        content = opened.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"has more than {LARGEST_FILE:,} bytes")
-    return content
+def _in_file(file: Path, place: Place, text: str) -> str:
+    where = f"{'.'.join(map(str, place))}: " if place else ""
+    return f"{file}: {where}{text}"
 
 
 def _why(file: Path, error: Exception) -> str:

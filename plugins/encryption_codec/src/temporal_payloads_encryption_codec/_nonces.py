@@ -23,10 +23,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 NONCE_SIZE = 12
-REMEMBERED_FROM = 16 * 1024
-"""Bytes of a serialized payload from which its nonce is remembered. A smaller one would take the place of one
-that is worth it: thresholds of external storage are far above, and nobody compares the bytes of what stays
-in the history."""
+_MOST_ADDED = 1024
+"""Bytes by which a payload grows when it is encrypted, with room for what other codecs put around it."""
 MOST_REMEMBERED = 32 * 1024
 """Nonces of one process: about 8 MB."""
 _FINGERPRINT_SIZE = 16
@@ -61,6 +59,12 @@ def deterministic_nonce(key: bytes, associated_data: bytes | None, plaintext: Se
     return made.digest()[:NONCE_SIZE]
 
 
+def random_nonce(key: bytes, associated_data: bytes | None, plaintext: Sequence[bytes]) -> bytes:
+    """Return a nonce that nobody has had."""
+    del key, associated_data, plaintext
+    return os.urandom(NONCE_SIZE)
+
+
 class NonceMemory:
     """Random nonces, of which the latest are remembered with what they were for. Threads may share it.
 
@@ -74,12 +78,10 @@ class NonceMemory:
 
     Args:
         most: How many are remembered.
-        smallest: Bytes of a plaintext from which its nonce is remembered.
     """
 
-    def __init__(self, *, most: int = MOST_REMEMBERED, smallest: int = REMEMBERED_FROM) -> None:
+    def __init__(self, *, most: int = MOST_REMEMBERED) -> None:
         self._most = most
-        self._smallest = smallest
         secret = AESGCM.generate_key(256)
         self._at_once = AESGCM(secret)
         self._in_pieces = AES256(secret)
@@ -97,9 +99,7 @@ class NonceMemory:
             associated_data: What is authenticated beside the plaintext.
             plaintext: What is encrypted, in pieces.
         """
-        nonce = os.urandom(NONCE_SIZE)
-        if sum(map(len, plaintext)) < self._smallest:
-            return nonce
+        nonce = random_nonce(key, associated_data, plaintext)
         fingerprint = self._fingerprint(key, associated_data, plaintext)
         with self._lock:
             nonce = self._nonces.setdefault(fingerprint, nonce)
@@ -128,6 +128,23 @@ class NonceMemory:
 def nonce_memory() -> NonceMemory:
     """Return the memory of this process. All codecs share it: a converter is often built more than once."""
     return NonceMemory()
+
+
+def nonces(remember_from: int | None) -> NonceOf:
+    """Return the source of random nonces.
+
+    Args:
+        remember_from: Bytes of an encrypted payload from which the same one gets the same nonce again; None
+            for never. It is for stores: nobody compares the bytes of what stays in the history.
+    """
+    if remember_from is None:
+        return random_nonce
+
+    def nonce_of(key: bytes, associated_data: bytes | None, plaintext: Sequence[bytes]) -> bytes:
+        small = sum(map(len, plaintext)) + _MOST_ADDED < remember_from
+        return (random_nonce if small else nonce_memory().nonce)(key, associated_data, plaintext)
+
+    return nonce_of
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,8 +8,10 @@ for a payload that is bound to its namespace also `encryption-bind`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -36,6 +38,10 @@ NAMESPACE = b"namespace"
 TAG_SIZE = 16
 _SPEED = 4
 """How many times faster than most work on bytes this is; decides on threads."""
+_MOST_KEPT = 1024 * 1024
+"""Bytes of a buffer for encrypted data that a thread keeps."""
+_EACH = 8 * 1024
+"""Bytes of most work that take as long as whatever a payload costs however small it is."""
 
 
 def associated_data(namespace: str) -> bytes:
@@ -56,12 +62,50 @@ class SealingKey:
         self.nonce_key = nonce_key(key)
 
 
+@lru_cache(maxsize=256)
+def metadata_of(key_id: str, wrapped: bytes | None, is_bound: bool) -> bytes:
+    """Return the metadata of a sealed payload, serialized as the beginning of it.
+
+    Args:
+        key_id: Of the key that encrypts.
+        wrapped: The wrapped data key in base64, if it is a data key.
+        is_bound: Whether the payload is bound to its namespace.
+    """
+    metadata = {"encoding": ENCODING, KEY_ID: key_id.encode()}
+    if wrapped is not None:
+        metadata[DATA_KEY] = wrapped
+    if is_bound:
+        metadata[BIND] = NAMESPACE
+    return Payload(metadata=metadata).SerializeToString(deterministic=True)
+
+
+class _Room(threading.local):
+    """A buffer for each thread, which is used again: the system takes its time to give memory out."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def __call__(self, size: int) -> bytearray:
+        """Return a buffer of this size, until the next call."""
+        if size > _MOST_KEPT:
+            return bytearray(size)
+        if size > len(self._kept):
+            self._kept = bytearray(size)
+        else:
+            del self._kept[size:]
+        return self._kept
+
+
+_room = _Room()
+
+
 @dataclass(frozen=True)
 class Sealing(PerPayloadCodec):
     """Seals payloads with one key."""
 
     key: SealingKey
-    metadata: Mapping[str, bytes]
+    metadata: bytes
+    """See `metadata_of`."""
     associated_data: bytes | None
     nonce_of: NonceOf
 
@@ -82,11 +126,11 @@ class Sealing(PerPayloadCodec):
         nonce = self.nonce_of(self.key.nonce_key, self.associated_data, pieces)
         size = NONCE_SIZE + sum(map(len, pieces)) + TAG_SIZE
         # Encrypted to where protobuf reads it from: a copy of a large payload takes as long as encryption.
-        head = Payload(metadata=self.metadata).SerializeToString() + data_prefix(size) + nonce
-        sealed = bytearray(len(head) - NONCE_SIZE + size)
+        head = self.metadata + data_prefix(size) + nonce
+        sealed = _room(len(head) - NONCE_SIZE + size)
         sealed[: len(head)] = head
-        with memoryview(sealed) as room:
-            self._encrypt(nonce, pieces, room[len(head) :])
+        with memoryview(sealed)[len(head) :] as room:
+            self._encrypt(nonce, pieces, room)
         pieces.clear()
         return Payload.FromString(sealed)  # type: ignore[arg-type]  # it takes any buffer
 
@@ -105,7 +149,7 @@ class Sealing(PerPayloadCodec):
 
     def encode_cost(self, payload: Payload) -> int:
         """See `PerPayloadCodec.encode_cost`."""
-        return len(payload.data) // _SPEED
+        return _EACH + len(payload.data) // _SPEED
 
     def decode_payload(self, payload: Payload) -> Payload:
         """Not for this object."""
@@ -126,13 +170,14 @@ class Lock:
 class Opening(PerPayloadCodec):
     """Opens payloads, each with its own key."""
 
-    lock_of: Callable[[Payload], Lock | None]
+    locks: Mapping[int, Lock]
+    """By the `id` of the payload."""
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Open each payload; see `PerPayloadCodec.decode`."""
         if len(payloads) != 1:
             return await super().decode(payloads)
-        lock = self.lock_of(payloads[0])
+        lock = self.locks.get(id(payloads[0]))
         if lock is None:
             return list(payloads)
         data = [payloads[0].data]  # once, as in `Sealing.encode`
@@ -144,12 +189,12 @@ class Opening(PerPayloadCodec):
         Raises:
             PayloadIntegrityError: It was not sealed like this.
         """
-        lock = self.lock_of(payload)
+        lock = self.locks.get(id(payload))
         return payload if lock is None else _unseal(lock, [payload.data])
 
     def decode_cost(self, payload: Payload) -> int:
         """See `PerPayloadCodec.decode_cost`."""
-        return len(payload.data) // _SPEED
+        return _EACH + len(payload.data) // _SPEED
 
     def encode_payload(self, payload: Payload) -> Payload:
         """Not for this object."""

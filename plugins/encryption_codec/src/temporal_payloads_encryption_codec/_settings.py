@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from temporal_payloads.plugin import Duration
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from temporal_payloads.plugin import Duration, PositiveDuration
 
-from temporal_payloads_encryption_codec._key_text import read_key
+from temporal_payloads_encryption_codec._key_text import is_key, read_key
 
 LONGEST_KEY_ID = 2048
 """Characters: a key's URI may be long, and the id stands in every payload."""
@@ -25,6 +37,12 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _some(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if not ids:
+        raise ValueError("names no key: list at least one, or leave the pattern out")
+    return ids
+
+
 def _as_table(value: object) -> object:
     return {"key": value} if isinstance(value, str) else value
 
@@ -35,7 +53,21 @@ def _no_key(value: str | Path) -> str | Path:
         read_key(str(value))
     except ValueError:
         return value
-    raise ValueError("is a key itself: name the variable (env) or the file (file) that has it")
+    # A name of 43 characters reads as a key too.
+    if _is_there(value):
+        return value
+    raise ValueError(
+        "is a key itself, or names what is not there: name the variable (env) or the file (file) that has it"
+    )
+
+
+def _is_there(value: str | Path) -> bool:
+    if isinstance(value, str):
+        return value in os.environ
+    try:
+        return value.exists()
+    except OSError:
+        return False
 
 
 def _variable(name: str) -> str:
@@ -45,7 +77,7 @@ def _variable(name: str) -> str:
 
 
 KeyId = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY_ID)]
-KeyIds = Annotated[tuple[KeyId, ...], BeforeValidator(_as_list), Field(min_length=1)]
+KeyIds = Annotated[tuple[KeyId, ...], BeforeValidator(_as_list), AfterValidator(_some)]
 
 
 class _Table(BaseModel):
@@ -59,8 +91,23 @@ class KeyTable(_Table):
         None, min_length=1, description="The variable that has the key."
     )
     file: Annotated[Path, AfterValidator(_no_key)] | None = Field(
-        None, description="A file that has the key and nothing else. It is read again when it changes."
+        None,
+        description="A file that has the key and nothing else, and goes on having that key: a new key gets a "
+        "new id. To add one under running processes, use a key ring's file.",
     )
+
+
+class KeyInSettings(KeyTable):
+    """A key in the settings, which name the place that has it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_in_clear(cls, table: object) -> object:
+        if isinstance(table, str) or (isinstance(table, dict) and "key" in table):
+            raise ValueError(
+                "a key does not stand in the settings. Give env or file: the variable or the file that has it"
+            )
+        return table
 
 
 class KeyInFile(KeyTable):
@@ -82,6 +129,33 @@ class _Ring(_Table):
         "stands here for these namespaces alone.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_for_a_name(cls, values: Any) -> Any:
+        # Before everything else, whose errors have the names of keys in their places.
+        for setting, name in _names_in(values) if isinstance(values, dict) else ():
+            if isinstance(name, str) and is_key(name):
+                raise ValueError(
+                    f"{setting}: a key stands where a name belongs. Names are shown, and ids of keys stand "
+                    "in every payload: give the key an id, such as a date"
+                )
+        return values
+
+
+def _names_in(values: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield what names something in a ring that is not validated yet, each with the setting that it is in."""
+    yield "active", values.get("active")
+    if isinstance(keys := values.get("keys"), dict):
+        for key_id, table in keys.items():
+            yield "keys", key_id
+            yield from (("keys", name) for name in (table if isinstance(table, dict) else ()))
+    if isinstance(namespaces := values.get("namespaces"), dict):
+        for pattern, ids in namespaces.items():
+            yield "namespaces", pattern
+            yield from (
+                ("namespaces", key_id) for key_id in (ids if isinstance(ids, list | tuple) else [ids])
+            )
+
 
 class RingFile(_Ring):
     """A key ring's file, in TOML."""
@@ -93,7 +167,7 @@ class RingFile(_Ring):
 class EncryptionSettings(_Ring):
     """The settings of a codec of type `encryption`."""
 
-    keys: dict[KeyId, KeyTable] = Field(
+    keys: dict[KeyId, KeyInSettings] = Field(
         default_factory=dict,
         description="The keys by their ids, which stand in payloads: each with `env` or `file`, or an "
         "empty table for one that a provider keeps. What neither `active` nor `namespaces` names is read and "
@@ -118,14 +192,14 @@ class EncryptionSettings(_Ring):
         "they are stored once. Whoever sees the bytes learns which payloads are equal. With a provider's key "
         "only while the same data key writes.",
     )
-    duration: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    duration: PositiveDuration = Field(
         timedelta(hours=1), description="How long a data key of a provider's key writes at most."
     )
     renew_before: Annotated[Duration, Field(ge=timedelta(0))] = Field(
         timedelta(minutes=15),
         description="How long before its end a data key is renewed, in the background.",
     )
-    keep_for: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+    keep_for: PositiveDuration = Field(
         timedelta(hours=1),
         description="How long a data key that was opened is kept in memory: so long payloads are "
         "still decrypted after access to the provider's key was withdrawn.",
@@ -134,16 +208,15 @@ class EncryptionSettings(_Ring):
         1000, ge=1, description="How many data keys that were opened are kept at most."
     )
 
-    @model_validator(mode="before")
+    @field_validator("accept_unbound")
     @classmethod
-    def _no_key_in_clear(cls, values: Any) -> Any:
-        keys = values.get("keys") if isinstance(values, dict) else None
-        if isinstance(keys, dict) and any(isinstance(key, str) for key in keys.values()):
+    def _needs_bind(cls, accept_unbound: bool, info: ValidationInfo) -> bool:
+        # Alone it would refuse nothing, and somebody counts on it. A bind that is wrong is told itself.
+        if not accept_unbound and info.data.get("bind", "wrong") is None:
             raise ValueError(
-                "keys: a key does not stand in the settings; name the variable (env) or the file (file) that "
-                "has it"
+                'false needs bind = "namespace": without it, all payloads are unbound and are read'
             )
-        return values
+        return accept_unbound
 
     @model_validator(mode="after")
     def _one_ring(self) -> Self:

@@ -35,12 +35,14 @@ class ConditionalS3Client(S3StorageDriverClient):
         part_size: int,
         parallel_parts: int,
         place: str,
+        largest_read: int | None = None,
     ) -> None:
         self._client = client
         self._put_arguments = put_arguments
         self._multipart_threshold = multipart_threshold
         self._part_size = part_size
         self._parallel_parts = parallel_parts
+        self._largest_read = largest_read
         self._errors = S3Errors(
             place=place,
             endpoint_url=client.meta.endpoint_url,
@@ -113,7 +115,11 @@ class ConditionalS3Client(S3StorageDriverClient):
 
     async def _read(self, location: Location) -> bytes:
         data = await get_in_ranges(
-            self._client, location, part_size=self._part_size, parallel_parts=self._parallel_parts
+            self._client,
+            location,
+            part_size=self._part_size,
+            parallel_parts=self._parallel_parts,
+            largest=self._largest_read,
         )
         if data is None:
             raise self._errors.not_s3("GetObject", location)

@@ -10,7 +10,7 @@ import aiohttp
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
 from temporal_payloads.plugin import gather_bounded
 
-from temporal_payloads_s3._errors import status_of
+from temporal_payloads_s3._errors import TooLargeError, status_of
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -25,12 +25,15 @@ _BROKEN_OFF = (aiohttp.ClientError, HTTPClientError, IncompleteReadError, Respon
 
 
 async def get_in_ranges(
-    client: S3Client, location: Location, *, part_size: int, parallel_parts: int
+    client: S3Client, location: Location, *, part_size: int, parallel_parts: int, largest: int | None = None
 ) -> bytes | None:
     """Read an object; return None if the answer was not that of an S3 server.
 
     The first range tells the size of the whole, so that an object of at most `part_size` bytes takes one
     request and no object takes a HEAD.
+
+    Raises:
+        TooLargeError: It has more than `largest` bytes.
     """
     bucket, key = location
     try:
@@ -43,9 +46,9 @@ async def get_in_ranges(
         headers = first["ResponseMetadata"]["HTTPHeaders"]
         if "etag" not in headers:
             return None
+        size = _size_of(first, largest)
         if "content-range" not in headers:
             return await first["Body"].read()  # the store knows no ranges, and this is the whole
-        size = int(headers["content-range"].rpartition("/")[2])
         buffer = _allocate(size)
 
         async def fetch(start: int) -> None:
@@ -67,6 +70,15 @@ async def get_in_ranges(
 
         await gather_bounded(fetch, range(0, size, part_size), parallel_parts)
     return buffer.getvalue()
+
+
+def _size_of(first: GetObjectOutputTypeDef, largest: int | None) -> int:
+    """Return the size of the object of which this is the first range, or the whole."""
+    told = first["ResponseMetadata"]["HTTPHeaders"].get("content-range")
+    size = int(told.rpartition("/")[2]) if told else first["ContentLength"]
+    if largest is not None and size > largest:
+        raise TooLargeError(size)
+    return size
 
 
 def _range(start: int, size: int) -> str:

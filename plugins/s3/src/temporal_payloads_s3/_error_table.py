@@ -15,6 +15,7 @@ import aiohttp
 from botocore import exceptions as boto
 from temporal_payloads.plugin import (
     PayloadNotFoundError,
+    PayloadTooLargeError,
     StorageError,
     StorageMisconfiguredError,
     StoragePermissionError,
@@ -27,6 +28,8 @@ class Rule(NamedTuple):
 
     error: type[StorageError]
     advice: str
+    store_asked: bool = True
+    """Whether a request was made."""
 
 
 _CREDENTIALS = (
@@ -45,6 +48,7 @@ _TRY_LATER = Rule(
     StorageUnavailableError,
     "the store asks to try again later; if that goes on, lower storage.concurrency",
 )
+PROXY = Rule(StorageUnavailableError, "look at the HTTP proxy: HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
 _FULL = Rule(StorageUnavailableError, "the store is full: free space, add some, or raise the quota")
 NOT_S3 = Rule(
     StorageUnavailableError,
@@ -96,6 +100,7 @@ _SEE_ITS_LOG = Rule(StorageUnavailableError, "look at the store's own log")
 BY_STATUS: dict[int, Rule] = {
     HTTPStatus.UNAUTHORIZED: _REFUSED_CREDENTIALS,
     HTTPStatus.FORBIDDEN: _REFUSED_ACCESS,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: PROXY,
     HTTPStatus.TOO_MANY_REQUESTS: _TRY_LATER,
     HTTPStatus.INTERNAL_SERVER_ERROR: _SEE_ITS_LOG,
     HTTPStatus.BAD_GATEWAY: _SEE_ITS_LOG,
@@ -104,17 +109,21 @@ BY_STATUS: dict[int, Rule] = {
     HTTPStatus.INSUFFICIENT_STORAGE: _FULL,
 }
 """By the HTTP status, where the code is none of those above."""
+TOO_LARGE = Rule(
+    PayloadTooLargeError,
+    "this process reads no payload over {place}.max_payload_size: raise that, to what those who write have",
+)
 OTHER_ANSWER = Rule(StorageMisconfiguredError, "the store does not accept the request; look at {place}")
 
-_NO_CREDENTIALS = Rule(StoragePermissionError, _CREDENTIALS)
+_NO_CREDENTIALS = Rule(StoragePermissionError, _CREDENTIALS, store_asked=False)
 BY_FAILURE: tuple[tuple[type[Exception], Rule], ...] = (
     (boto.NoCredentialsError, _NO_CREDENTIALS),
     (boto.PartialCredentialsError, _NO_CREDENTIALS),
     (boto.CredentialRetrievalError, _NO_CREDENTIALS),
     (boto.TokenRetrievalError, _NO_CREDENTIALS),
     (boto.SSOError, _NO_CREDENTIALS),
-    (boto.NoRegionError, Rule(StorageMisconfiguredError, "set {place}.region")),
-    (boto.ParamValidationError, Rule(StorageMisconfiguredError, "look at {place}")),
+    (boto.NoRegionError, Rule(StorageMisconfiguredError, "set {place}.region", store_asked=False)),
+    (boto.ParamValidationError, Rule(StorageMisconfiguredError, "look at {place}", store_asked=False)),
     (
         boto.FlexibleChecksumError,
         Rule(StorageUnavailableError, "the bytes arrived damaged; read them again"),
@@ -136,10 +145,8 @@ BY_FAILURE: tuple[tuple[type[Exception], Rule], ...] = (
             "look at {place}.endpoint_url (http or https, host name) and {place}.ca_bundle",
         ),
     ),
-    (
-        boto.ProxyConnectionError,
-        Rule(StorageUnavailableError, "look at the HTTP proxy: HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
-    ),
+    (boto.ProxyConnectionError, PROXY),
+    (aiohttp.InvalidURL, PROXY),  # what the settings have is checked
     (
         aiohttp.ClientConnectorDNSError,
         Rule(

@@ -18,6 +18,8 @@ from temporal_payloads_s3._error_table import (
     OTHER_ANSWER,
     OTHER_FAILURE,
     OTHER_REGION,
+    PROXY,
+    TOO_LARGE,
     Rule,
 )
 from temporal_payloads_s3._regions import doubt
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 _QUOTED = 500
 """Characters of a store's own words that an error quotes."""
 _PERMISSION = re.compile(r"\b(?:s3|kms):[A-Z][A-Za-z]+")
+
+
+class TooLargeError(Exception):
+    """An object has more bytes than are to be read."""
 
 
 def status_of(error: ClientError) -> int:
@@ -67,8 +73,13 @@ class S3Errors:
             answer = ": ".join(filter(None, (_code_of(error), _message_of(error))))
             details = {"permission": self._permission(error), "right_region": _right_region(error)}
             raise self._error(_rule_for_answer(error), operation, location, answer, **details) from error
+        except TooLargeError as error:
+            raise self._error(TOO_LARGE, operation, location, f"it has {error} bytes") from None
         except (BotoCoreError, aiohttp.ClientError, OSError) as error:
-            raise self._error(_rule_for_failure(error), operation, location, _reason(error)) from error
+            rule = _rule_for_failure(error)
+            # Not as its cause where a proxy is: these quote its URL, which may hold a password.
+            cause = None if rule is PROXY else error
+            raise self._error(rule, operation, location, _reason(error)) from cause
 
     def not_s3(self, operation: str, location: Location) -> StorageError:
         """Return the error for a success that no S3 server reports like that."""
@@ -93,7 +104,10 @@ class S3Errors:
         details = {"right_region": "", **details}
         advice = rule.advice.format(store=self, place=self.place, bucket=location.bucket, **details)
         where = f"at {self.endpoint_url} (region {self.region})"
-        return rule.error(f"{operation} of {location} {where} failed: {reason[:_QUOTED]}; {advice}")
+        return rule.error(
+            f"{operation} of {location} {where} failed: {reason[:_QUOTED]}; {advice}",
+            store_asked=rule.store_asked,
+        )
 
     def _permission(self, error: ClientError) -> str:
         named: list[str] = _PERMISSION.findall(_message_of(error))
@@ -142,5 +156,9 @@ def _right_region(error: ClientError) -> str:
 def _reason(error: Exception) -> str:
     # botocore's own sentence repeats the URL; the error that it wraps says why.
     inner = getattr(error, "kwargs", {}).get("error") or error
+    if isinstance(inner, aiohttp.ClientHttpProxyError):
+        return f"HTTP {inner.status} from the proxy"
+    if isinstance(inner, aiohttp.InvalidURL):
+        return "the proxy's URL can't be read"
     inner = getattr(inner, "os_error", inner)
     return str(inner).partition("\n")[0] or type(inner).__name__

@@ -44,15 +44,19 @@ async def open_driver(settings: S3Settings, context: DriverContext) -> AsyncIter
         except ProfileNotFound as error:
             raise StorageMisconfiguredError(
                 f"{error}; correct {context.place}.profile or the variable AWS_PROFILE, or add the "
-                "profile to the shared AWS configuration files of this machine"
+                "profile to the shared AWS configuration files of this machine",
+                store_asked=False,
             ) from error
         except InvalidRegionError as error:
             raise StorageMisconfiguredError(
                 f"{error} Correct {context.place}.region; if that is not set, the region comes from the "
-                "profile or from AWS_DEFAULT_REGION"
+                "profile or from AWS_DEFAULT_REGION",
+                store_asked=False,
             ) from error
         except (BotoCoreError, ValueError) as error:
-            raise StorageMisconfiguredError(f"No S3 client from {context.place}: {error}") from error
+            raise StorageMisconfiguredError(
+                f"No S3 client from {context.place}: {error}", store_asked=False
+            ) from error
         remember_endpoints(aioboto3_client)
         client = ConditionalS3Client(
             aioboto3_client,
@@ -61,6 +65,7 @@ async def open_driver(settings: S3Settings, context: DriverContext) -> AsyncIter
             part_size=settings.part_size,
             parallel_parts=_PARALLEL_PARTS,
             place=context.place,
+            largest_read=context.largest_read,
         )
         yield OffLoopS3StorageDriver(client, settings, context)
 

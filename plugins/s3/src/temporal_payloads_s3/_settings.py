@@ -18,7 +18,7 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from temporal_payloads.plugin import DEFAULT_MAX_PAYLOAD_SIZE, Duration
+from temporal_payloads.plugin import DEFAULT_MAX_PAYLOAD_SIZE, PositiveDuration
 
 _MIB = 1024 * 1024
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", re.ASCII)
@@ -69,15 +69,6 @@ def _check_storage_class(name: str) -> str:
     return name
 
 
-def _check_positive(duration: timedelta) -> timedelta:
-    if duration <= timedelta(0):
-        raise ValueError("must be longer than nothing, such as '5s'")
-    return duration
-
-
-_PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
-
-
 class S3Settings(BaseModel):
     """Where payloads are kept in S3, and how they get there."""
 
@@ -121,10 +112,10 @@ class S3Settings(BaseModel):
         default=None,
         description="PEM file of the authorities whose certificates to trust. Default: the public ones.",
     )
-    connect_timeout: _PositiveDuration = Field(
+    connect_timeout: PositiveDuration = Field(
         default=timedelta(seconds=5), description="Longest wait for a connection."
     )
-    read_timeout: _PositiveDuration = Field(
+    read_timeout: PositiveDuration = Field(
         default=timedelta(seconds=20), description="Longest silence of the store in a request."
     )
     max_attempts: int = Field(

@@ -105,7 +105,17 @@ def run(tmp_path: Path) -> Iterator[Run]:
         command.process.communicate()
 
 
-@pytest.mark.parametrize(("storage", "driver"), [("s3", "aws.s3driver"), ("redis", "redis")])
+@pytest.mark.parametrize(
+    ("storage", "driver"),
+    [
+        ("s3", "aws.s3driver"),
+        ("redis", "redis"),
+        ("filesystem", "filesystem"),
+        ("azure_blob", "azure_blob"),
+        ("gcs", "gcp.gcsdriver"),
+        ("postgres", "postgres"),
+    ],
+)
 def test_the_demo_shows_the_summary_and_the_order_list_offloaded(run: Run, tmp_path, storage, driver):
     command = run("demo", "--storage", storage, *BATCH)
     status, out, _ = command.end()

@@ -1,6 +1,7 @@
 """S3 from moto: in this process, up at once, for tests that inject errors."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 
 from local_servers.parts import MissingPartError
@@ -18,6 +19,8 @@ def start_moto() -> Iterator[S3Server]:
         from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes a second to import
     except ImportError as error:
         raise MissingPartError("moto's server", "'moto[server,s3]'") from error
+    # Its threads would tell of each request on what standard error was when the first came.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     try:

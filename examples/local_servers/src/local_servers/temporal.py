@@ -58,6 +58,8 @@ def start_temporal(
     command += ["--port", str(grpc_port), "--http-port", str(http_port), "--metrics-port", str(metrics_port)]
     # Activities without a workflow, which drivers key differently, are off by default.
     command += ["--dynamic-config-value", "activity.enableStandalone=true"]
+    # A worker's end waits for its polls, of which the server at times forgets one: by default for a minute.
+    command += ["--dynamic-config-value", 'matching.longPollExpirationInterval="10s"']
     command += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
     command += ["--ui-codec-endpoint", ui_codec_endpoint] if ui_codec_endpoint else []
     command += options

@@ -20,7 +20,7 @@ from order_batch.connection import NoServerError, connect
 from order_batch.demo import WorkerEndedError, run_demo
 from order_batch.models import OrderBatchRequest
 from order_batch.report import complain, say, show, step
-from order_batch.services import ConfiguredElsewhereError, run_services
+from order_batch.services import STORAGES, ConfiguredElsewhereError, run_services
 from order_batch.starter import Batch, run_batch
 from order_batch.worker import run_worker
 
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_storage(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--storage", choices=["s3", "redis"], default="s3", help="the configuration's profile (default: s3)"
+        "--storage", choices=list(STORAGES), default="s3", help="the configuration's profile (default: s3)"
     )
 
 

@@ -28,7 +28,7 @@ def run_demo(request: OrderBatchRequest, *, storage: str, keep: bool, as_json: b
 
     Args:
         request: The batch.
-        storage: The profile, which names the storage server.
+        storage: The profile, which names the storage.
         keep: Serve the Web UI too, and wait for Ctrl-C before stopping.
         as_json: Print the batch for a machine.
 
@@ -37,9 +37,9 @@ def run_demo(request: OrderBatchRequest, *, storage: str, keep: bool, as_json: b
         WorkerEndedError: The worker ended too early.
         WorkflowFailureError: The batch failed.
     """
-    use_free_ports(storage)
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="order-batch-")))
+        use_free_ports(storage, directory)
         with step(f"Starting Temporal and the {storage} storage"):
             services = stack.enter_context(run_services(directory, ui=keep))
         worker_log = directory / "worker.log"

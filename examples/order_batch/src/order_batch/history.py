@@ -77,5 +77,6 @@ async def _row(event: HistoryEvent, what: str, payload: Payload, codec: PayloadC
         payload.external_payloads[0].size_bytes,
         size,
         reference.driver_name,
-        reference.claim_data["key"],
+        # Google Cloud Storage has another word for it.
+        reference.claim_data.get("key") or reference.claim_data["object_name"],
     )

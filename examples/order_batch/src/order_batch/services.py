@@ -2,14 +2,17 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from local_servers import start_redis, start_s3, start_temporal
+from local_servers import start_azurite, start_gcs, start_postgres, start_redis, start_s3, start_temporal
 from local_servers.process import free_ports, run_server
 from temporal_payloads import PayloadSettings
 
@@ -30,20 +33,20 @@ class Services:
     codec_server_url: str | None
 
 
-def use_free_ports(storage: str) -> None:
+def use_free_ports(storage: str, directory: Path) -> None:
     """Point this process, and those it starts, at free ports instead of the configured ones.
 
     Environment variables override the files, the library's as well as Temporal's own.
+
+    Args:
+        storage: The type of the storage.
+        directory: Where a storage without a port keeps its payloads.
     """
     temporal_port, storage_port, codec_server_port = free_ports(3)
     os.environ["TEMPORAL_ADDRESS"] = f"127.0.0.1:{temporal_port}"
     os.environ["TEMPORAL_PAYLOADS_CODEC_SERVER__PORT"] = str(codec_server_port)
-    if storage == "s3":
-        os.environ["TEMPORAL_PAYLOADS_STORAGE__DRIVERS__S3__ENDPOINT_URL"] = (
-            f"http://127.0.0.1:{storage_port}"
-        )
-    else:
-        os.environ["TEMPORAL_PAYLOADS_STORAGE__DRIVERS__REDIS__URL"] = f"redis://127.0.0.1:{storage_port}/0"
+    for setting, value in STORAGES[storage].elsewhere(storage_port, directory).items():
+        os.environ[f"TEMPORAL_PAYLOADS_STORAGE__DRIVERS__{storage}__{setting}".upper()] = value
 
 
 @contextlib.contextmanager
@@ -74,18 +77,80 @@ def run_services(directory: Path, *, ui: bool) -> Iterator[Services]:
         yield Services(temporal.address, storage, temporal.ui_url, codec_server_url)
 
 
+def _run_storage(directory: Path, settings: PayloadSettings) -> AbstractContextManager[str]:
+    name = settings.storage.default_driver
+    return STORAGES[name].start(directory, settings.storage.drivers[name].options)
+
+
 @contextlib.contextmanager
-def _run_storage(directory: Path, settings: PayloadSettings) -> Iterator[str]:
-    drivers = settings.storage.drivers
-    if "redis" in drivers:
-        url = drivers["redis"].options["url"]
-        with start_redis(directory, port=_local_port(url)) as redis:
-            yield redis.url
-    else:
-        options = drivers["s3"].options
-        with start_s3(directory, port=_local_port(options["endpoint_url"])) as s3:
-            s3.create_bucket(options["bucket"])
-            yield s3.endpoint_url
+def _start_s3(directory: Path, options: Mapping[str, Any]) -> Iterator[str]:
+    with start_s3(directory, port=_local_port(options["endpoint_url"])) as s3:
+        s3.create_bucket(options["bucket"])
+        yield s3.endpoint_url
+
+
+@contextlib.contextmanager
+def _start_redis(directory: Path, options: Mapping[str, Any]) -> Iterator[str]:
+    with start_redis(directory, port=_local_port(options["url"])) as redis:
+        yield redis.url
+
+
+@contextlib.contextmanager
+def _start_gcs(directory: Path, options: Mapping[str, Any]) -> Iterator[str]:
+    with start_gcs(directory, port=_local_port(options["endpoint_url"])) as gcs:
+        gcs.create_bucket(options["bucket"])
+        yield gcs.endpoint_url
+
+
+@contextlib.contextmanager
+def _start_postgres(directory: Path, options: Mapping[str, Any]) -> Iterator[str]:
+    with start_postgres(directory, port=_local_port(options["url"])) as postgres:
+        # As anybody would: a driver never makes its table.
+        subprocess.run(
+            [sys.executable, "-m", "temporal_payloads", "postgres", "init"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        yield f"{postgres.host}:{postgres.port}"
+
+
+@contextlib.contextmanager
+def _start_azure_blob(directory: Path, options: Mapping[str, Any]) -> Iterator[str]:
+    with start_azurite(directory, port=_local_port(options["account_url"])) as azurite:
+        azurite.create_container(options["container"])
+        yield azurite.account_url
+
+
+def _use_directory(_: Path, options: Mapping[str, Any]) -> AbstractContextManager[str]:
+    return contextlib.nullcontext(str(Path(options["path"]).absolute()))
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What keeps the payloads: a type of driver, which is also the name of its profile."""
+
+    start: Callable[[Path, Mapping[str, Any]], AbstractContextManager[str]]
+    """Starts the server, given a directory for its data and the driver's settings, and yields its address."""
+    elsewhere: Callable[[int, Path], Mapping[str, str]]
+    """The driver's settings for a storage at this free port, or below this directory of the demonstration."""
+
+
+STORAGES: Mapping[str, Storage] = {
+    "s3": Storage(_start_s3, lambda port, _: {"endpoint_url": f"http://127.0.0.1:{port}"}),
+    "redis": Storage(_start_redis, lambda port, _: {"url": f"redis://127.0.0.1:{port}/0"}),
+    "gcs": Storage(_start_gcs, lambda port, _: {"endpoint_url": f"http://127.0.0.1:{port}"}),
+    "postgres": Storage(
+        _start_postgres,
+        lambda port, _: {"url": f"postgresql://local:local-password@127.0.0.1:{port}/postgres"},
+    ),
+    "azure_blob": Storage(
+        _start_azure_blob, lambda port, _: {"account_url": f"http://127.0.0.1:{port}/devstoreaccount1"}
+    ),
+    # No server: worker, starter and codec server share a directory. Nothing was there before: create it.
+    "filesystem": Storage(
+        _use_directory, lambda _, directory: {"path": str(directory / "payloads"), "create": "true"}
+    ),
+}
 
 
 @contextlib.contextmanager

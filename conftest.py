@@ -1,8 +1,43 @@
 """What holds for the tests of all distributions."""
 
 import gc
+import threading
+from collections.abc import Iterator
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give tests that share servers to one worker, where there are several (`make test`).
+
+    Those of a folder use the same servers. Of tests that need none, those of a file share what they prepare.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+    if hasattr(config, "workerinput"):
+        # What takes long comes first, so that no worker is left with it when the others have ended.
+        items.sort(key=lambda item: (not _crosses_distributions(item), not _uses_servers(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """End a run in which the groups do not count: each worker would start every server."""
+    if session.config.getoption("loadgroup", False):
+        for item in session.items[:1]:
+            assert item.nodeid.endswith(f"@{_group_of(item)}"), "pytest-xdist does not know this pytest"
+
+
+def _group_of(item: pytest.Item) -> str:
+    return str(item.path.parent if _uses_servers(item) else item.path)
+
+
+def _uses_servers(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("server", "browser"))
+
+
+def _crosses_distributions(item: pytest.Item) -> bool:
+    return item.path.relative_to(item.config.rootpath).parts[0] in {"tests", "examples"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -14,3 +49,28 @@ def only_new_garbage() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+class _Refusing(StreamRequestHandler):
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n\r\n")
+
+
+@pytest.fixture
+def refusing_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A proxy that lets nobody through, in the environment; the password that its URL has."""
+    hidden = "hunter2-of-the-proxy"
+    server = ThreadingTCPServer(("127.0.0.1", 0), _Refusing)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    for name in ("HTTPS_PROXY", "HTTP_PROXY"):
+        for each in (name, name.lower()):
+            monkeypatch.setenv(each, f"http://user:{hidden}@127.0.0.1:{server.server_address[1]}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield hidden
+    server.shutdown()
+    thread.join()
+    server.server_close()

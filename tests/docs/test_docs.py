@@ -13,6 +13,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from support.console import section
+from support.distributions import CORE, FOLDERS, OFFERS
+from support.pages import PAGES, ROOT, path_of, snippets
 from temporal_payloads import (
     ConfigurationError,
     PayloadSettings,
@@ -30,23 +33,19 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-ROOT = Path(__file__).parents[2]
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "SECURITY.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "plugins").glob("*/README.md")),
-]
+DISTRIBUTIONS = {
+    plugin.name: plugin.dist.name
+    for kind in ("drivers", "codecs", "payload_converters", "key_providers")
+    for plugin in importlib.metadata.entry_points(group=f"temporal_payloads.{kind}")
+    if plugin.dist is not None
+}
 
 
-def snippets(language):
-    found = []
-    for page in PAGES:
-        text = page.read_text()
-        for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            line = text[: match.start()].count("\n") + 1
-            found.append(pytest.param(match[1], id=f"{page.name}:{line}"))
-    return found
+def first_steps():
+    """Return what each page installs first, and the first settings after it."""
+    steps = re.compile(r"^(?: {4}|\$ )pip install ([^\n]*)$.*?^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    found = [(page, steps.search(page.read_text())) for page in PAGES]
+    return [pytest.param(*match.groups(), id=path_of(page)) for page, match in found if match]
 
 
 def provide(snippet, directory, monkeypatch):
@@ -57,7 +56,7 @@ def provide(snippet, directory, monkeypatch):
             f'{{"order": "ORD-{n}", "of": "{name}", "quantity": {n % 7}}}'.encode() for n in range(2000)
         ]
         Path(name).write_bytes(zstd.train_dict(samples, 2048 + number).dict_content)
-    for number, name in enumerate(dict.fromkeys(re.findall(r'env = "(\w+)"', snippet)), 1):
+    for number, name in enumerate(dict.fromkeys(re.findall(r'\benv"?[ =:]+"(\w+)"', snippet)), 1):
         monkeypatch.setenv(name, bytes([number] * 32).hex())
     for number, name in enumerate(dict.fromkeys(re.findall(r'file = "([\w.-]+)"', snippet)), 100):
         text = snippets("toml ring")[0].values[0] if name.endswith(".toml") else bytes([number] * 32).hex()
@@ -75,9 +74,17 @@ def test_every_toml_snippet_is_a_configuration_that_builds(snippet, tmp_path, mo
         assert isinstance(converter, DataConverter)
 
 
+@pytest.mark.parametrize(("installed", "settings"), first_steps())
+def test_what_a_page_installs_first_has_all_that_its_first_settings_name(installed, settings):
+    named = set(re.findall(r"[\w-]+", re.sub("#.*", "", settings)))
+    needed = {distribution for plugin, distribution in DISTRIBUTIONS.items() if plugin in named}
+    assert needed
+    assert needed <= set(re.findall(r"[\w-]+", installed))
+
+
 @pytest.mark.parametrize("snippet", snippets("env"))
 def test_every_environment_snippet_is_a_configuration_that_builds(snippet, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+    provide(snippet, tmp_path, monkeypatch)
     for line in snippet.splitlines():
         name, _, value = line.removeprefix("export ").partition("=")
         monkeypatch.setenv(name, value.strip("'\""))
@@ -171,7 +178,34 @@ def test_the_settings_reference_has_the_tables_within_a_plugins_settings():
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(SentinelSettings.model_fields)
 
 
+def anchors(page):
+    """Return what a link can name in a page, as GitHub makes it of its headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    found = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+    return {f"{slug}-{before}" if (before := found[:n].count(slug)) else slug for n, slug in enumerate(found)}
+
+
 def test_links_between_pages_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+            there = page.parent / target if target else page
+            assert there.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in anchors(there), f"{page.name} links to {target}#{anchor}"
+
+
+@pytest.mark.parametrize("distribution", FOLDERS)
+def test_the_page_of_a_package_links_to_nothing_beside_it(distribution):
+    # A package index shows it alone.
+    assert re.findall(r"\]\((?!https:|#)(.*?)\)", (FOLDERS[distribution] / "README.md").read_text()) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "core/README.md"])
+def test_a_page_that_lists_the_plugins_lists_all_of_them(page):
+    table = section((ROOT / page).read_text(), "Plugins")
+    rows = re.findall(r"^\| `?([^|`]+)`? \| ([^|`]+?)s? (`[^|]*) \|", table, re.MULTILINE)
+    listed = {(kind, name): where for where, kind, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert listed == {
+        (kind.removesuffix("s").replace("_", " "), name): "nothing more" if where == CORE else where
+        for (kind, name), where in OFFERS.items()
+    }

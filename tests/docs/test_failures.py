@@ -13,12 +13,12 @@ from temporal_payloads._storage.references import Reference
 from temporal_payloads.plugin import (
     ConfinedClaim,
     DriverPlugin,
-    PayloadNotFoundError,
     PluginRegistry,
     StorageError,
     hookimpl,
 )
 from temporalio.converter import StorageDriver, StorageDriverClaim
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 PAGE = Path(__file__).parents[2] / "docs/failures.md"
@@ -33,6 +33,7 @@ CLASSES = {
     for name, each in vars(temporal_payloads.plugin).items()
     if isinstance(each, type) and issubclass(each, StorageError)
 }
+REFERENCE = Reference("failing", StorageDriverClaim(claim_data={}), 1).to_payload()
 
 
 class Settings(BaseModel):
@@ -61,14 +62,20 @@ def name(request):
     return request.param
 
 
-@pytest.fixture
-def convert(name):
-    """Make a converter whose driver raises the error, in a store whose payloads expire or do not."""
+@pytest.fixture(params=[None, True], ids=["", "called final"])
+def error(name, request):
+    """An error of each class, as it is and as a third party may raise it."""
+    return CLASSES[name]("it failed", non_retryable=request.param)
 
-    def make(*, expires=False):
+
+@pytest.fixture
+def convert():
+    """Make a converter whose driver raises an error, in a store whose payloads expire or do not."""
+
+    def make(error, *, expires=False):
         @asynccontextmanager
         async def open_driver(settings, context):
-            yield Failing(CLASSES[name]("it failed"))
+            yield Failing(error)
 
         class Plugin:
             @hookimpl
@@ -92,26 +99,34 @@ def convert(name):
 
 
 async def final(work):
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(ApplicationError) as caught:
         await work()
     return caught.value.non_retryable
+
+
+async def final_in_an_activity(converter):
+    return await final(lambda: ActivityEnvironment().run(converter.encode, ["value"]))
 
 
 def test_every_class_is_in_the_table_and_nothing_else():
     assert set(ROWS) == set(CLASSES)
 
 
-async def test_on_the_way_in_core_does_what_the_table_says(name, convert):
-    reference = Reference("failing", StorageDriverClaim(claim_data={}), 1).to_payload()
+async def test_on_the_way_in_core_does_what_the_table_says(name, error, convert):
     assert ROWS[name][0] in {"retried", "retried, unless payloads expire"}
-    assert not await final(lambda: convert().decode([reference]))
-    may_expire = await final(lambda: convert(expires=True).decode([reference]))
+    assert not await final(lambda: convert(error).decode([REFERENCE]))
+    may_expire = await final(lambda: convert(error, expires=True).decode([REFERENCE]))
     assert may_expire == (ROWS[name][0] == "retried, unless payloads expire")
 
 
-async def test_on_the_way_out_core_does_what_the_table_says(name, convert):
+async def test_on_the_way_out_core_does_what_the_table_says(name, error, convert):
     assert ROWS[name][1] in {"retried", "fails an activity", "-"}
-    assert not await final(lambda: convert().encode(["value"]))
-    if name != PayloadNotFoundError.__name__:  # no driver stores and finds nothing
-        in_an_activity = await final(lambda: ActivityEnvironment().run(convert().encode, ["value"]))
-        assert in_an_activity == (ROWS[name][1] == "fails an activity")
+    assert not await final(lambda: convert(error).encode(["value"]))
+    assert await final_in_an_activity(convert(error)) == (ROWS[name][1] == "fails an activity")
+
+
+async def test_what_third_parties_say_of_their_errors_does_not_end_anything(convert):
+    converter = convert(ApplicationError("no", type="AccessDenied", non_retryable=True))
+    assert not await final(lambda: converter.decode([REFERENCE]))
+    assert not await final(lambda: converter.encode(["value"]))
+    assert not await final_in_an_activity(converter)

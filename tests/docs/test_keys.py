@@ -6,18 +6,15 @@ import asyncio
 import base64
 import os
 import re
-import shlex
-import subprocess
-import sys
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 from textwrap import dedent
 from typing import get_args
 
 import pytest
 from local_servers import start_temporal
+from support.console import alike, commands, run
 from support.workers import running_worker
 from support.workflows import Echo, Mailbox
 from temporal_payloads import PayloadSettings, build_data_converter
@@ -35,57 +32,29 @@ PAGE = (Path(__file__).parents[2] / "docs/keys.md").read_text()
 QUEUE = "orders"
 
 
-def console(section):
-    """Return the commands of a section, and what each is shown to print."""
-    text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"^```console\n\$ (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
-    assert blocks
-    return blocks
-
-
-def alike(text):
-    """Return output without what differs from run to run, and the space that depends on its length."""
-    text = re.sub(r"\b[0-9a-f]{16}\b", "FINGERPRINT", text)
-    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN", text)
-    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME", text)
-    text = re.sub(r"file +\S+ \(found", "file FILE (found", text)
-    # Workflows are read side by side, and come in the order in which their payloads are found.
-    return sorted(text.splitlines())
-
-
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     """Run a command of the page as its reader would."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("ORDERS_KEY_2026_05", base64.b64encode(os.urandom(32)).decode())
     [settings] = re.findall(r"^ {4}codecs = (?:.*\n)+? {4}2026-11 = .*\n", PAGE, re.MULTILINE)
     Path("temporal-payloads.toml").write_text(dedent(settings))
-
-    def shell(command):
-        """Run it here, for each start of a process takes a second; a real shell takes what else there is."""
-        simple = re.fullmatch(r"temporal-payloads ([^|>]*?)(?: \| tail -(\d+))?", command)
-        if not simple:
-            ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-            return ended.returncode, ended.stdout + ended.stderr
-        with redirect_stdout(StringIO()) as out, redirect_stderr(out):
-            status = main(shlex.split(simple[1]))
-        lines = out.getvalue().splitlines(keepends=True)
-        return status, "".join(lines[-int(simple[2] or 0) :])
-
-    return shell
+    return run
 
 
 @pytest.fixture
 def shown(shell):
-    """Run the commands of a section, and compare."""
+    """Run the commands of a section, and compare. Three dots are what comes before."""
 
     def shown(section, number=None):
-        found = console(section)
+        found = commands(PAGE, section)
         statuses = []
         for command, output in found if number is None else [found[number]]:
             status, printed = shell(command)
-            assert alike(printed) == alike(output), command
+            end = output.removeprefix("...\n")
+            if end != output:
+                printed = "".join(printed.splitlines(keepends=True)[-len(end.splitlines()) :])
+            assert alike(printed) == alike(end), command
             statuses.append(status)
         return statuses
 
@@ -170,6 +139,16 @@ async def until_listed(client, workflows, schedules):
             if (there, len([one async for one in await client.list_schedules()])) == (workflows, schedules):
                 return
             await asyncio.sleep(0.1)
+
+
+def test_the_page_and_the_command_say_alike_what_is_read(capsys):
+    with pytest.raises(SystemExit):
+        main(["keys", "--help"])
+    read = re.compile(r"the histories of .*?, and counts")
+    [of_the_page], [of_the_command] = (
+        read.findall(" ".join(text.split())) for text in (PAGE, capsys.readouterr().out)
+    )
+    assert of_the_page == of_the_command
 
 
 def test_the_verdicts_of_the_page_are_those_of_the_command():

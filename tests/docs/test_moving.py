@@ -6,8 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from docs.test_docs import ROOT, provide
+from docs.test_docs import provide
 from moving.by_hand import LegacyCodec
+from support.pages import ROOT
 from temporal_payloads import PayloadSettings, build_data_converter
 
 PAGE = (ROOT / "docs/moving.md").read_text()

@@ -1,14 +1,16 @@
-"""The plugins that the author's guide shows, installed as it says, pass the conformance kit."""
+"""The plugins that the author's guide shows pass the conformance kit, and its other programs run."""
 
 import os
 import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporal_payloads import PayloadSettings, build_data_converter
+from temporal_payloads._cli import main
 from temporal_payloads.plugin import KeyUnavailableError, PluginRegistry
-from temporal_payloads.testing import CodecConformance, DriverConformance, PayloadConverterConformance
+from temporal_payloads.testing import CodecConformance, PayloadConverterConformance
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 
@@ -49,6 +51,7 @@ def installed(tmp_path_factory):
     (site / "temporal_payloads_decimal.py").write_text(snippet_with("class DecimalPayloadConverter"))
     (site / "temporal_payloads_vault.py").write_text(snippet_with("class VaultKeyProvider"))
     (site / "my_vault.py").write_text(MY_VAULT)
+    (site / "my_directory_driver.py").write_text(snippet_with("class DirectoryDriver"))
     metadata = site / "temporal_payloads_guide-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: temporal-payloads-guide\nVersion: 1.0\n")
@@ -64,16 +67,13 @@ def installed(tmp_path_factory):
         yield
 
 
-class TestTheDriverOfTheGuide(DriverConformance):
-    entry_point = "directory"
+def run(snippet):
+    names: dict[str, Any] = {}
+    exec(compile(snippet, str(GUIDE), "exec"), names)
+    return names
 
-    @pytest.fixture
-    def plugin(self):
-        return PluginRegistry().driver("directory")
 
-    @pytest.fixture
-    def settings(self, plugin, tmp_path):
-        return plugin.settings(path=tmp_path)
+TestTheDriverOfTheGuide = run(snippet_with("class TestConformance"))["TestConformance"]
 
 
 class TestTheCodecOfTheGuide(CodecConformance):
@@ -98,6 +98,46 @@ class TestThePayloadConverterOfTheGuide(PayloadConverterConformance):
     @pytest.fixture
     def settings(self, plugin):
         return plugin.settings()
+
+
+def test_the_layout_of_the_guide_writes_and_confines_as_it_says():
+    run(snippet_with("layout = KeyLayout("))
+
+
+def test_a_driver_that_is_registered_in_code_is_one_for_that_converter_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEMPORAL_PAYLOADS_STORAGE__DRIVERS__DIRECTORY__PATH", str(tmp_path))
+    [driver] = run(snippet_with("registry.register_driver"))["converter"].external_storage.drivers
+    assert driver.name() == "directory"
+
+
+def test_the_command_of_the_guide_writes_the_files_that_it_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [command] = re.findall(r"^    temporal-payloads (new-plugin driver .*)$", GUIDE.read_text(), re.MULTILINE)
+    assert main(command.split()) == 0
+    [shown] = re.findall(
+        r"^    (temporal-payloads-directory/\n(?:      .*\n)+)", GUIDE.read_text(), re.MULTILINE
+    )
+    folder, paths = Path(), []
+    for line in shown.splitlines()[1:]:
+        depth = (len(line) - len(line.lstrip())) // 2 - 3
+        name = line.strip()
+        if name.endswith("/"):
+            folder = Path(name)
+        else:
+            paths.append(folder / name if depth else Path(name))
+    written = tmp_path / "temporal-payloads-directory"
+    assert sorted(paths) == sorted(f.relative_to(written) for f in written.rglob("*") if f.is_file())
+
+
+def test_the_settings_of_the_guide_are_all_that_the_driver_needs(tmp_path, monkeypatch, capsys):
+    [line] = re.findall(
+        r"^    (TEMPORAL_PAYLOADS_\S+) temporal-payloads check$", GUIDE.read_text(), re.MULTILINE
+    )
+    name, _, _ = line.partition("=")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, str(tmp_path))
+    assert main(["check"]) == 0
+    assert "answers" in capsys.readouterr().out
 
 
 def test_the_payload_converter_of_the_guide_knows_decimals():

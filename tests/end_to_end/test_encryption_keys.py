@@ -8,12 +8,11 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 from local_servers.parts import find_program
 from support.failures import application_error, task_failure
 from support.history import is_reference, is_sealed
-from support.keys import KEYS, encrypted, encryption
+from support.keys import KEYS, encrypted, encryption, kms_access
 from support.readable import payloads_with_places
 from support.values import large
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
@@ -27,7 +26,6 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from local_servers import S3Server, TemporalServer
@@ -98,30 +96,11 @@ def _ring(*keys: str) -> str:
 # -- other keys and codecs
 
 
-@pytest.fixture
-def kms_key(moto_server: S3Server) -> Iterator[str]:
-    """Make a key in moto's KMS; its URI."""
-    kms = boto3.client("kms", **_access_to(moto_server, "region_name", "aws_"))
-    try:
-        yield f"awskms:///{kms.create_key()['KeyMetadata']['Arn']}"
-    finally:
-        kms.close()
-
-
-def _access_to(server: S3Server, region: str, prefix: str) -> dict[str, str]:
-    return {
-        region: "eu-central-1",
-        "endpoint_url": server.endpoint_url,
-        f"{prefix}access_key_id": "test",
-        f"{prefix}secret_access_key": "test",
-    }
-
-
 async def test_workflows_run_with_a_key_that_kms_keeps(
     temporal_server: TemporalServer, s3_store: S3Store, moto_server: S3Server, kms_key: str
 ) -> None:
     settings = encrypted(
-        s3_store, {"active": kms_key}, key_providers={"awskms": _access_to(moto_server, "region", "")}
+        s3_store, {"active": kms_key}, key_providers={"awskms": kms_access(moto_server.endpoint_url)}
     )
     async with open_data_converter(settings) as converter:
         client = await connect(temporal_server, converter)

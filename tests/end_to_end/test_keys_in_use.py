@@ -13,7 +13,7 @@ from local_servers import start_temporal
 from support.activities import ALL as ALL_ACTIVITIES
 from support.activities import Gate, echo
 from support.history import claim_of, event_payloads, is_reference, payloads_in
-from support.keys import encryption, put_keys_into_environment
+from support.keys import encryption, kms_access, put_keys_into_environment
 from support.values import large, small
 from support.workers import RUN_TIMEOUT, new_id, running_worker
 from support.workflows import CompletedElsewhere, Echo, Mailbox, Parent, Relay
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from google.protobuf.message import Message
-    from local_servers import TemporalServer
+    from local_servers import S3Server, TemporalServer
     from support.stores import RedisStore, S3Store, Store
 
 KEY_ID = "encryption-key-id"
-NAMESPACES = ("rotation", "retirement", "doubt", "cache", "missing", "unreachable")
+NAMESPACES = ("rotation", "retirement", "kms", "doubt", "cache", "missing", "unreachable")
 
 
 def as_toml(table: dict[str, Any], path: str = "") -> str:
@@ -65,16 +65,13 @@ class Bench:
         self._capsys = capsys
 
     def settings(self, active: str, *others: str, **changes: Any) -> Any:
-        return self.store.settings(
-            codecs=["gzip", "encryption"],
-            codec={"encryption": encryption(active, *others)},
-            **{"cache": {"max_size": 0}} | changes,
-        )
+        table = {"codec": {"encryption": encryption(active, *others)}, "cache": {"max_size": 0}, **changes}
+        return self.store.settings(codecs=["gzip", "encryption"], **table)
 
-    def client(self, active: str, *others: str) -> Client:
+    def client(self, active: str, *others: str, **changes: Any) -> Client:
         """Return a client of a deployment with these keys."""
         config = self.plain.config()
-        config["data_converter"] = build_data_converter(self.settings(active, *others))
+        config["data_converter"] = build_data_converter(self.settings(active, *others, **changes))
         return Client(**config)
 
     async def command(self, active: str, *others: str, ask: str = "--in-use", **changes: Any) -> Any:
@@ -300,6 +297,30 @@ async def test_a_key_is_retired_once_nothing_needs_it(make_bench, redis_store: R
         assert await client.get_workflow_handle(last.id).result() == large("last")
     status, document, _ = await bench.command("key-2", ask="--in-use --json")
     assert (status, list(by_id(document))) == (0, ["key-2"])
+
+
+async def test_keys_that_kms_keeps_are_counted_where_payloads_are_bound_to_their_namespace(
+    make_bench, s3_store: S3Store, moto_server: S3Server, kms_key: str
+) -> None:
+    bench = await make_bench("kms", s3_store)
+    ring = encryption("key-1", bind="namespace")
+    ring["keys"][kms_key] = {}
+    provider = {"awskms": kms_access(moto_server.endpoint_url)}
+    before, now = (
+        {"codec": {"encryption": ring | {"active": active}}, "key_providers": provider}
+        for active in ("key-1", kms_key)
+    )
+    for changes in (before, now):
+        client = bench.client("", **changes)
+        async with deployed(client):
+            await (await start(client, Echo.run, large("echo"))).result()
+    await bench.until_listed(workflows=2)
+    status, document, _ = await bench.command("", ask="--in-use --json", **now)
+    assert (status, document["gaps"]) == (0, [])
+    counted = {key["id"]: key["payloads"] for key in document["keys"]}
+    assert counted == await bench.really_there()
+    assert set(counted) == {"key-1", kms_key}
+    assert [by_id(document)[key]["verdict"] for key in ("key-1", kms_key)] == ["in use", "it writes"]
 
 
 async def test_a_payload_that_cannot_be_read_leaves_every_key_in_doubt(

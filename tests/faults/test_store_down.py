@@ -15,10 +15,17 @@ from support.values import THRESHOLD, large
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import Echo, Mailbox, Produces
 from temporal_payloads import PayloadSettings, PayloadsPlugin, build_data_converter
-from temporal_payloads.plugin import PayloadTooLargeError, StoragePermissionError, StorageUnavailableError
+from temporal_payloads.plugin import (
+    PayloadTooLargeError,
+    StorageError,
+    StoragePermissionError,
+    StorageUnavailableError,
+)
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client
+from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflowInfo
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
@@ -219,6 +226,27 @@ async def test_a_circuit_spares_the_store_and_the_event_loop(store: Store) -> No
     assert seconds < seconds_without
 
 
+async def test_a_tenant_without_a_bucket_does_not_keep_the_others_asking_a_dead_store(
+    s3_store: S3Store,
+) -> None:
+    dead = DeadStore()
+    async with await asyncio.start_server(dead.serve, "127.0.0.1", 0) as server:
+        settings = s3_store.through(server.sockets[0].getsockname()[1]).settings(
+            driver={"bucket": "of-{namespace}"}, codecs=[], circuit={"failures": 3, "open_for": "1m"}
+        )
+        converter = build_data_converter(settings)
+        told: list[str] = []
+        for number in range(10):
+            for namespace in ("orders", "No Bucket"):
+                target = StorageDriverWorkflowInfo(namespace=namespace, id="w")
+                tenant = converter._with_store_context(StorageDriverStoreContext(target))
+                with pytest.raises(StorageError) as raised:
+                    await tenant.encode([large(f"order-{number}")])
+                told.append(type(raised.value).__name__)
+    assert told[:4] == ["StorageUnavailableError", "StorageMisconfiguredError"] * 2
+    assert dead.requests == 3
+
+
 # -- a worker that ends
 
 
@@ -359,9 +387,22 @@ async def make_large(size: int) -> str:
     return large("order", size)
 
 
+class Refused:
+    """Counts its runs, and fails for good with a large value."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    @activity.defn(name="refuse")
+    async def refuse(self, size: int) -> str:
+        """Fail for good."""
+        self.runs += 1
+        raise ApplicationError("refused", large("order", size), type="Refused", non_retryable=True)
+
+
 @workflow.defn
 class Oversized:
-    """A value of any size: an activity's argument or result, or the workflow's."""
+    """A value of any size: an activity's argument, result or failure, or the workflow's result."""
 
     @workflow.run
     async def run(self, where: str, size: int) -> str:
@@ -376,16 +417,19 @@ class Oversized:
                 make_large, size, start_to_close_timeout=timedelta(seconds=30)
             )
             return found[:5]
+        if where == "failure":
+            await workflow.execute_activity("refuse", size, start_to_close_timeout=timedelta(seconds=30))
         return large("order", size)
 
 
 @asynccontextmanager
 async def oversized(
-    server: TemporalServer, where: str, **settings: Any
+    server: TemporalServer, where: str, refused: Refused | None = None, **settings: Any
 ) -> AsyncIterator[WorkflowHandle[Any, Any]]:
     """Run a workflow with a value that is too large for the server."""
     client = await connect(server, build_data_converter(PayloadSettings.model_validate(settings)))
-    async with running_worker(client, workflows=[Oversized], activities=[echo, make_large]) as task_queue:
+    activities = [echo, make_large, (refused or Refused()).refuse]
+    async with running_worker(client, workflows=[Oversized], activities=activities) as task_queue:
         handle = await client.start_workflow(
             Oversized.run,
             args=[where, TOO_LARGE],
@@ -429,6 +473,33 @@ async def test_an_activity_fails_for_good_if_the_history_cannot_hold_its_result(
     assert error.non_retryable
     assert "of activity 'make_large'" in error.message
     assert f"in workflow 'Oversized' (id '{handle.id}')" in error.message
+
+
+@pytest.mark.parametrize("storage", [{"inline_limit": "2000KiB"}, {}], ids=["with the limit", "without"])
+async def test_an_activity_that_failed_for_good_is_not_run_again_for_its_failure_is_too_large(
+    temporal_server: TemporalServer, storage: dict[str, Any]
+) -> None:
+    async with oversized(temporal_server, "failure", refused := Refused(), storage=storage) as handle:
+        error = await application_error(handle)
+    assert refused.runs == 1
+    assert (error.type, error.message) == ("Refused", "refused")
+    assert error.non_retryable
+
+
+async def test_an_activity_that_failed_for_good_is_not_run_again_for_a_driver_does_not_take_its_failure(
+    temporal_server: TemporalServer, redis_store: RedisStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server cuts it down, as it does without a driver."""
+    driver = redis_store.table() | {"max_payload_size": 2_000_000}
+    storage = {"drivers": {"redis": driver}, "threshold": THRESHOLD}
+    async with oversized(temporal_server, "failure", refused := Refused(), storage=storage) as handle:
+        error = await application_error(handle)
+    assert refused.runs == 1
+    assert (error.type, error.message) == ("Refused", "refused")
+    assert error.non_retryable
+    [told] = [each.getMessage() for each in caplog.records if "is not stored" in each.getMessage()]
+    assert f"activity 'refuse' (id '1') in workflow 'Oversized' (id '{handle.id}')" in told
+    assert "max_payload_size of 2000000 bytes" in told
 
 
 async def test_a_client_is_told_before_anything_is_sent(temporal_server: TemporalServer) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from support.storm.deployment import STORES
 from support.storm.faults import OF_THE_REST, OF_THE_STORE
 from support.storm.plan import Plan
 from support.storm.storm import run_storm
@@ -24,14 +26,23 @@ def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def _require_mounts_for(store: str, directory: Path) -> None:
+    if store == "filesystem":
+        done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("this machine lets nobody mount, or root alone")
+        subprocess.run(["umount", directory], check=True)
+
+
 @pytest.mark.server
-@pytest.mark.parametrize("store", ["s3", "redis"])
+@pytest.mark.parametrize("store", ["s3", "redis", "azure_blob", "filesystem", "gcs", "postgres"])
 async def test_every_workflow_comes_through_a_storm_with_the_right_result_and_all_its_payloads(
     store: str, tmp_path: Path
 ) -> None:
+    _require_mounts_for(store, tmp_path)
     report = await run_storm(Plan(store=store, seed=9, seconds=SECONDS, workflows=WORKFLOWS), tmp_path, _say)
     _say(str(report))
-    assert set(report.faults) == {*OF_THE_STORE, *OF_THE_REST}
+    assert set(report.faults) == {*OF_THE_STORE, *OF_THE_REST} - STORES[store].spared
     assert report.errors.keys() >= MET
     assert report.refused
     assert report.keys > 2

@@ -16,11 +16,14 @@ from urllib.parse import quote
 
 import aioboto3
 import redis.asyncio
-from support.stores import RedisStore, S3Store
+from gcloud.aio.storage import Storage
+from support.stores import GCSStore, RedisStore, S3Store
 from support.values import THRESHOLD
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.aws.s3driver import S3StorageDriver
 from temporalio.contrib.aws.s3driver.aioboto3 import new_aioboto3_client
+from temporalio.contrib.gcp.gcsdriver import GCSStorageDriver
+from temporalio.contrib.gcp.gcsdriver.gcloud_aio import new_gcloud_aio_client
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
@@ -138,6 +141,10 @@ async def peer_driver(store: Store) -> AsyncIterator[StorageDriver]:
     if isinstance(store, RedisStore):
         async with redis.asyncio.Redis.from_url(store.server.url, decode_responses=False) as redis_client:
             yield SampleRedisDriver(redis_client)
+        return
+    if isinstance(store, GCSStore):
+        async with Storage(api_root=store.server.endpoint_url) as gcs_client:
+            yield GCSStorageDriver(new_gcloud_aio_client(gcs_client), store.bucket)
         return
     assert isinstance(store, S3Store)
     session = aioboto3.Session(

@@ -23,8 +23,9 @@ from temporal_payloads._storage.failures import _WRAPPERS
 from temporal_payloads._storage.references import MARKER
 from temporal_payloads.plugin import PayloadTooLargeError, StorageUnavailableError
 from temporalio import activity, workflow
-from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import CommandType
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.contrib.aws.s3driver import S3StorageDriver, S3StorageDriverClient
@@ -39,6 +40,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
     _extstore,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 if TYPE_CHECKING:
@@ -53,6 +55,17 @@ POISON = "nobody decodes this"
 def changed(what: str, file: str) -> str:
     """Return what a failing test has to tell."""
     return f"temporalio {temporalio.__version__} has changed {what}, on which {file} depends"
+
+
+# -- the handle's client
+
+
+async def test_a_handle_has_its_client(temporal_server: TemporalServer) -> None:
+    client = await connect(temporal_server, DataConverter.default)
+    handle = client.get_workflow_handle(new_id("wf"))
+    assert getattr(handle, "_client", None) is client, changed(
+        "where a workflow's handle has its client", "core/src/temporal_payloads/testing/_histories.py"
+    )
 
 
 # -- the worker's words for payloads that cannot be decoded
@@ -241,7 +254,14 @@ async def test_the_s3_driver_takes_client_bucket_name_and_size_limit_in_this_ord
 # -- what external storage overrides
 
 
-@pytest.mark.parametrize("name", ["_store_payload", "_store_payload_sequence"])
+def test_external_storage_reads_references_in_this_method() -> None:
+    """Without it a malformed reference fails in the words of a JSON parser."""
+    assert callable(getattr(ExternalStorage, "_decode_reference", None)), changed(
+        "ExternalStorage._decode_reference", "core/src/temporal_payloads/_storage/external_storage.py"
+    )
+
+
+@pytest.mark.parametrize("name", ["_store_payload", "_store_payload_sequence", "_store_payloads"])
 def test_external_storage_stores_in_these_methods(name: str) -> None:
     """Without them a fallback is not used, and `storage.inline_limit` is not looked at."""
     assert callable(getattr(ExternalStorage, name, None)), changed(
@@ -249,7 +269,7 @@ def test_external_storage_stores_in_these_methods(name: str) -> None:
     )
 
 
-async def test_both_are_called_for_what_goes_out_and_know_for_whom() -> None:
+async def test_they_are_called_for_what_goes_out_and_know_for_whom() -> None:
     """`_store_context`, and `with_context` of a storage that has it."""
     file = "core/src/temporal_payloads/_storage/external_storage.py"
     converter = build_data_converter(PayloadSettings.model_validate({"storage": {"inline_limit": 100}}))
@@ -261,11 +281,22 @@ async def test_both_are_called_for_what_goes_out_and_know_for_whom() -> None:
     for call in (
         bound.encode(["x" * 200]),
         bound._transform_outbound_payload(payload),
-        bound._transform_outbound_payloads(Payloads(payloads=[payload])),
+        bound._external_store_payload_sequence([payload]),
     ):
         with pytest.raises(PayloadTooLargeError) as raised:
             await call
         assert "workflow 'Order' (id 'w')" in raised.value.message, changed("what storage is told", file)
+
+
+async def test_what_belongs_to_a_failure_comes_by_a_way_of_its_own() -> None:
+    """Else it would be measured, and an activity that has failed for good would be run again."""
+    converter = build_data_converter(PayloadSettings.model_validate({"storage": {"inline_limit": 100}}))
+    failure = Failure()
+    await converter.encode_failure(ApplicationError("it failed", "x" * 200), failure)
+    [detail] = failure.application_failure_info.details.payloads
+    assert detail.ByteSize() > 200, changed(
+        "ExternalStorage._store_payloads", "core/src/temporal_payloads/_storage/external_storage.py"
+    )
 
 
 def test_the_worker_tells_which_command_it_encodes() -> None:

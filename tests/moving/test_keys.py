@@ -6,22 +6,19 @@ import asyncio
 import base64
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 from moving.stories import Deployment, Move, deployment
-from support.keys import KEYS, encryption
+from support.keys import KEYS, encryption, kms_access
 from temporal_payloads_encryption_codec import _ring_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from local_servers import S3Server
     from support.stores import RedisStore
 
     Encrypts = Callable[..., Deployment]
-
-AWS = {"region_name": "eu-central-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 @pytest.fixture
@@ -94,25 +91,12 @@ async def test_rotate_a_key_without_a_restart(
         await move.step(one.deployment, other.deployment)
 
 
-@pytest.fixture
-def kms_key(moto_server: S3Server) -> Iterator[str]:
-    """The URI of a key that moto's KMS keeps."""
-    client = boto3.client("kms", endpoint_url=moto_server.endpoint_url, **AWS)
-    yield f"awskms:///{client.create_key()['KeyMetadata']['Arn']}?region={AWS['region_name']}"
-    client.close()
-
-
 async def test_move_to_a_key_in_aws_kms(
     move: Move, encrypts: Encrypts, moto_server: S3Server, kms_key: str
 ) -> None:
-    provider = {
-        "endpoint_url": moto_server.endpoint_url,
-        "access_key_id": AWS["aws_access_key_id"],
-        "secret_access_key": AWS["aws_secret_access_key"],
-    }
     reads = encryption("key-1")
     reads["keys"][kms_key] = {}
-    more = {"key_providers": {"awskms": provider}}
+    more = {"key_providers": {"awskms": kms_access(moto_server.endpoint_url)}}
     await move.in_steps(
         encrypts(encryption("key-1"), "key-1"),
         read=encrypts(reads, "key-1", **more),

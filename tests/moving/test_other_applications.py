@@ -9,10 +9,12 @@ import pytest
 from interop.peers import peer_converter
 from moving.by_hand import SAMPLES_KEY, SAMPLES_KEY_ID, LegacyCodec, SampleEncryptionCodec
 from moving.stories import Deployment, Move, deployment
+from support.keys import variable_of
 from temporalio.converter import DataConverter
 
 if TYPE_CHECKING:
     from support.stores import RedisStore, S3Store, Store
+    from temporalio.converter import PayloadCodec
 
 OWN_CODEC = "moving.by_hand:LegacyCodec"
 
@@ -89,30 +91,55 @@ async def test_come_from_the_sample_encryption(move: Move, monkeypatch: pytest.M
 
 
 INVERTED = {"small": "binary/inverted", "large": "binary/inverted"}
-GZIP = {"small": "binary/gzip", "large": "binary/gzip"}
 
 
-def by_hand() -> Deployment:
+def by_hand(codec: PayloadCodec, **written: str) -> Deployment:
     """Return an application that has wired its own codec by hand."""
-    return Deployment(dataclasses.replace(DataConverter.default, payload_codec=LegacyCodec()), **INVERTED)
+    return Deployment(dataclasses.replace(DataConverter.default, payload_codec=codec), **written)
+
+
+async def replace_own(move: Move, own: Deployment, path: str, codec: str, written: str, **table: Any) -> None:
+    """Name the codec of an application by its path, and replace it by one of ours, with this table."""
+    was, now = {"small": own.small, "large": own.large}, {"small": written, "large": written}
+    new = {"codec": {codec: table}} if table else {}
+    same = deployment({"codecs": [path]}, **was)
+    await move.through(own, same)
+    await move.in_steps(
+        same,
+        read=deployment({"codecs": [path], "decode_only": [codec], **new}, **was),
+        write=deployment({"codecs": [codec], "decode_only": [path], **new}, **now),
+        forget=deployment({"codecs": [codec], **new}, **now),
+    )
+    await move.through(same, own)
 
 
 async def test_come_from_a_codec_of_your_own(move: Move) -> None:
-    same = deployment({"codecs": [OWN_CODEC]}, **INVERTED)
-    await move.through(by_hand(), same)
-    await move.in_steps(
-        same,
-        read=deployment({"codecs": [OWN_CODEC], "decode_only": ["gzip"]}, **INVERTED),
-        write=deployment({"codecs": ["gzip"], "decode_only": [OWN_CODEC]}, **GZIP),
-        forget=deployment({"codecs": ["gzip"]}, **GZIP),
-    )
-    await move.through(same, by_hand())
+    own = by_hand(LegacyCodec(), **INVERTED)
+    await replace_own(move, own, OWN_CODEC, "gzip", "binary/gzip")
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"),
+    [(SAMPLES_KEY_ID, "SAMPLES_KEY"), ("key-1", variable_of("key-1"))],
+    ids=["the same key", "another key"],
+)
+async def test_come_from_a_copy_of_the_sample_encryption(
+    move: Move, monkeypatch: pytest.MonkeyPatch, key: str, variable: str
+) -> None:
+    """Two codecs of one encoding, of which one takes every payload that bears it for its own."""
+    monkeypatch.setenv("SAMPLES_KEY", f"text:{SAMPLES_KEY}")
+    sampled = f"binary/encrypted with {SAMPLES_KEY_ID}"
+    own = by_hand(SampleEncryptionCodec(), small=sampled, large=sampled)
+    ring = {"active": key, "keys": {key: {"env": variable}}}
+    path = "moving.by_hand:SampleEncryptionCodec"
+    await replace_own(move, own, path, "encryption", f"binary/encrypted with {key}", **ring)
 
 
 async def test_come_from_a_codec_of_your_own_too_early(move: Move) -> None:
     """A signal in an encoding that nobody knows waits as everything else does."""
-    without = deployment({"codecs": ["gzip"]}, **GZIP)
+    without = deployment({"codecs": ["gzip"]}, small="binary/gzip", large="binary/gzip")
     await move.step(without)
-    await move.too_early(without, client=by_hand(), error="PayloadNotDecodedError")
-    await move.step(deployment({"codecs": ["gzip"], "decode_only": [OWN_CODEC]}, **GZIP))
+    await move.too_early(without, client=by_hand(LegacyCodec(), **INVERTED), error="PayloadNotDecodedError")
+    both = {"codecs": ["gzip"], "decode_only": [OWN_CODEC]}
+    await move.step(deployment(both, small="binary/gzip", large="binary/gzip"))
     await move.everything_ends()

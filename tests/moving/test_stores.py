@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from moving.stories import Deployment, Move, deployment
+from support.proxy import TcpProxy
 
 if TYPE_CHECKING:
     from support.stores import RedisStore, S3Store
@@ -38,6 +39,36 @@ async def test_change_the_store_too_early(move: Move, s3_store: S3Store, redis_s
     await move.step(old)
     await move.too_early(old, client=new, error="UnknownDriverError")
     await move.step(new)
+    await move.everything_ends()
+
+
+async def test_switch_a_fallback_on(move: Move, s3_store: S3Store, redis_store: RedisStore) -> None:
+    async with TcpProxy(*s3_store.address) as proxy:
+        s3, redis = s3_store.through(proxy.port).table(), redis_store.table()
+        at_once: dict[str, Any] = {"driver": "s3", "circuit": False}
+        with_fallback = {"s3": s3 | {"fallback": "redis"}, "redis": redis}
+        read = stores({"s3": s3, "redis": redis | READ}, large="aws.s3driver", **at_once)
+        write = stores(with_fallback, large="aws.s3driver", **at_once)
+        await move.in_steps(stores({"s3": s3}, large="aws.s3driver", **at_once), read=read, write=write)
+        await proxy.cut()
+        without_s3 = stores(with_fallback, large="redis", **at_once)
+        await move.step(without_s3)
+        await move.step(without_s3)
+        await proxy.restore()
+        await move.through(without_s3, write, read)
+        await move.everything_ends()
+        await move.close()
+
+
+async def test_switch_a_fallback_on_too_early(move: Move, s3_store: S3Store, redis_store: RedisStore) -> None:
+    s3, redis = s3_store.table(), redis_store.table()
+    async with TcpProxy(*s3_store.address) as proxy:
+        cut_off = s3_store.through(proxy.port).table()
+    old = stores({"s3": s3}, large="aws.s3driver")
+    new = stores({"s3": cut_off | {"fallback": "redis"}, "redis": redis}, large="redis", driver="s3")
+    await move.step(old)
+    await move.too_early(old, client=new, error="UnknownDriverError")
+    await move.step(stores({"s3": s3, "redis": redis | READ}, large="aws.s3driver"))
     await move.everything_ends()
 
 

@@ -4,21 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = {
-    "temporal-payloads": ROOT / "core",
-    "temporal-payloads-aws-kms": ROOT / "plugins" / "aws_kms",
-    "temporal-payloads-encryption-codec": ROOT / "plugins" / "encryption_codec",
-    "temporal-payloads-gzip-codec": ROOT / "plugins" / "gzip_codec",
-    "temporal-payloads-msgspec-converter": ROOT / "plugins" / "msgspec_converter",
-    "temporal-payloads-redis": ROOT / "plugins" / "redis",
-    "temporal-payloads-s3": ROOT / "plugins" / "s3",
-    "temporal-payloads-zstd-codec": ROOT / "plugins" / "zstd_codec",
-}
+from support.distributions import CORE, EXTRAS, FOLDERS, ROOT
 
 
 def run(*command, **options):
@@ -45,7 +33,7 @@ def uv():
 def built(tmp_path_factory):
     """Each distribution's wheel and sdist, built with the build backend that this environment has."""
     files = {}
-    for name, folder in DISTRIBUTIONS.items():
+    for name, folder in FOLDERS.items():
         into = tmp_path_factory.mktemp(name)
         build = (sys.executable, "-m", "hatchling", "build", "--directory", str(into))
         run(*build, "--target", "wheel", "--target", "sdist", cwd=folder)
@@ -69,20 +57,51 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def install(uv, built, tmp_path_factory):
+def new_environment(uv, tmp_path_factory):
+    """Make an environment, and install into it what `uv pip install` takes."""
+
+    def make(name, *wanted, python=sys.executable):
+        folder = tmp_path_factory.mktemp(name)
+        run(uv, "venv", "--quiet", "--python", python, str(folder / "environment"))
+        run(uv, "pip", "install", "--quiet", "--python", str(folder / "environment"), *map(str, wanted))
+        return Environment(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def install(new_environment, built):
     """Make an environment with core and perhaps one plugin; the same one if asked again."""
     environments = {}
 
     def make(*names):
         if names not in environments:
-            folder = tmp_path_factory.mktemp("-".join(["core", *names]))
-            run(uv, "venv", "--quiet", "--python", sys.executable, str(folder / "environment"))
-            wheels = [str(built[name][0]) for name in ("temporal-payloads", *names)]
-            python = ("--python", str(folder / "environment"))
+            wheels = [built[name][0] for name in ("temporal-payloads", *names)]
             # The versions that the other tests run with.
-            pinned = ("--constraints", str(ROOT / "requirements" / "dev.txt"))
-            run(uv, "pip", "install", "--quiet", *python, *pinned, *wheels)
-            environments[names] = Environment(folder)
+            pinned = ("--constraints", ROOT / "requirements" / "dev.txt")
+            environments[names] = new_environment("environment", *pinned, *wheels)
         return environments[names]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def index(built, tmp_path_factory):
+    """A folder with all wheels, where an installer finds what our distributions need of each other."""
+    folder = tmp_path_factory.mktemp("index")
+    for wheel, _ in built.values():
+        shutil.copy(wheel, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def all_extras(index):
+    """What installs core and, by its extras, every plugin from the built wheels."""
+    [wheel] = index.glob(f"{CORE.replace('-', '_')}-*.whl")
+    return ("--find-links", index, f"{CORE}[{','.join(EXTRAS)}] @ {wheel.as_uri()}")
+
+
+@pytest.fixture(scope="session")
+def everything(new_environment, all_extras):
+    """An environment with all distributions, in the versions that the other tests run with."""
+    return new_environment("everything", "--constraints", ROOT / "requirements/dev.txt", *all_extras)

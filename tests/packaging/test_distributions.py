@@ -6,19 +6,11 @@ import tarfile
 import zipfile
 
 import pytest
+from support.distributions import CORE, FOLDERS, OFFERS, PLUGINS
 
-# Not imported: pytest's importlib mode has no name for a conftest.
-DISTRIBUTIONS = (
-    "temporal-payloads",
-    "temporal-payloads-aws-kms",
-    "temporal-payloads-encryption-codec",
-    "temporal-payloads-gzip-codec",
-    "temporal-payloads-msgspec-converter",
-    "temporal-payloads-redis",
-    "temporal-payloads-s3",
-    "temporal-payloads-zstd-codec",
-)
-PLUGINS = DISTRIBUTIONS[1:]
+DISTRIBUTIONS = tuple(FOLDERS)
+TEMPLATES = "temporal_payloads/_cli/templates/"
+"""What `temporal-payloads new-plugin` fills in."""
 IN_SDIST = {"README.md", "pyproject.toml", "PKG-INFO", ".gitignore", "LICENSE", "src"}
 
 ROUND_TRIP = """
@@ -40,6 +32,12 @@ from temporal_payloads import build_data_converter
 (driver,) = build_data_converter().external_storage.drivers
 print(driver.name())
 """
+
+NAMED_BY = {
+    "drivers": "TEMPORAL_PAYLOADS_STORAGE__DRIVER",
+    "codecs": "TEMPORAL_PAYLOADS_CODECS",
+    "payload_converters": "TEMPORAL_PAYLOADS_PAYLOAD_CONVERTER",
+}
 
 MODULES_AFTER = """
 import json, sys
@@ -63,6 +61,9 @@ def test_a_wheel_holds_its_package_with_types_and_nothing_else(built, distributi
     package = import_name(distribution)
     assert f"{package}/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {package, f"{package}-0.1.0.dist-info"}
+    templates = {name for name in names if name.startswith(TEMPLATES) and name.endswith(".txt")}
+    assert bool(templates) == (distribution == "temporal-payloads")
+    names = [name for name in names if name not in templates]
     foreign = [
         name for name in names if name.startswith(f"{package}/") and not name.endswith((".py", "/py.typed"))
     ]
@@ -115,18 +116,11 @@ def test_core_alone_builds_the_default_converter(install):
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "distribution"),
-    [
-        ("TEMPORAL_PAYLOADS_STORAGE__DRIVER", "s3", "temporal-payloads-s3"),
-        ("TEMPORAL_PAYLOADS_STORAGE__DRIVER", "redis", "temporal-payloads-redis"),
-        ("TEMPORAL_PAYLOADS_CODECS", "gzip", "temporal-payloads-gzip-codec"),
-        ("TEMPORAL_PAYLOADS_CODECS", "zlib", "temporal-payloads-gzip-codec"),
-        ("TEMPORAL_PAYLOADS_CODECS", "zstd", "temporal-payloads-zstd-codec"),
-        ("TEMPORAL_PAYLOADS_CODECS", "encryption", "temporal-payloads-encryption-codec"),
-        ("TEMPORAL_PAYLOADS_PAYLOAD_CONVERTER", "msgspec", "temporal-payloads-msgspec-converter"),
-    ],
+    ("kind", "name", "distribution"),
+    [(kind, name, where) for (kind, name), where in OFFERS.items() if kind in NAMED_BY and where != CORE],
 )
-def test_core_alone_says_what_to_install_for_a_plugin_that_is_named(install, variable, value, distribution):
+def test_core_alone_says_what_to_install_for_a_plugin_that_is_named(install, kind, name, distribution):
+    variable = NAMED_BY[kind]
     program = """
 from temporal_payloads import UnknownPluginError, build_data_converter
 try:
@@ -134,9 +128,9 @@ try:
 except UnknownPluginError as error:
     print(error)
 """
-    message = install().run(program, **{variable: value})
+    message = install().run(program, **{variable: name})
     assert variable in message
-    assert f"{value!r} is not installed" in message
+    assert f"{name!r} is not installed" in message
     assert f"Run: pip install {distribution}" in message
 
 
@@ -206,6 +200,17 @@ def test_a_payload_converter_works_with_core_alone(install):
     [
         ("temporal-payloads-s3", {"S3__BUCKET": "payloads"}, "aws.s3driver"),
         ("temporal-payloads-redis", {"REDIS__URL": "redis://localhost"}, "redis"),
+        (
+            "temporal-payloads-azure-blob",
+            {
+                "AZURE_BLOB__CONTAINER": "payloads",
+                "AZURE_BLOB__ACCOUNT_URL": "https://a.blob.core.windows.net",
+            },
+            "azure_blob",
+        ),
+        ("temporal-payloads-filesystem", {"FILESYSTEM__PATH": "payloads"}, "filesystem"),
+        ("temporal-payloads-gcs", {"GCS__BUCKET": "payloads"}, "gcp.gcsdriver"),
+        ("temporal-payloads-postgres", {"POSTGRES__URL": "postgresql://localhost/payloads"}, "postgres"),
     ],
 )
 def test_a_driver_is_built_with_core_alone(install, distribution, variables, name):
@@ -231,16 +236,24 @@ def all_modules_after(environment, program):
     return set(json.loads(environment.run(MODULES_AFTER.format(program=program)).splitlines()[-1]))
 
 
-@pytest.fixture(scope="module")
-def everything(install):
-    return install(*PLUGINS)
-
-
 def test_settings_that_name_only_gzip_import_no_storage_library(everything):
     program = ROUND_TRIP.replace("sys.argv[1:]", "['gzip']")
     modules = modules_after(everything, program)
     assert "isal" in modules
-    unwanted = {"aioboto3", "aiobotocore", "boto3", "botocore", "redis", "hiredis", "aiohttp", "backports"}
+    unwanted = {
+        "aioboto3",
+        "aiobotocore",
+        "boto3",
+        "botocore",
+        "redis",
+        "hiredis",
+        "aiohttp",
+        "azure",
+        "gcloud",
+        "msal",
+        "psycopg",
+        "backports",
+    }
     assert unwanted.isdisjoint(modules)
     assert {name for name in modules if name.startswith("temporal_payloads")} == {
         "temporal_payloads",

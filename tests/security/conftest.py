@@ -48,10 +48,14 @@ def shown(seeds: Seeds) -> Iterator[Shown]:
     root.addHandler(recorder)
     for name in names:
         logging.getLogger(name).setLevel(logging.DEBUG)
-    # They log what they send at this level, by which only those who ask for it are served: who asks sees all.
-    for name in ("botocore", "aiobotocore", "boto3", "urllib3", "asyncio", "hypothesis"):
+    # They log what they send at this level, session tokens too: who asks for that sees it. What they are
+    # answered has data keys, and those are hidden by us.
+    theirs = dict.fromkeys(
+        ("botocore", "aiobotocore", "boto3", "urllib3", "asyncio", "hypothesis"), logging.INFO
+    )
+    for name, level in {**theirs, "botocore.parsers": logging.DEBUG}.items():
         before[name] = logging.getLogger(name).level
-        logging.getLogger(name).setLevel(logging.INFO)
+        logging.getLogger(name).setLevel(level)
     yield shown
     root.removeHandler(recorder)
     for name, level in before.items():
@@ -91,6 +95,14 @@ def world(seeds: Seeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
 
     redis = {"type": "redis", "retries": 0, "connect_timeout": "2s"}
     user = seeds.text("the password of the Redis URL")
+    azure = {"type": "azure_blob", "container": "seeded", "max_attempts": 1, "connect_timeout": "2s"}
+    account = f"http://127.0.0.1:{CLOSED}/devstoreaccount1"
+    account_keys = {
+        name: base64.b64encode(seeds.key(f"the account key {name}")).decode()
+        for name in ("by-key", "by-string")
+    }
+    postgres = {"type": "postgres", "connect_timeout": "2s"}
+    role = seeds.text("the password of the PostgreSQL URL")
     settings: dict[str, Any] = {
         "codecs": ["gzip", "encryption"],
         "decode_only": ["ring"],
@@ -119,6 +131,32 @@ def world(seeds: Seeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
                     "host": "127.0.0.1",
                     "port": CLOSED,
                     "password": seeds.text("the password of Redis"),
+                },
+                "azure-by-key": {**azure, "account_url": account, "account_key": account_keys["by-key"]},
+                "azure-by-sas": {
+                    **azure,
+                    "account_url": account,
+                    "sas_token": f"sv=2024-08-04&sp=rw&sig={seeds.text('the SAS signature')}",
+                },
+                "azure-by-string": {
+                    **azure,
+                    "connection_string": "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+                    f"AccountKey={account_keys['by-string']};BlobEndpoint={account};",
+                },
+                "gcs": {
+                    "bucket": "seeded",
+                    "endpoint_url": f"http://127.0.0.1:{CLOSED}",
+                    "anonymous": True,
+                    "connect_timeout": "2s",
+                },
+                "postgres-by-url": {**postgres, "url": f"postgresql://a:{role}@127.0.0.1:{CLOSED}/a"},
+                "postgres-by-host": {
+                    **postgres,
+                    "host": "127.0.0.1",
+                    "port": CLOSED,
+                    "database": "a",
+                    "user": "a",
+                    "password": seeds.text("the password of PostgreSQL"),
                 },
                 "by-sentinel": {
                     **redis,

@@ -49,6 +49,11 @@ SEEDED = {
     "codec_server.auth.tokens.NAME.token_file",
     "key_providers.awskms.secret_access_key",
     "key_providers.awskms.session_token",
+    "storage.drivers.azure_blob.account_key",
+    "storage.drivers.azure_blob.connection_string",
+    "storage.drivers.azure_blob.sas_token",
+    "storage.drivers.postgres.password",
+    "storage.drivers.postgres.url",
     "storage.drivers.redis.password",
     "storage.drivers.redis.sentinel.password",
     "storage.drivers.redis.url",
@@ -61,6 +66,8 @@ ELSEWHERE = {
     "storage.drivers.redis.key_file": "test_a_private_key_that_does_not_fit",
     "codec_server.auth.jwt.jwks_url": "test_a_url_with_a_password_that_cannot_be_used",
     "key_providers.awskms.endpoint_url": "test_a_url_with_a_password_that_cannot_be_used",
+    "storage.drivers.azure_blob.account_url": "test_a_url_with_a_password_that_cannot_be_used",
+    "storage.drivers.gcs.endpoint_url": "test_a_url_with_a_password_that_cannot_be_used",
     "storage.drivers.s3.endpoint_url": "test_a_url_with_a_password_that_cannot_be_used",
 }
 """Those that can have none where everything is right, and the test that gives them one."""
@@ -78,6 +85,13 @@ NO_SECRET = {
     "key_providers.awskms.profile": "a name",
     "key_providers.awskms.earlier_keys": "names of keys",
     "storage.cache.dir": "payloads as they are in the store",
+    "storage.drivers.azure_blob.ca_bundle": "certificates",
+    "storage.drivers.filesystem.path": "a directory",
+    "storage.drivers.gcs.ca_bundle": "certificates",
+    "storage.drivers.gcs.service_file": "a path; plugins/gcs/tests/test_credentials.py has what is in it",
+    "storage.drivers.postgres.ssl_cert": "a certificate",
+    "storage.drivers.postgres.ssl_key": "a path, of a file that libpq reads",
+    "storage.drivers.postgres.ssl_root_cert": "certificates",
     "storage.drivers.redis.ca_file": "certificates",
     "storage.drivers.redis.cert_file": "a certificate",
     "storage.drivers.redis.key_prefix": "it stands in references",
@@ -365,6 +379,10 @@ URLS = [
         ("storage", "drivers", "by-url", "url"),
         ("storage", "drivers", "by-host", "host"),
         ("storage", "drivers", "by-sentinel", "sentinel", "hosts"),
+        ("storage", "drivers", "azure-by-key", "account_url"),
+        ("storage", "drivers", "gcs", "endpoint_url"),
+        ("storage", "drivers", "postgres-by-url", "url"),
+        ("storage", "drivers", "postgres-by-host", "host"),
         ("storage", "drivers", "s3", "endpoint_url"),
         ("key_providers", "awskms", "endpoint_url"),
         ("codec_server", "auth", "jwt", "jwks_url"),
@@ -443,6 +461,28 @@ def test_a_key_that_stands_in_the_settings(world: World, shown: Shown, check: Ca
             check(world.file(changed))
 
 
+def test_a_key_that_stands_where_its_id_belongs(
+    world: World, shown: Shown, capsys: pytest.CaptureFixture[str], check: Callable[[Path], int]
+) -> None:
+    """Ids are shown by every command, and stand in every payload."""
+    key = world.keys["key-1"]
+    for text in (base64.b64encode(key).decode(), base64.b64encode(key).decode().rstrip("="), key.hex()):
+        for changes in (
+            {"active": text},
+            {"keys": {text: {"env": "SEEDED_KEY"}}},
+            {"keys": {text: "key-1"}},
+            {"keys": {text: {"env": "SEEDED_KEY", "misspelt": 1}}},
+            {"namespaces": {"prod-*": text}},
+            {"namespaces": {text: "key-1"}},
+        ):
+            file = world.file(_changed(world.settings, ("codec", "encryption"), partial(_add, changes)))
+            assert load_and_build(shown, file) is None
+            check(file)
+            assert main(["keys", "--config", str(file)])
+            assert main(["keys", "--config", str(file), "--json"])
+            shown.see(*capsys.readouterr())
+
+
 def bad_rings(world: World, seeds: Seeds) -> Iterator[str]:
     """Yield what a key ring's file may hold by mistake."""
     key, other = (base64.b64encode(seeds.key(name)).decode() for name in ("a new key", "another new key"))
@@ -459,6 +499,11 @@ def bad_rings(world: World, seeds: Seeds) -> Iterator[str]:
     yield f'active = "new"\nkeys = "{key}"\n'
     yield f'active = ["{key}"]\n'
     yield f'active = "new"\n[keys]\nnew = "{key}"\n[namespaces]\n"prod-*" = {{ a = "{other}" }}\n'
+    yield f'active = "new"\n[keys]\n"{key}" = "new"\n'
+    yield f'active = "{key}"\n[keys]\nnew = "{key}"\n'
+    yield f'active = "new"\n[keys]\nnew = "{key}"\n"{other}" = "another"\n'
+    yield f'active = "new"\n[keys]\nnew = "{key}"\n[namespaces]\n"prod-*" = "{other}"\n'
+    yield f'active = "new"\n[keys]\nnew = "{key}"\n[namespaces]\n"{other}" = "new"\n'
     yield f"{key}\n"
     yield world.ring.replace('"', "'", 1)
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import boto3  # type: ignore[import-untyped]  # it has no types of its own
 
 KEYS = {f"key-{number}": bytes([number]) * 32 for number in range(1, 5)}
 """The bytes of the keys, by their ids."""
+
+
+AWS_REGION = "eu-central-1"
 
 
 def variable_of(key_id: str) -> str:
@@ -39,3 +46,25 @@ def encrypted(store: Any, codec: dict[str, Any] | None = None, **changes: Any) -
     """
     policy = {"codecs": ["gzip", "encryption"], "require_encrypted": True, "encode_failures": None}
     return store.settings(**{**policy, "codec": {"encryption": codec or encryption("key-1")}, **changes})
+
+
+def kms_access(endpoint_url: str) -> dict[str, str]:
+    """Return a `[key_providers.awskms]` table for moto."""
+    credentials = {"access_key_id": "test", "secret_access_key": "test"}
+    return {"endpoint_url": endpoint_url, "region": AWS_REGION, **credentials}
+
+
+@contextmanager
+def new_kms_key(endpoint_url: str) -> Iterator[str]:
+    """Make a key in moto's KMS, and yield its URI."""
+    kms = boto3.client(
+        "kms",
+        endpoint_url=endpoint_url,
+        region_name=AWS_REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    try:
+        yield f"awskms:///{kms.create_key()['KeyMetadata']['Arn']}"
+    finally:
+        kms.close()

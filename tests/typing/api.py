@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -38,11 +39,21 @@ from temporal_payloads.plugin import (
     StorageEvent,
     gather_bounded,
     hookimpl,
+    renewed_after_fork,
     run_off_loop,
 )
-from temporal_payloads.testing import CodecConformance, DriverConformance, PayloadConverterConformance
+from temporal_payloads.testing import (
+    TEST_KEY,
+    CodecConformance,
+    DriverConformance,
+    PayloadConverterConformance,
+    PayloadsInMemory,
+    assert_nothing_exceeds,
+    assert_offloaded,
+    assert_references_resolve,
+)
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
@@ -112,6 +123,15 @@ class ShelfSettings(BaseModel):
     room: str
     board: ByteSize = ByteSize(0)
     patience: Duration = timedelta(seconds=1)
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.renew_after_fork()
+        renewed_after_fork(self)
+
+    def renew_after_fork(self) -> None:
+        self.lock = threading.Lock()
 
 
 class ShelfDriver(ContentAddressedDriver):
@@ -232,3 +252,21 @@ class TestOwn(CodecConformance):
 class TestOwnPayloadConverter(PayloadConverterConformance):
     entry_point = "own"
     bases = (DefaultPayloadConverter,)
+
+
+# -- tests of applications
+
+assert_type(PayloadsInMemory(PayloadSettings(), base=pydantic_data_converter).converter, DataConverter)
+assert_type(PayloadsInMemory(PayloadSettings(), max_size=2**20).registry, PluginRegistry)
+assert_type(TEST_KEY, str)
+PayloadsInMemory()  # type: ignore[call-arg]
+
+
+async def about_histories(handle: WorkflowHandle[object, str], history: WorkflowHistory) -> None:
+    converter = DataConverter.default
+    await assert_offloaded(handle, ["an order", 1], converter=converter)
+    await assert_offloaded(history, [], converter=converter, namespace="orders")
+    await assert_nothing_exceeds(handle, 1024)
+    await assert_nothing_exceeds(history, "1KiB")
+    await assert_references_resolve(handle, converter=converter)
+    await assert_offloaded(handle, ["an order"])  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""`make faults`: the storm over S3 and over Redis, for as long as one likes."""
+"""`make faults`: the storm over each store in turn, for as long as one likes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from support.storm.deployment import STORES
 from support.storm.faults import OF_THE_REST, OF_THE_STORE
 from support.storm.plan import Plan
 from support.storm.storm import run_storm
@@ -23,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seconds", type=float, default=180, help="how long for each store (default: 180)")
     parser.add_argument("--workflows", type=int, default=200, help="how many for each store (default: 200)")
-    parser.add_argument("--store", choices=["s3", "redis"], help="only this one")
+    parser.add_argument("--store", choices=STORES, help="only this one")
     parser.add_argument("--seed", type=int, help="what is broken when (default: anything)")
     parser.add_argument(
         "--fault", action="append", choices=[*OF_THE_STORE, *OF_THE_REST], help="only this one (repeatable)"
@@ -35,7 +36,7 @@ def main() -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(2**32)
     reports = []
-    for store in [arguments.store] if arguments.store else ["s3", "redis"]:
+    for store in [arguments.store] if arguments.store else STORES:
         _say(f"-- {store}, --seed {seed}")
         plan = Plan(store=store, seed=seed, seconds=arguments.seconds, workflows=arguments.workflows)
         if arguments.fault:

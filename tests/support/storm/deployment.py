@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from local_servers import start_moto, start_temporal
+from support.storm.azure_blob import StormAzureBlob
+from support.storm.filesystem import StormFilesystem
 from support.storm.keys import KMS_NAMESPACE, KeyRingFile
+from support.storm.postgres import StormPostgres
 from support.storm.proxy import StormProxy
-from support.storm.servers import StormRedis, StormS3, StormStore
+from support.storm.servers import StormGCS, StormRedis, StormS3, StormStore
 from support.storm.worker import WorkerProcess
 from temporal_payloads import PayloadSettings, open_data_converter
 from temporalio.client import Client
@@ -27,7 +30,14 @@ NAMESPACES = ("default", KMS_NAMESPACE)
 TASK_QUEUE = "storm"
 TRIED_SOON = ["--dynamic-config-value", 'history.workflowTaskRetryMaxInterval="1s"']
 """Else the pauses before a failed workflow task double, to minutes: a storm would be spent waiting."""
-STORES: dict[str, type[StormStore[Any]]] = {"s3": StormS3, "redis": StormRedis}
+STORES: dict[str, type[StormStore[Any]]] = {
+    "s3": StormS3,
+    "redis": StormRedis,
+    "azure_blob": StormAzureBlob,
+    "filesystem": StormFilesystem,
+    "gcs": StormGCS,
+    "postgres": StormPostgres,
+}
 
 
 @dataclass(frozen=True)

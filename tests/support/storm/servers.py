@@ -5,22 +5,38 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    suppress,
+)
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
-from local_servers import RedisServer, S3Server, start_redis, start_s3
+from local_servers import (
+    AzuriteServer,
+    GCSServer,
+    PostgresServer,
+    RedisServer,
+    S3Server,
+    start_gcs,
+    start_redis,
+    start_s3,
+)
 from local_servers.parts import find_program
 from local_servers.process import free_ports, wait_until
 from local_servers.s3 import open_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Mapping
 
     from support.proxy import TcpProxy
 
@@ -30,13 +46,15 @@ MOST_FILLERS = 4
 FILLER = bytes(100_000)
 """Too large for SeaweedFS to keep it beside its name and not in a volume."""
 
-ServerT = TypeVar("ServerT", S3Server, RedisServer)
+ServerT = TypeVar("ServerT", S3Server, RedisServer, AzuriteServer, GCSServer, PostgresServer)
 
 
 class StormStore(ABC, Generic[ServerT]):
     """A store that keeps its data in a directory, whatever happens to its process."""
 
     type: str
+    spared: ClassVar[frozenset[str]] = frozenset()
+    """The faults that it cannot have."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -74,6 +92,22 @@ class StormStore(ABC, Generic[ServerT]):
         assert self.server.process_group
         os.killpg(self.server.process_group, number)
 
+    @asynccontextmanager
+    async def _writing_no_files(self) -> AsyncIterator[None]:
+        """Let it write no file that is longer than nothing, as on a full disk."""
+        self._limit_files(0)
+        try:
+            yield
+        finally:
+            self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size: int) -> None:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(ProcessLookupError):
+                pid = int(process.name)
+                if os.getpgid(pid) == self.server.process_group:
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
     def point(self, proxy: TcpProxy) -> None:
         """Let the proxy lead to the server as it runs now."""
         proxy.target = self.address
@@ -88,8 +122,8 @@ class StormStore(ABC, Generic[ServerT]):
         """Return the driver's table, for the store behind the proxy on this port."""
 
     @abstractmethod
-    def read(self, key: str) -> bytes:
-        """Return what lies under a key, past proxy and driver."""
+    def read(self, claim: Mapping[str, str]) -> bytes:
+        """Return what lies under a claim's key, past proxy and driver."""
 
     @abstractmethod
     def full(self) -> AbstractAsyncContextManager[None]:
@@ -137,9 +171,9 @@ class StormS3(StormStore[S3Server]):
         await asyncio.to_thread(self.server.create_bucket, BUCKET)
         self._admin = self._running.enter_context(open_client(self.server))
 
-    def read(self, key: str) -> bytes:
+    def read(self, claim: Mapping[str, str]) -> bytes:
         """Return an object."""
-        return bytes(self._admin.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        return bytes(self._admin.get_object(Bucket=BUCKET, Key=claim["key"])["Body"].read())
 
     @asynccontextmanager
     async def full(self) -> AsyncIterator[None]:
@@ -151,6 +185,8 @@ class StormS3(StormStore[S3Server]):
             await asyncio.to_thread(self._make_room)
 
     def _fill(self) -> None:
+        # Before the first payload there is no volume for them, and none that could be opened again.
+        self._admin.put_object(Bucket=BUCKET, Key="probe", Body=FILLER)
         # In this order: else the payloads take what is left.
         for number in range(MOST_FILLERS):
             bucket = f"{FILLER_BUCKET}-{number}"
@@ -230,11 +266,11 @@ class StormRedis(StormStore[RedisServer]):
             "retries": 1,
         }
 
-    def read(self, key: str) -> bytes:
+    def read(self, claim: Mapping[str, str]) -> bytes:
         """Return a value."""
-        found = self._admin.get(key)
+        found = self._admin.get(claim["key"])
         if not isinstance(found, bytes):
-            raise LookupError(f"there is no {key}")
+            raise LookupError(f"there is no {claim['key']}")
         return found
 
     @asynccontextmanager
@@ -254,3 +290,43 @@ class StormRedis(StormStore[RedisServer]):
         # "everysec" is about the machine's end; what a process has written outlives the process.
         options = ["--appendonly", "yes", "--appendfsync", "everysec"]
         return start_redis(self._directory, options=options)
+
+
+class StormGCS(StormStore[GCSServer]):
+    """fake-gcs-server that keeps objects in files, each of which is whole or not there."""
+
+    type = "gcs"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the server itself."""
+        parts = urlsplit(self.server.endpoint_url)
+        assert parts.hostname
+        assert parts.port
+        return parts.hostname, parts.port
+
+    def table(self, port: int) -> dict[str, Any]:
+        """Return `[storage.drivers.gcs]`."""
+        return {
+            "bucket": BUCKET,
+            "endpoint_url": f"http://127.0.0.1:{port}",
+            "anonymous": True,
+            "connect_timeout": "1s",
+            "read_timeout": "1s",
+        }
+
+    async def start(self) -> None:
+        """Start it; the bucket is made if it is not there."""
+        await super().start()
+        await asyncio.to_thread(self.server.create_bucket, BUCKET)
+
+    def read(self, claim: Mapping[str, str]) -> bytes:
+        """Return an object."""
+        return self.server.read(BUCKET, claim["object_name"])
+
+    def full(self) -> AbstractAsyncContextManager[None]:
+        """Let it write to no file."""
+        return self._writing_no_files()
+
+    def _start(self) -> AbstractContextManager[GCSServer]:
+        return start_gcs(self._directory, data=self._directory / "objects")

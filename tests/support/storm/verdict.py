@@ -123,9 +123,9 @@ class HistoryCheck:
         if (key := tuple(sorted(claim.items()))) not in self._seen:
             self._seen.add(key)
             # Past the driver, which may have it in its cache.
-            data = await asyncio.to_thread(self._store.read, claim["key"])
+            data = await asyncio.to_thread(self._store.read, claim)
             if hashlib.sha256(data).hexdigest() != claim["hash_value"]:
-                raise ValueError(f"{claim['key']} holds something else")
+                raise ValueError(f"{claim} holds something else")
             self._found.payloads += 1
             self._found.stored += 1
             self._found.size += len(data)

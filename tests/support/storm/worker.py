@@ -8,6 +8,7 @@ on. The worker runs until standard input ends, and then prints, as JSON, how oft
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import logging
 import os
@@ -22,7 +23,10 @@ from typing import Any, Self
 
 import aiobotocore.session
 import botocore.auth
+import psycopg
 import redis.asyncio
+import temporal_payloads_azure_blob._open
+import temporal_payloads_gcs._open
 from support.storm.voyages import ACTIVITIES, WORKFLOWS
 from temporal_payloads import PayloadSettings, PayloadsPlugin
 from temporal_payloads.plugin import StorageError
@@ -31,12 +35,20 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 CACHED_WORKFLOWS = 40
 """Well below what runs: workflows are read from their histories again and again, payloads and all."""
-IMPORTED_BEFOREHAND = (aiobotocore.session, redis.asyncio)
+IMPORTED_BEFOREHAND = (
+    aiobotocore.session,
+    psycopg,
+    redis.asyncio,
+    temporal_payloads_azure_blob._open,
+    temporal_payloads_gcs._open,
+)
 """So that a busy machine does not spend `storage.timeout` on importing them."""
 START_SECONDS = 60
 END_SECONDS = 30
+TELL_SECONDS = 1
 RUNNING = b"running\n"
 ERRORS = b"errors "
+WAITS_FOR = "What this process waits for:"
 
 
 class WorkerProcess:
@@ -75,10 +87,19 @@ class WorkerProcess:
         if self._process and self._process.stdin:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(END_SECONDS):
-                await self._kept
+            ended, _late = await asyncio.wait([self._kept], timeout=END_SECONDS)
+            if not ended:
+                raise TimeoutError(f"A worker did not end within {END_SECONDS} s.\n{await self._waits_for()}")
         finally:
             await self.kill()
+
+    async def _waits_for(self) -> str:
+        """Return what the process says it waits for; nothing if it says nothing."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(TELL_SECONDS)  # it cannot be seen whether that is all
+        return "".join(self._log_file.read_text(errors="replace").rpartition(WAITS_FOR)[1:])
 
     def start(self) -> None:
         """Start the process, and keep it running."""
@@ -166,6 +187,13 @@ async def _listen(clock: _Clock) -> None:
         clock.wrong_by = int(line)
 
 
+def _tell_what_is_waited_for() -> None:
+    sys.stderr.write(f"{WAITS_FOR}\n")
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+    faulthandler.dump_traceback(sys.stderr)
+
+
 async def _worker(address: str, task_queue: str, namespace: str, settings: PayloadSettings) -> Worker:
     client = await Client.connect(address, namespace=namespace, plugins=[PayloadsPlugin(settings)])
     return Worker(
@@ -192,6 +220,7 @@ async def _tell_when_running(workers: list[Worker]) -> None:
 async def main(address: str, task_queue: str) -> None:
     """Run until standard input ends."""
     configuration = json.loads(sys.stdin.readline())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell_what_is_waited_for)
     clock, errors = _Clock(), _Errors()
     # Tracebacks of thousands of errors say no more than that of one; the counts are kept.
     written = logging.StreamHandler()

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 from temporal_payloads import PayloadSettings
-from temporal_payloads._plugins.kinds import KINDS
+from temporal_payloads._build.json_schema import installed_plugins
 from temporal_payloads._settings.codec_server import CodecServerSettings
 from temporal_payloads._settings.models import (
     CacheSettings,
@@ -56,12 +56,10 @@ def reference() -> str:
         _section("`[payload_converters.NAME]`, every payload converter", PluginTable, (), variables=False),
         _section("`[key_providers.SCHEME]`, every key provider", KeyProviderTable, (), variables=False),
     ]
-    registry = PluginRegistry()
-    for kind in KINDS.values():
-        for offer in registry.offers(kind.name):
-            model = getattr(registry, kind.name)(offer.name).settings
-            title = f"{str(kind).capitalize()} `{offer.name}` ({offer.distribution})"
-            sections += _nested(title, model, (*kind.table.split("."), offer.name))
+    for plugin in installed_plugins(PluginRegistry()):
+        kind, offer = plugin.kind, plugin.offer
+        title = f"{str(kind).capitalize()} `{offer.name}` ({offer.distribution})"
+        sections += _nested(title, plugin.settings, (*kind.table.split("."), offer.name))
     sections += _nested("`[codec_server]`", CodecServerSettings, ("codec_server",))
     return "\n".join(sections)
 

@@ -23,6 +23,7 @@ from typing import Any
 import temporalio.service
 
 from benchmarks import (
+    azure_blob,
     breakdown,
     chain,
     codec_server,
@@ -30,7 +31,10 @@ from benchmarks import (
     converter,
     disk,
     encryption,
+    filesystem,
+    gcs,
     memory,
+    postgres,
     redis,
     s3,
     workflows,
@@ -69,6 +73,10 @@ TOPICS: dict[str, Topic] = {
     "s3": s3.run,
     "memory": _memory,
     "redis": redis.run,
+    "azure_blob": azure_blob.run,
+    "filesystem": filesystem.run,
+    "gcs": gcs.run,
+    "postgres": postgres.run,
     "workflows": workflows.run,
     "codec_server": codec_server.run,
     "disk": disk.run,
@@ -87,8 +95,13 @@ def main() -> None:
         "--quick", action="store_true", help="once each, smaller, no memory; in one or two minutes"
     )
     parser.add_argument("--only", nargs="+", choices=TOPICS, help="these topics alone; nothing is written")
+    parser.add_argument(
+        "--update", action="store_true", help="with --only: put these topics' lines among the published ones"
+    )
     parser.add_argument("--output", type=Path, help="where results go; benchmarks/results for a full run")
     arguments = parser.parse_args()
+    if arguments.update and not arguments.only:
+        parser.error("--update goes with --only")
     start = time.monotonic()
     logging.getLogger("temporalio").setLevel(logging.ERROR)
     left_out = NOT_QUICK if arguments.quick else ()
@@ -99,7 +112,9 @@ def main() -> None:
     output = arguments.output or (None if arguments.quick or arguments.only else RESULTS)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        _write(report, seconds, output)
+        _write(_results(report, seconds), output)
+    elif arguments.update:
+        _write(_updated(report, topics), RESULTS)
 
 
 async def _measure(config: Config, topics: list[str]) -> Report:
@@ -129,8 +144,8 @@ def _print(lines: list[Line], seconds: float) -> None:
     print(f"{seconds:.0f} s; peer = 1")
 
 
-def _write(report: Report, seconds: float, output: Path) -> None:
-    results: dict[str, Any] = {
+def _results(report: Report, seconds: float) -> dict[str, Any]:
+    return {
         "machine": {
             "cores": os.cpu_count(),
             "python": platform.python_version(),
@@ -139,8 +154,23 @@ def _write(report: Report, seconds: float, output: Path) -> None:
             "round_trip_ms": ROUND_TRIP * 1000,
         },
         "seconds": round(seconds),
+        "later": [],
         **asdict(report),
     }
+
+
+def _updated(report: Report, topics: list[str]) -> dict[str, Any]:
+    """Return the published results with what was measured now in its place."""
+    results: dict[str, Any] = json.loads((RESULTS / "results.json").read_text())
+    for name, key in (("lines", "what"), ("growth", "name")):
+        known = {one[key]: one for one in results[name]} | {one[key]: one for one in asdict(report)[name]}
+        results[name] = list(known.values())
+    results["tables"] |= report.tables
+    results["later"] = [topic for topic in TOPICS if topic in {*results["later"], *topics}]
+    return results
+
+
+def _write(results: dict[str, Any], output: Path) -> None:
     from benchmarks.plots import draw  # noqa: PLC0415  # the only part that needs matplotlib
 
     (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -48,11 +48,13 @@ def _lines(results: dict[str, Any]) -> str:
         best = f"{line['best_ratio']:.1f}" if line["best_ratio"] else ""
         cells = (line["what"], line["peer"], line["ours"], ratio, best, line["wanted"], reached)
         rows.append(f"| {' | '.join(cells)} |")
-    machine = results["machine"]
+    machine, later = results["machine"], results["later"]
     return (
         "\n".join(rows)
         + f"\n\nOne run of {results['seconds']} s on {machine['cores']} cores, Python {machine['python']}, "
-        f"temporalio {machine['temporalio']}.\n"
+        f"temporalio {machine['temporalio']}"
+        + (f"; {', '.join(later)} in later runs of their own" if later else "")
+        + ".\n"
     )
 
 

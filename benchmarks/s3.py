@@ -58,7 +58,7 @@ async def _one_new_payload(config: Config, servers: Servers, drivers: Drivers, r
         servers.s3_proxy.counts()
         await store(driver, [new_payload(300_000)])
         requests[name] = sum(servers.s3_proxy.counts().values())
-    times = await _race_store(drivers, [300_000], config.rounds(15))
+    times = await race_store(drivers, [300_000], config.rounds(15))
     report.lines.append(
         Line(
             "one new payload of 300 KB to S3: requests",
@@ -76,15 +76,15 @@ async def _one_new_payload(config: Config, servers: Servers, drivers: Drivers, r
 async def _large(config: Config, drivers: Drivers, report: Report) -> None:
     size = 8_000_000 if config.quick else 40_000_000
     rounds = config.rounds(5)
-    into = await _race_store(drivers, [size], rounds)
+    into = await race_store(drivers, [size], rounds)
     claims = {name: await store(driver, [new_payload(size)]) for name, driver in drivers.items()}
-    out = await _race_retrieve(drivers, claims, rounds)
+    out = await race_retrieve(drivers, claims, rounds)
     label = f"a payload of {size // 1_000_000} MB"
     report.lines.append(faster(f"{label} to S3", into, 2, size=size))
     report.lines.append(faster(f"{label} from S3", out, 2, size=size))
 
 
-async def _race_store(drivers: Drivers, sizes: list[int], rounds: int) -> Times:
+async def race_store(drivers: Drivers, sizes: list[int], rounds: int) -> Times:
     def fresh() -> list[Payload]:
         return [new_payload(size) for size in sizes]
 
@@ -93,7 +93,7 @@ async def _race_store(drivers: Drivers, sizes: list[int], rounds: int) -> Times:
     )
 
 
-async def _race_retrieve(drivers: Drivers, claims: dict[str, list[StorageDriverClaim]], rounds: int) -> Times:
+async def race_retrieve(drivers: Drivers, claims: dict[str, list[StorageDriverClaim]], rounds: int) -> Times:
     return await race(
         {
             name: Contestant(partial(retrieve, driver), partial(list, claims[name]))
@@ -111,9 +111,9 @@ async def _growth(config: Config, drivers: Drivers, report: Report) -> None:
         out: list[dict[str, float]] = []
         for number, sizes in cases.items():
             few = 1 if sum(sizes) > 20_000_000 or len(sizes) > 500 else rounds
-            into.append({"x": number, **await _race_store(drivers, sizes, few)})
+            into.append({"x": number, **await race_store(drivers, sizes, few)})
             claims = {n: await store(d, [new_payload(size) for size in sizes]) for n, d in drivers.items()}
-            out.append({"x": number, **await _race_retrieve(drivers, claims, few)})
+            out.append({"x": number, **await race_retrieve(drivers, claims, few)})
         report.growth.append(Growth(f"to S3: {name}", x, into))
         report.growth.append(Growth(f"from S3: {name}", x, out))
 

@@ -15,7 +15,11 @@ VENV := .venv
 IN_VENV := $(VENV)/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml))
 PUBLISHED := $(filter core plugins/%,$(MEMBERS))
-DEMO_MEMBERS := core plugins/gzip_codec plugins/msgspec_converter plugins/redis plugins/s3 examples/local_servers examples/order_batch
+DEMO_MEMBERS := core plugins/azure_blob plugins/filesystem plugins/gcs plugins/gzip_codec plugins/msgspec_converter \
+	plugins/postgres plugins/redis plugins/s3 examples/local_servers examples/order_batch
+
+# Tests of the same servers stay together (conftest.py). Three at once on two processors, for servers make each wait.
+AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder
 
 # An installed uv, or one of our own.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/uv/bin/uv)
@@ -28,25 +32,34 @@ INSTALL := $(UV) pip install --python $(VENV)
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-oldest differential faults bench lint types audit sbom requirements check-python
+.PHONY: help demo azurite test test-unit test-references test-oldest differential faults bench docs generate \
+	lint types audit sbom requirements check-python
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@sed -n 's/^#   \(.*\)/  \1/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo ## run the shipping-order batch on real servers (STORAGE=redis, --keep)
+demo: $(VENV)/.demo $(if $(filter azure_blob,$(STORAGE)),azurite) ## run the shipping-order batch on real servers (STORAGE=redis, --keep)
 	@$(IN_VENV)/python -m order_batch demo --storage $(STORAGE) $(KEEP) $(ARGS)
 
-test: $(VENV)/.dev ## run every test
-	$(IN_VENV)/python -m pytest $(ARGS)
+# Without npm the tests that need Azurite are skipped, or in CI fail.
+test: $(VENV)/.dev $(if $(shell command -v npm 2>/dev/null),azurite) ## run every test
+	$(if $(ARGS),$(IN_VENV)/python -m pytest $(ARGS),$(IN_VENV)/python -m pytest $(AT_ONCE) -m "not alone" && $(IN_VENV)/python -m pytest -m alone)
+
+azurite: .tools/azurite/.done ## install the Azure Blob Storage emulator, with npm
 
 test-unit: $(VENV)/.dev ## run the tests that need no server
-	$(IN_VENV)/python -m pytest -m "not server and not browser" $(ARGS)
+	$(IN_VENV)/python -m pytest $(AT_ONCE) -m "not server and not browser" $(ARGS)
+
+test-references: $(VENV)/.dev ## run what touches references, written through the codecs as the SDK is going to
+	$(IN_VENV)/python -m pytest $(AT_ONCE) -m "not alone" -p support.encoded_references \
+		tests/end_to_end tests/interop core/tests/codec_server \
+		--ignore tests/interop/test_payload_converters.py $(ARGS)
 
 # But for msgspec's, which may be of one minor release only: its tests would take longer than all others.
 test-oldest: ## run the unit tests with the oldest releases that the distributions allow
 	@$(MAKE) --no-print-directory VENV=.venv-oldest .venv-oldest/.oldest
-	.venv-oldest/bin/python -m pytest -p no:cacheprovider -m "not server and not browser" \
+	.venv-oldest/bin/python -m pytest $(AT_ONCE) -p no:cacheprovider -m "not server and not browser" \
 		--ignore plugins/msgspec_converter core plugins $(ARGS)
 
 differential: $(VENV)/.dev ## hold the msgspec converter against the SDK's (ARGS="--seconds 600")
@@ -57,6 +70,15 @@ faults: $(VENV)/.dev ## break all that workflows stand on, and see that nothing 
 
 bench: $(VENV)/.dev ## measure beside the peers, in about half an hour (ARGS=--quick: in one or two)
 	$(IN_VENV)/python -m benchmarks $(ARGS)
+
+# MkDocs itself tells of a version of its own that Material cannot be used with, and is not pinned here.
+docs: $(VENV)/.dev ## build the documentation site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(IN_VENV)/mkdocs build --strict
+	@echo "Read it, with its search: $(IN_VENV)/python -m http.server -b 127.0.0.1 -d build/site"
+
+generate: $(VENV)/.dev ## write what is made from the code: the settings' reference, and which plugins core knows
+	$(IN_VENV)/python core/generate.py
+	$(IN_VENV)/python docs/generate.py
 
 lint: $(VENV)/.dev ## check style, formatting and the direction of imports
 	$(IN_VENV)/ruff check
@@ -75,9 +97,8 @@ sbom: .tools/audit/.done $(VENV)/.dev ## list what the distributions consist of 
 # `make requirements ARGS=--upgrade` moves every pin to the newest release.
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
 	--no-emit-index-url --custom-compile-command "make requirements" --no-annotate
-NO_MEMBERS := $(foreach name,local-servers order-batch temporal-payloads temporal-payloads-aws-kms \
-	temporal-payloads-encryption-codec temporal-payloads-gzip-codec \
-	temporal-payloads-msgspec-converter temporal-payloads-redis temporal-payloads-s3 temporal-payloads-zstd-codec,--no-emit-package $(name))
+NO_MEMBERS := $(foreach name,local-servers order-batch temporal-payloads \
+	$(patsubst plugins/%,temporal-payloads-%,$(subst _,-,$(filter plugins/%,$(PUBLISHED)))),--no-emit-package $(name))
 
 requirements: | $(UV) ## pin what the distributions and the development tools depend on
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -91,6 +112,7 @@ requirements: | $(UV) ## pin what the distributions and the development tools de
 	$(COMPILE) $(NO_MEMBERS) --no-emit-package pytest --resolution lowest-direct --all-extras \
 		$(addsuffix /pyproject.toml,$(PUBLISHED)) -o requirements/oldest.txt
 	$(COMPILE) requirements/audit.in -o requirements/audit.txt
+	$(COMPILE) --constraints requirements/dev.txt requirements/build.in -o requirements/build.txt
 
 # A stamp in the environment says what was installed last; it is older than a changed requirement.
 $(VENV)/.demo: requirements/demo.txt $(addsuffix /pyproject.toml,$(DEMO_MEMBERS)) | $(VENV)/bin/python
@@ -106,6 +128,14 @@ $(VENV)/.dev: requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) | $(V
 # What the tests themselves need stays as it is.
 $(VENV)/.oldest: requirements/oldest.txt $(VENV)/.dev
 	$(INSTALL) --require-hashes --no-deps -r requirements/oldest.txt
+	@touch $@
+
+# Of what it installs nothing runs at once, and nothing is sent anywhere.
+.tools/azurite/.done: requirements/azurite/package.json requirements/azurite/package-lock.json
+	@command -v npm >/dev/null || { echo "Azurite needs Node.js 18 or newer with npm: install them." >&2; exit 1; }
+	@mkdir -p .tools/azurite
+	cp requirements/azurite/package.json requirements/azurite/package-lock.json .tools/azurite
+	npm ci --prefix .tools/azurite --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .tools/audit/.done: requirements/audit.txt | check-python $(UV)

@@ -5,10 +5,12 @@ import importlib
 import logging
 import os
 import sys
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -51,6 +53,33 @@ def logging_as_it_was():
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+async def leaping_clock():
+    """Let the event loop wait for nothing: its clock, which circuits go by too, leaps to what comes next.
+
+    So nothing takes longer than it says, however busy the machine is. It is for tests that use no threads and
+    no network: while it waited for those alone, time would not go by.
+    """
+    loop = asyncio.get_running_loop()
+    now, select = 0.0, loop._selector.select
+
+    def select_and_leap(timeout=None):
+        nonlocal now
+        if timeout is None:
+            return select()
+        events = select(0)
+        if not events:
+            now += max(timeout, 0) + 1e-9  # whatever the sum of two floats is, the time has come
+        return events
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", lambda: now)
+        patch.setattr(loop._selector, "select", select_and_leap)
+        clock = SimpleNamespace(monotonic=loop.time, strftime=time.strftime)
+        patch.setattr("temporal_payloads._storage.circuit.time", clock)
+        yield clock
 
 
 @pytest.fixture

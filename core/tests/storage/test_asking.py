@@ -1,7 +1,6 @@
 """Core calls a driver again that does not try again by itself, within `storage.timeout`."""
 
 import asyncio
-import time
 
 import pytest
 from temporal_payloads import PayloadSettings
@@ -13,6 +12,8 @@ from temporal_payloads.plugin import (
     StorageTimeoutError,
     StorageUnavailableError,
 )
+
+pytestmark = pytest.mark.usefixtures("leaping_clock")
 
 
 @pytest.fixture(autouse=True)
@@ -93,15 +94,15 @@ async def test_what_another_try_would_not_mend_is_not_tried_again(
 
 
 async def test_nothing_is_waited_for_that_would_not_end_in_time(
-    make_driver, store, failing, make_payload, store_context, monkeypatch
+    make_driver, store, failing, make_payload, store_context, monkeypatch, leaping_clock
 ):
     """The error says then what is wrong with the store, and not that the time was up."""
     monkeypatch.setattr(asking, "_pauses", lambda count: [60.0] * count)
     failing(StorageUnavailableError("away"), 100)
-    start = time.monotonic()
+    start = leaping_clock.monotonic()
     with pytest.raises(StorageUnavailableError, match="away"):
         await make_driver(timeout="5s").store(store_context, [make_payload()])
-    assert time.monotonic() - start < 4
+    assert leaping_clock.monotonic() - start < 4
     assert store.writes == 1
 
 

@@ -19,6 +19,8 @@ from temporal_payloads.plugin import (
 from temporalio.common import RetryPolicy
 from temporalio.testing import ActivityEnvironment
 
+pytestmark = pytest.mark.usefixtures("leaping_clock")
+
 DOWN = StorageUnavailableError("the store is down")
 SHORT = {"failures": 3, "open_for": "50ms"}
 LONG = {"failures": 3, "open_for": "1h"}
@@ -241,6 +243,7 @@ async def test_a_store_that_is_slow_for_some_and_answers_others_does_not_open_it
     while store.writes < len(slow):  # noqa: ASYNC110  # the store tells of the first one only
         await asyncio.sleep(0)
     store.gate = None
+    await asyncio.sleep(0.5)
     await put(driver)
     told = await asyncio.gather(*slow, return_exceptions=True)
     assert {type(one) for one in told} == {StorageTimeoutError}

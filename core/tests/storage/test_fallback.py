@@ -23,6 +23,8 @@ from temporal_payloads.plugin import (
 FIRST = {"type": "memory", "shelf": "first", "fallback": "second"}
 SECOND = {"type": "memory", "shelf": "second"}
 
+pytestmark = pytest.mark.usefixtures("leaping_clock")
+
 
 @pytest.fixture
 def events(registry):
@@ -117,28 +119,28 @@ async def test_what_the_store_took_without_saying_so_is_in_both_and_the_referenc
 
 
 async def test_a_store_that_gives_no_answer_has_its_part_of_the_time_and_the_fallback_the_rest(
-    make_converter, store
+    make_converter, store, leaping_clock
 ):
     store.shelves_frozen.add("first")
-    start = time.monotonic()
+    start = leaping_clock.monotonic()
     assert named(await make_converter(timeout="1500ms").encode(values("a"))) == ["second"]
-    assert 0.9 < time.monotonic() - start < 5
+    assert leaping_clock.monotonic() - start == pytest.approx(1.0)
 
 
-async def test_several_payloads_have_the_same_time_together(make_converter, store):
+async def test_several_payloads_have_the_same_time_together(make_converter, store, leaping_clock):
     store.shelves_frozen.add("first")
-    start = time.monotonic()
+    start = leaping_clock.monotonic()
     payloads = await make_converter(timeout="1500ms").encode(values(*"abcdefgh"))
     assert named(payloads) == ["second"] * 8
-    assert 0.9 < time.monotonic() - start < 5
+    assert leaping_clock.monotonic() - start == pytest.approx(1.0)
 
 
-async def test_both_together_have_no_more_than_the_timeout(make_converter, store):
+async def test_both_together_have_no_more_than_the_timeout(make_converter, store, leaping_clock):
     store.shelves_frozen |= {"first", "second"}
-    start = time.monotonic()
+    start = leaping_clock.monotonic()
     with pytest.raises(StorageUnavailableError) as raised:
         await make_converter(timeout="1500ms").encode(values("a"))
-    assert 1.4 < time.monotonic() - start < 5
+    assert leaping_clock.monotonic() - start == pytest.approx(1.5)
     assert "'first'" in raised.value.message
     assert "its part of storage.timeout = 1.5s" in raised.value.message
     assert "'second'" in raised.value.message

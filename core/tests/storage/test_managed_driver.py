@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import threading
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 NO_CACHE = {"max_size": 0}
+sizes = itertools.count(10_000_000)
+"""Sizes of caches that no other test has: one size is one cache for the process."""
 
 
 @pytest.fixture
@@ -64,9 +67,8 @@ def driver(make_driver):
 
 
 @pytest.fixture
-def cached(make_driver, tmp_path):
-    # A size that no other test has: one size is one cache for the process.
-    return make_driver(cache={"max_size": 10_000_000 + hash(tmp_path) % 1_000_000})
+def cached(make_driver):
+    return make_driver(cache={"max_size": next(sizes)})
 
 
 async def turns(count=20):

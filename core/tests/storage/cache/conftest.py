@@ -1,8 +1,14 @@
 from collections.abc import Callable
 
 import pytest
-from temporal_payloads._storage.cache import payload_cache
+from temporal_payloads._storage.cache import disk, payload_cache
 from temporal_payloads._storage.cache.disk import DiskCache
+
+
+@pytest.fixture(autouse=True)
+def patient_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine's disk is, what is kept is found."""
+    monkeypatch.setattr(disk, "READ_SECONDS", 60.0)
 
 
 @pytest.fixture

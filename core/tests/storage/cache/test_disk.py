@@ -232,9 +232,11 @@ def _size_on_disk(directory: Path) -> int:
 FULL = """
 import asyncio, logging, resource, sys
 from pathlib import Path
+from temporal_payloads._storage.cache import disk
 from temporal_payloads._storage.cache.disk import DiskCache
 
 async def main():
+    disk.READ_SECONDS = 60.0
     logging.basicConfig()
     cache = DiskCache(Path(sys.argv[1]), 2**30)
     cache._write(("store", "ns", "small"), b"small")
@@ -303,8 +305,10 @@ def test_a_slow_disk_loses_entries_and_not_the_worker_its_memory(
 FORK = """
 import asyncio, os, sys
 from pathlib import Path
+from temporal_payloads._storage.cache import disk
 from temporal_payloads._storage.cache.disk import DiskCache
 
+disk.READ_SECONDS = 60.0
 key = ("store", "ns", "a")
 cache = DiskCache(Path(sys.argv[1]), 2**30)
 cache._write(key, b"payload")

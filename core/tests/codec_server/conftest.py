@@ -214,6 +214,21 @@ def registry(store: Store) -> PluginRegistry:
     return _registry(store)
 
 
+@pytest.fixture
+async def pass_time() -> AsyncIterator[Callable[[float], None]]:
+    """Let seconds pass at once for all that the event loop keeps the time of."""
+    loop = asyncio.get_running_loop()
+    passed = 0.0
+
+    def passing(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", lambda: time.monotonic() + passed)
+        yield passing
+
+
 @pytest.fixture(scope="module")
 def registry_module() -> PluginRegistry:
     return _registry(Store())

@@ -131,9 +131,10 @@ def serving(directory: Path, *, files: int | None = None) -> Iterator[Server]:
 
 
 WATCH = """
-import http.client, sys, time
-port, longest = int(sys.argv[1]), 0.0
-while True:
+import http.client, signal, sys, time
+port, longest, asked_to_end = int(sys.argv[1]), 0.0, []
+signal.signal(signal.SIGTERM, lambda *_: asked_to_end.append(True))
+while not asked_to_end:
     start = time.monotonic()
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     client.request("GET", "/healthz")
@@ -142,6 +143,7 @@ while True:
     longest = max(longest, time.monotonic() - start)
     print(longest, flush=True)
     time.sleep(0.02)
+print(longest, flush=True)  # with the look that the attack has held up to its end
 """
 
 
@@ -164,8 +166,12 @@ def attacked(server: Server, health: float = HEALTH_SECONDS) -> Iterator[None]:
     peak = server.memory("VmHWM") - server.idle
     sys.stdout.write(f"peak {peak / MIB:.0f} MiB, health {longest * 1000:.0f} ms\n")
     assert peak < MEMORY
-    if longest >= health:
-        raise LateHealthError(f"/healthz took {longest:.3f} s; it may take {health} s")
+    require_prompt(longest, health)
+
+
+def require_prompt(took: float, health: float = HEALTH_SECONDS) -> None:
+    if took >= health:
+        raise LateHealthError(f"/healthz took {took:.3f} s; it may take {health} s")
 
 
 def at_once(count: int, work: Any) -> list[Any]:
@@ -384,4 +390,4 @@ def test_half_sent_headers_on_more_connections_than_there_may_be_open_files(sett
             assert server.post(body_of(Payload(data=b"x")))[0] == 200
             time.sleep(1)
         stack.close()
-        assert server.health() < HEALTH_SECONDS
+        require_prompt(server.health())

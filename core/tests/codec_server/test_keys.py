@@ -222,21 +222,22 @@ async def test_keys_can_come_from_a_file(serve, make, provider, tmp_path):
 # -- a provider that is slow or hostile
 
 
-async def test_a_silent_provider_costs_a_request_less_than_its_time(serve, make, provider, with_jwt, caplog):
+async def test_a_silent_provider_costs_a_request_less_than_its_time(
+    serve, make, provider, with_jwt, caplog, pass_time
+):
     provider.answering.clear()
-    api = await serve({**with_jwt(), "limits": {"request_time": 2}})
+    api = await serve({**with_jwt(), "limits": {"request_time": 16}})
     headers = make.bearer(provider.token())
-    start = time.monotonic()
-    answers = await asyncio.gather(*(api.error("decode", headers=headers) for _ in range(10)))
+    asking = [asyncio.create_task(api.error("decode", headers=headers)) for _ in range(10)]
+    await provider.asked.wait()
+    pass_time(9)
     # Together and not one after the other.
-    assert time.monotonic() - start < 2
+    answers = await asyncio.gather(*asking)
     assert {answer[:2] for answer in answers} == {(503, "keys_unavailable")}
     assert provider.requests == 1
     assert provider.url in caplog.text
     # Nobody waits for it again so soon.
-    start = time.monotonic()
     assert (await api.error("decode", headers=headers))[:2] == (503, "keys_unavailable")
-    assert time.monotonic() - start < 0.9
     assert provider.requests == 1
 
 
@@ -257,10 +258,9 @@ async def test_old_keys_are_used_while_a_silent_provider_is_asked_for_new_ones(
     monkeypatch.setattr(_keys, "PATIENCE", 0.1)
     assert await key_set.find("k1", "RS256")
     provider.answering.clear()
-    start = time.monotonic()
     for _ in range(5):
         assert await key_set.find("k1", "RS256")
-    assert time.monotonic() - start < 2.5
+        assert key_set._reading is not None  # and goes on
     assert provider.requests == 2
     await key_set.close()
 

@@ -13,7 +13,11 @@ from temporal_payloads.plugin import ClaimRejectedError
 from temporalio.api.common.v1 import Payload
 
 # The working directory and the environment are the same for every example; each writes its own file.
-tries = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+tries = settings(
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 WORDS = """
     codecs codec storage codec_server payload_converter payload_converters encode_failures driver drivers

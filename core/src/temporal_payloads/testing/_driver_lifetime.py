@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,11 +42,11 @@ from temporal_payloads.testing._watching import (
     threads_at_work,
 )
 
-GOODBYE = 0.1
-"""Seconds that connections have to close by themselves.
+GOODBYES = (0.1, 1.0, 5.0)
+"""Seconds that connections have to close by themselves, in each of several attempts.
 
 A TLS connection that asyncio was told to close stays open until the other side has said goodbye too, which
-takes milliseconds, however often the loop turns. A client that closes what a cancelled call has used cannot
+takes milliseconds, or longer on a machine that is busy with others, however often the loop turns. A client that closes what a cancelled call has used cannot
 wait for it. That is no leak: asyncio ends it by itself, without an answer too, after 30 s
 (`ssl_shutdown_timeout`).
 """
@@ -240,15 +241,19 @@ class DriverLifetime:
         """No session, connection or file is left for the collector of garbage, calls cancelled or not."""
         driver = managed(plugin, settings)
 
-        async def story() -> None:
+        async def story(goodbye: float) -> None:
             async with driver.kept_open():
                 await driver.retrieve(RETRIEVE, await store(driver, a_payload(14)))
                 for turns in TURNS[::3]:
                     await cancelled(store(driver, *some_payloads(4000 + turns)), turns)
-            await asyncio.sleep(GOODBYE)
+            await asyncio.sleep(goodbye)
 
-        complaints = complaints_of(story)
-        assert not complaints, f"left open: {'; '.join(complaints)}"
+        complaints: list[str] = []
+        for goodbye in GOODBYES:
+            complaints = complaints_of(partial(story, goodbye))
+            if not complaints:
+                return
+        raise AssertionError(f"left open: {'; '.join(complaints)}")
 
     @broken_by(
         "`asyncio.to_thread`, whose thread goes on when its caller is cancelled, with a client that "

@@ -26,8 +26,13 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from temporal_payloads.testing._watching import ATTEMPTS
+
 MODULE = "temporal_payloads_conformance_workflow"
 FOLDER = Path(__file__).parent / "_workflow"
+DEADLOCK = "TMPRL1101"
+"""What the SDK calls a workflow that had no end of its task for two seconds. Where the machine was busy with
+others meanwhile, a worker's server would give it the task again; a replayer has none."""
 
 
 async def run_in_sandbox(converter_class: type[PayloadConverter], passthrough: Sequence[str]) -> None:
@@ -54,8 +59,19 @@ async def run_in_sandbox(converter_class: type[PayloadConverter], passthrough: S
         )
         for run_id in ("run-1", "run-2"):
             argument = converter.payload_converter.to_payload(module.an_order())
+            await _replay(replayer, _history(run_id, argument))
+
+
+async def _replay(replayer: Replayer, history: WorkflowHistory) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
             async with asyncio.timeout(60):  # a replay on which the SDK's core gives up never ends
-                await replayer.replay_workflow(_history(run_id, argument))
+                await replayer.replay_workflow(history)
+        except RuntimeError as error:
+            if DEADLOCK not in str(error) or attempt == ATTEMPTS:
+                raise
+        else:
+            return
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from gallery import EXHIBITS  # noqa: E402  # after the paths
 # Less shows as well what is wrong. What an exhibit does from some size on, it does from these.
 _driver_lifetime.LARGE, _driver_lifetime.MEDIUMS = 4 * 1024 * 1024, 8
 _samples.SMALL, _samples.LARGE = 30_000, 120_000
-_driver_lifetime.GOODBYE = 0  # no exhibit has a connection
+_driver_lifetime.GOODBYES = (0,)  # no exhibit has a connection
 LONG = {
     "a_call_that_is_cancelled_leaves_the_driver_usable",
     "a_payload_is_seen_whole_or_not_at_all",

@@ -226,11 +226,11 @@ async def test_a_silent_provider_costs_a_request_less_than_its_time(
     serve, make, provider, with_jwt, caplog, pass_time
 ):
     provider.answering.clear()
-    api = await serve({**with_jwt(), "limits": {"request_time": 16}})
+    api = await serve({**with_jwt(), "limits": {"request_time": 10}})
     headers = make.bearer(provider.token())
     asking = [asyncio.create_task(api.error("decode", headers=headers)) for _ in range(10)]
     await provider.asked.wait()
-    pass_time(9)
+    pass_time(5)
     # Together and not one after the other.
     answers = await asyncio.gather(*asking)
     assert {answer[:2] for answer in answers} == {(503, "keys_unavailable")}

@@ -46,9 +46,9 @@ GOODBYES = (0.1, 1.0, 5.0)
 """Seconds that connections have to close by themselves, in each of several attempts.
 
 A TLS connection that asyncio was told to close stays open until the other side has said goodbye too, which
-takes milliseconds, or longer on a machine that is busy with others, however often the loop turns. A client that closes what a cancelled call has used cannot
-wait for it. That is no leak: asyncio ends it by itself, without an answer too, after 30 s
-(`ssl_shutdown_timeout`).
+takes milliseconds, however often the loop turns, and longer where the machine is busy with others. A client
+that closes what a cancelled call has used cannot wait for it. That is no leak: asyncio ends it by itself,
+without an answer too, after 30 s (`ssl_shutdown_timeout`). A leak shows in each attempt.
 """
 LARGE = 16 * 1024 * 1024
 MEDIUM, MEDIUMS = 256 * 1024, 64

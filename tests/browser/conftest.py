@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -37,6 +38,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 ORDERS = 200
+LOG_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,13 @@ class CodecServer:
         """The lines of the access log about an operation."""
         lines = self._log.read_text().splitlines()
         return [line for line in lines if " request " in line and f"operation={operation}" in line]
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the log has it: the line about a request may come after the end of the answer."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
 
     @property
     def log(self) -> str:

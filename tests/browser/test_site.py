@@ -143,7 +143,9 @@ def test_a_browser_finds_a_page_by_search_and_asks_no_other_host(served, browser
     page.goto(f"{served}/how-it-works.html")
     # Key by key: the page looks for what is typed when a key comes up, and sees no other change.
     page.locator("input.md-search__input").press_sequentially("max_decoded_size")
-    page.locator(".md-search-result__link").first.click(timeout=SECONDS)
+    # What is found lags behind what is typed.
+    found = page.locator(".md-search-result__link", has_text="max_decoded_size")
+    found.first.click(timeout=SECONDS)
     page.wait_for_url(re.compile("html.*h="), timeout=SECONDS)
-    assert page.get_by_text("max_decoded_size").count()
+    page.get_by_text("max_decoded_size").first.wait_for(state="attached", timeout=SECONDS)
     assert {url for url in asked if not url.startswith((served, "data:", "blob:"))} == set()

@@ -56,13 +56,13 @@ def test_a_shared_token_is_passed_on_as_it_is_given(stage, codec_server, show_wo
     with codec_server(AUTH__TOKENS__CLI__TOKEN=TOKEN) as server:
         shown = show_workflow("--codec-endpoint", server.url, "--codec-auth", f"Bearer {TOKEN}")
         check_decoded(shown, stage)
-        assert "who=token:cli" in server.log
+        server.wait_for("who=token:cli")
 
 
 def test_the_namespace_may_stand_in_the_path(stage, codec_server, show_workflow):
     with codec_server() as server:
         check_decoded(show_workflow("--codec-endpoint", server.url + "/{namespace}"), stage)
-        assert "path=/default/decode" in server.log
+        server.wait_for("path=/default/decode")
 
 
 def test_without_the_token_nothing_is_shown(codec_server, show_workflow):

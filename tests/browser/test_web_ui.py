@@ -1,6 +1,7 @@
 """The batch's page in Temporal's Web UI, in a real browser: readable, and what is large comes on a click."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -29,20 +30,33 @@ def show(page, stage):
 def shown_summaries(page):
     """The JSON objects in the page's input and result."""
     texts = page.locator("pre, .cm-content").all_inner_texts()
-    return [
-        json.loads(text) for text in texts if text.lstrip().startswith("{") and text.rstrip().endswith("}")
-    ]
+    for text in texts:
+        if text.lstrip().startswith("{"):
+            # What is not yet there to its end is looked at again.
+            with contextlib.suppress(json.JSONDecodeError):
+                yield json.loads(text)
+
+
+def wait_until(page, is_so, describe):
+    """Wait until it is so; if it does not come to that, tell what is there instead."""
+    deadline = time.monotonic() + SECONDS / 1000
+    while not is_so():
+        assert time.monotonic() < deadline, describe()
+        # Unlike a plain sleep this lets the page's events through.
+        page.wait_for_timeout(50)
 
 
 def check_input_and_result(page, stage):
-    summaries = shown_summaries(page)
-    assert {"batch_id": "browser", "order_count": 200} in summaries
-    result = stage.batch.summary
-    assert any(
-        summary.get("total_shipping_cost_cents") == result.total_shipping_cost_cents
-        and summary.get("total_weight_grams") == result.total_weight_grams
-        for summary in summaries
-    )
+    def has_input_and_result():
+        summaries = list(shown_summaries(page))
+        result = stage.batch.summary
+        return {"batch_id": "browser", "order_count": 200} in summaries and any(
+            summary.get("total_shipping_cost_cents") == result.total_shipping_cost_cents
+            and summary.get("total_weight_grams") == result.total_weight_grams
+            for summary in summaries
+        )
+
+    wait_until(page, has_input_and_result, lambda: list(shown_summaries(page)))
 
 
 def click_and_download(page):
@@ -77,6 +91,7 @@ def test_input_and_result_are_readable_and_a_click_downloads_the_order_list(
         assert orders[0]["order_id"] == "browser-00001"
         assert "\n  " in text  # for people
         assert 100 < size < 1000
+        wait_until(page, lambda: server.requests("download"), lambda: server.log)
         [line] = server.requests("download")
         assert "status=200" in line
         [audit] = [line for line in server.log.splitlines() if "stored payload" in line]
@@ -139,6 +154,7 @@ def test_the_same_with_a_token_of_an_identity_provider_over_tls(
 
         _, download = click_and_download(page)
         assert len(json.loads(download.path().read_text())) == 200
+        wait_until(page, lambda: server.requests("download"), lambda: server.log)
         [line] = server.requests("download")
         assert "who=ada@example.com" in line
         assert token not in server.log
@@ -149,9 +165,9 @@ def test_the_page_stays_encoded_for_somebody_without_a_token(stage, browser, cod
         page = browser().new_page()
         page.goto(stage.page)
         page.get_by_text(STORED).first.wait_for(timeout=SECONDS)
-        refused = server.requests("decode")
-        assert refused
-        assert all("status=401" in line for line in refused)
+        # The page may show what the history has before it was refused more.
+        wait_until(page, lambda: server.requests("decode"), lambda: server.log)
+        assert all("status=401" in line for line in server.requests("decode"))
         assert not page.get_by_text("average_delivery_days").count()
 
 

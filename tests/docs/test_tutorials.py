@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from local_servers.process import free_ports
-from support.console import commands
+from support.console import commands, ended_well
 from support.pages import ROOT
 
 TUTORIALS = ROOT / "docs/tutorials"
@@ -54,11 +53,7 @@ class Terminal:
             cwd=self.folder,
             env=self.variables,
         )
-        # The SDK's core may crash while Python shuts down, after all is done. Python says so where it can.
-        shutting_down = (
-            ended.returncode == 128 + signal.SIGABRT and "runtime state: finalizing" in ended.stderr
-        )
-        assert ended.returncode in (0, 128 + signal.SIGSEGV) or shutting_down, ended.stderr
+        assert ended_well(ended), ended.stderr
         return ended.stdout
 
     @contextmanager

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SETTINGS = PayloadSettings.model_validate({"payload_converter": "msgspec"})
 VECTORS = Path(__file__).parents[1] / "vectors"
+TASKS = ("workflow_task_completed_event_attributes", "activity_task_completed_event_attributes")
 PARCELS = [parcel(number) for number in range(12)]
 
 
@@ -81,10 +82,14 @@ async def test_both_share_a_task_queue_and_go_on_with_each_others_workflows(
                 "max_cached_workflows": 0,
             }
             await stack.enter_async_context(running_worker(client, task_queue, **options))
-        history = await shipped(clients[starter], task_queue)
-    both = set(clients)
-    assert identities(history, "workflow_task_completed_event_attributes") == both
-    assert identities(history, "activity_task_completed_event_attributes") == both
+        shared = False
+        # The server gives a task to whoever asks first: by chance that may be the same worker all along.
+        for _ in range(10):
+            history = await shipped(clients[starter], task_queue)
+            shared = all(identities(history, kind) == set(clients) for kind in TASKS)
+            if shared:
+                break
+    assert shared
 
 
 @pytest.mark.parametrize(("writer", "reader"), [("plain", "msgspec"), ("msgspec", "plain")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -37,6 +38,17 @@ def alike(text: str) -> list[str]:
     text = re.sub(r"answers \(\d+ ms\)", "answers (TIME)", text)
     # Workflows are read side by side, and come in the order in which their payloads are found.
     return sorted(text.splitlines())
+
+
+def ended_well(ended: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether a program that uses the SDK's core did all it had to do.
+
+    The core may crash it while Python shuts down, after all is done. Python says so where it can.
+    """
+    # A shell reports 128 more than the signal's number, unless it became the program.
+    ended_by = -ended.returncode if ended.returncode < 0 else ended.returncode - 128
+    shutting_down = ended_by == signal.SIGABRT and "runtime state: finalizing" in ended.stderr
+    return ended.returncode == 0 or ended_by == signal.SIGSEGV or shutting_down
 
 
 def run(command: str) -> tuple[int, str]:

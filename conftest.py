@@ -4,9 +4,11 @@ import gc
 import threading
 from collections.abc import Iterator
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from temporalio.worker._workflow import _WorkflowWorker
 
 # As Hypothesis itself has it in CI: an example during which the machine was busy with others is no failure.
 settings.register_profile(
@@ -45,6 +47,25 @@ def _uses_servers(item: pytest.Item) -> bool:
 
 def _crosses_distributions(item: pytest.Item) -> bool:
     return item.path.relative_to(item.config.rootpath).parts[0] in {"tests", "examples"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_deadlock_detector() -> Iterator[None]:
+    """Let workflow code take a minute, where the SDK fails a task of which it sees nothing for two seconds.
+
+    On a busy machine that happens by itself, as when the sandbox imports modules. It leaves a failed task in
+    a history of which a test says that nothing failed, or how many tasks there were.
+    """
+
+    def patiently(worker: _WorkflowWorker, *args: Any, **options: Any) -> None:
+        as_it_was(worker, *args, **options)
+        if worker._deadlock_timeout_seconds:  # noqa: SLF001  # the SDK has no setting but TEMPORAL_DEBUG
+            worker._deadlock_timeout_seconds = 60  # noqa: SLF001  # as above
+
+    as_it_was = _WorkflowWorker.__init__
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_WorkflowWorker, "__init__", patiently)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,12 +14,28 @@ FILES = dict(re.findall(r"^```python\n# (.*?)\n(.*?)^```$", PAGE, re.MULTILINE |
 SETTINGS = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 INSTALLED_SERVERS = """
-import functools
 from temporalio.testing import WorkflowEnvironment as Environment
 
+STARTS = 5
+
+
+def patient(start, **installed):
+    async def started(*args, **options):
+        for _ in range(STARTS - 1):
+            try:
+                return await start(*args, **installed, **options)
+            except RuntimeError as error:
+                # The SDK gives a server five seconds to start, which a busy machine may not have.
+                if "test server" not in str(error) and "Failed connecting" not in str(error):
+                    raise
+        return await start(*args, **installed, **options)
+
+    return started
+
+
 # In place of those that the SDK would download.
-Environment.start_local = functools.partial(Environment.start_local, dev_server_existing_path={temporal!r})
-Environment.start_time_skipping = functools.partial(
+Environment.start_local = patient(Environment.start_local, dev_server_existing_path={temporal!r})
+Environment.start_time_skipping = patient(
     Environment.start_time_skipping, test_server_existing_path={skipping!r}
 )
 """

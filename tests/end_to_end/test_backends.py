@@ -53,7 +53,9 @@ async def client(temporal_server: TemporalServer, converter: DataConverter) -> C
     return await connect(temporal_server, converter)
 
 
-async def start(client: Client, task_queue: str) -> WorkflowHandle[Any, Any]:
+async def start(
+    client: Client, task_queue: str, task_timeout: timedelta = timedelta(seconds=1)
+) -> WorkflowHandle[Any, Any]:
     """Start a workflow with a large argument, whose tasks are tried again soon after they failed."""
     handle: WorkflowHandle[Any, Any] = await client.start_workflow(
         workflows.Echo.run,
@@ -61,7 +63,7 @@ async def start(client: Client, task_queue: str) -> WorkflowHandle[Any, Any]:
         id=new_id("wf"),
         task_queue=task_queue,
         run_timeout=RUN_TIMEOUT,
-        task_timeout=timedelta(seconds=1),
+        task_timeout=task_timeout,
     )
     return handle
 
@@ -99,11 +101,12 @@ async def test_values_are_stored_read_and_replayed_and_the_codec_server_shows_th
 async def test_a_worker_that_is_configured_for_another_place_ends_no_workflow(
     temporal_server: TemporalServer, client: Client, store: Store
 ) -> None:
-    # Nothing listens there. That must be told within the time of a workflow task, further attempts included.
-    wrong = store.through(*free_ports(1)).settings(cache=NO_CACHE, timeout="500ms")
+    # Nothing listens there. That is told within the time of a workflow task, further attempts included.
+    # That there was no answer would come too late to be recorded.
+    wrong = store.through(*free_ports(1)).settings(cache=NO_CACHE, timeout="5s")
     elsewhere = build_data_converter(wrong)
     task_queue = new_id("queue")
-    handle = await start(client, task_queue)
+    handle = await start(client, task_queue, task_timeout=timedelta(seconds=3))
     async with running_worker(await connect(temporal_server, elsewhere), task_queue):
         failure = str(await task_failure(handle))
     assert "StorageUnavailableError" in failure

@@ -16,7 +16,7 @@ from moving.waiting import WaitsInActivity
 from support.failures import event_of, pending_activity
 from support.history import REFERENCE_MARKER, driver_name, event_payloads, is_reference
 from support.values import THRESHOLD, large, small
-from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
+from support.workers import connect, new_id, running_worker
 from support.workflows import Mailbox
 from temporal_payloads import PayloadSettings, build_data_converter
 from temporalio.api.enums.v1 import EventType
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 TASK_TIMEOUT = timedelta(seconds=1)
 """After which a workflow task is tried again: the SDK reports its first failure only."""
+RUN_TIMEOUT = timedelta(minutes=5)
+"""Some workflows are there from the first step to the last."""
 STEPS_IN_FLIGHT = 2
 """How many steps a workflow sees after that at which it was started. The first one sees all."""
 

@@ -31,9 +31,13 @@ async def application_error(handle: WorkflowHandle[Any, Any]) -> ApplicationErro
 
 async def event_of(handle: WorkflowHandle[Any, Any], event_type: EventType.ValueType) -> HistoryEvent:
     """Wait until the run's history has an event of this type; return the first."""
+    failure_wanted = event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
     async for event in handle.fetch_history_events(wait_new_event=True):
         if event.event_type == event_type:
             return event
+        if failure_wanted and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
+            # Further attempts of that task leave no events, however they end. A signal begins another task.
+            await handle.signal("nobody-handles-this")
     raise AssertionError(f"the run ended without a {EventType.Name(event_type)}")
 
 

@@ -19,6 +19,8 @@ AT_ONCE = RetryPolicy(initial_interval=timedelta(milliseconds=10), backoff_coeff
 SOON = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
 LONG = timedelta(minutes=2)
 """Limit of an activity that waits for a worker that can read its argument."""
+UNTIL_SOMEBODY_ELSE = timedelta(seconds=15)
+"""After which the server gives an activity to another worker, if the one that has it left without a word."""
 KEYWORD = SearchAttributeKey.for_keyword("TestKeyword")
 
 
@@ -217,7 +219,7 @@ class Resumes:
             tag,
             task_queue=task_queue,
             schedule_to_close_timeout=LONG,
-            heartbeat_timeout=QUICK,
+            heartbeat_timeout=UNTIL_SOMEBODY_ELSE,
             retry_policy=SOON,
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.assertions import assert_history, assert_nowhere, assert_stands_for
+from support.schedules import described_once_started
 from support.values import large, small
 from support.workers import new_id
 from support.workflows import KEYWORD, Echo, KeepsMemo, SetsSearchAttribute
@@ -58,7 +59,7 @@ async def test_schedules_hold_arguments_and_memos_and_hand_them_on(app: App, siz
         trigger_immediately=True,
     )
     try:
-        description = await handle.describe()
+        description = await described_once_started(handle)
         assert await description.memo() == {"about": about}
         assert_stands_for(description.raw_description.memo.fields["about"], about, app.store)
         scheduled = description.raw_description.schedule.action.start_workflow

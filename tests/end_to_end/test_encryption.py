@@ -19,6 +19,7 @@ from support.readable import (
     payloads_with_places,
     sentences_for,
 )
+from support.schedules import described_once_started
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import KEYWORD, Echo, Mailbox
 from temporal_payloads import build_data_converter
@@ -194,7 +195,7 @@ async def _run_by_schedule(stage: Stage, queue: str) -> None:
     schedule = Schedule(action=action, spec=ScheduleSpec(), state=ScheduleState(note="open-note"))
     handle = await stage.client.create_schedule(new_id("schedule"), schedule, trigger_immediately=True)
     try:
-        description = await handle.describe()
+        description = await described_once_started(handle)
     finally:
         await handle.delete()
     stage.told.append(description.raw_description)

@@ -125,7 +125,7 @@ class Bench:
 
     async def until_listed(self, **expected: int) -> None:
         """Wait until visibility has caught up."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 there = {
                     "workflows": len([one async for one in self.plain.list_workflows()]),

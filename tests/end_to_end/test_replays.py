@@ -195,7 +195,7 @@ async def test_a_replay_whose_store_gives_no_answer_fails_once_and_leaves_nothin
     history = await collect(temporal_server, s3_store, "no-answer", 5)
     before = asyncio.all_tasks()
     async with TcpProxy(*s3_store.address) as proxy:
-        settings = s3_store.through(proxy.port).settings(cache={"max_size": next(cache_sizes)}, timeout="1s")
+        settings = s3_store.through(proxy.port).settings(cache={"max_size": next(cache_sizes)}, timeout="5s")
 
         async def histories() -> AsyncIterator[WorkflowHistory]:
             proxy.stall()

@@ -125,7 +125,7 @@ async def test_a_store_that_does_not_answer_leaves_time_for_the_fallback(
     pair: Pair, proxy_of_s3: TcpProxy, storage_events: StorageEvents
 ) -> None:
     proxy_of_s3.stall()
-    converter = pair.converter(timeout="3s")
+    converter = pair.converter(timeout="6s")
     payloads = await converter.encode([large("one"), large("two")])
     assert [driver_name(payload) for payload in payloads] == ["redis", "redis"]
     assert await converter.decode(payloads) == [large("one"), large("two")]
@@ -279,10 +279,9 @@ class Once:
         return large(tag)
 
 
-async def something_is_held_up(proxy: TcpProxy) -> None:
-    """Wait until a client has sent something that a stalled proxy has not let through."""
-    before = len(proxy.traffic)
-    async with asyncio.timeout(10):
+async def something_is_held_up(proxy: TcpProxy, before: int) -> None:
+    """Wait until a client has sent something that a stalled proxy, with so much traffic before, holds up."""
+    async with asyncio.timeout(60):
         while len(proxy.traffic) == before:  # noqa: ASYNC110  # the proxy tells nobody
             await asyncio.sleep(0.01)
 
@@ -312,8 +311,9 @@ async def test_a_worker_that_is_shut_down_finishes_what_it_is_storing(
             )
             await once.begun.wait()
             proxy_of_s3.stall()
+            before = len(proxy_of_s3.traffic)
             once.may_return.set()
-            await something_is_held_up(proxy_of_s3)
+            await something_is_held_up(proxy_of_s3, before)
             shutdown = asyncio.create_task(worker.shutdown())
             await asyncio.sleep(1)
             assert not shutdown.done()
@@ -338,8 +338,9 @@ async def test_a_worker_that_is_shut_down_finishes_what_it_is_reading(
     ) as worker:
         await event_of(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
         proxy_of_s3.stall()
+        before = len(proxy_of_s3.traffic)
         await handle.signal(Mailbox.put, large("order"))
-        await something_is_held_up(proxy_of_s3)
+        await something_is_held_up(proxy_of_s3, before)
         shutdown = asyncio.create_task(worker.shutdown())
         await asyncio.sleep(1)
         assert not shutdown.done()
@@ -353,7 +354,7 @@ async def test_a_worker_that_is_shut_down_finishes_what_it_is_reading(
 async def test_an_activity_that_is_reading_its_arguments_then_is_run_again_elsewhere(
     temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
 ) -> None:
-    settings = s3_store.through(proxy_of_s3.port).settings(cache={"max_size": 0})
+    settings = s3_store.through(proxy_of_s3.port).settings(cache={"max_size": 0}, timeout="5m")
     client = await connect(temporal_server, build_data_converter(s3_store.settings()))
     task_queue = new_id("queue")
 
@@ -368,9 +369,14 @@ async def test_an_activity_that_is_reading_its_arguments_then_is_run_again_elsew
         ) as worker:
             assert await (await start("small")).result() == "small"
             proxy_of_s3.stall()
+            before = len(proxy_of_s3.traffic)
             handle = await start(large("order"))
-            await something_is_held_up(proxy_of_s3)
-            await asyncio.wait_for(worker.shutdown(), 20)
+            await something_is_held_up(proxy_of_s3, before)
+            await asyncio.wait_for(worker.shutdown(), 90)
+            # Nobody waited for an answer, or until it was too late for one.
+            assert [event.error for event in storage_events.seen if event.operation == "retrieve"] == [
+                "CancelledError"
+            ]
         async with running_worker(client, task_queue, workflows=[], activities=[echo]):
             assert await handle.result() == large("order")
 

@@ -45,7 +45,7 @@ class TcpProxy:
 
     async def idle(self) -> None:
         """Wait until clients have closed every connection."""
-        await asyncio.wait_for(asyncio.gather(*self._tasks), timeout=10)
+        await asyncio.wait_for(asyncio.gather(*self._tasks), timeout=60)
 
     async def restore(self) -> None:
         """Accept connections, always on the same port."""

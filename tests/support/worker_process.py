@@ -44,7 +44,7 @@ async def worker_process(
     finally:
         # A worker that ends by itself hands its workflows to the next one at once.
         process.stdin.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await process.communicate()
 
 

@@ -59,7 +59,7 @@ async def _kms_down(deployment: Deployment) -> AsyncIterator[None]:
     await deployment.kms_proxy.cut()
     try:
         # Data keys live for a moment only; while they do, nobody notices.
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
         yield
     finally:
         await deployment.kms_proxy.restore()

@@ -135,7 +135,7 @@ class _Storm:
         memory.write(self._directory / "memory.csv")
         self._tell("every workflow has ended, or will not")
         report.keys = self._deployment.keys.keys
-        report.findings = await HistoryCheck(self._deployment).run()
+        report.findings = await HistoryCheck(self._deployment).run(report.rounds)
         report.lost += report.findings.lost
         if report.rounds != report.findings.runs.total():
             report.lost.append(f"{report.rounds} rounds, and {report.findings.runs.total()} runs")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowExecution
 
 GOOD_ENDS = {WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW}
-SETTLED_SECONDS = 20
-"""How long the list of workflows may take to show that all have ended."""
+SETTLED_SECONDS = 60
+"""How long the list of workflows may take to show that all were there and have ended."""
 AT_ONCE = 8
 TRIES = 5
 """Limits are so short here that a busy machine alone can miss them."""
@@ -57,24 +57,32 @@ class HistoryCheck:
         self._seen: set[tuple[tuple[str, str], ...]] = set()
         self._found = Findings()
 
-    async def run(self) -> Findings:
-        """Return what was found, and what was not."""
-        for client in self._clients.values():
-            executions = await self._ended(client)
-            limit = asyncio.Semaphore(AT_ONCE)
-            async with asyncio.TaskGroup() as tasks:
-                for execution in executions:
-                    tasks.create_task(self._look_at(client, execution, limit))
+    async def run(self, rounds: int) -> Findings:
+        """Return what was found, and what was not.
+
+        Args:
+            rounds: How many runs of voyages there must have been.
+        """
+        limit = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as tasks:
+            for client, execution in await self._ended(rounds):
+                tasks.create_task(self._look_at(client, execution, limit))
         return self._found
 
-    async def _ended(self, client: Client) -> list[WorkflowExecution]:
-        executions: list[WorkflowExecution] = []
+    async def _ended(self, rounds: int) -> list[tuple[Client, WorkflowExecution]]:
+        listed: list[tuple[Client, WorkflowExecution]] = []
         for _ in range(SETTLED_SECONDS):
-            executions = [execution async for execution in client.list_workflows()]
-            if all(each.status != WorkflowExecutionStatus.RUNNING for each in executions):
+            listed = [
+                (client, execution)
+                for client in self._clients.values()
+                async for execution in client.list_workflows()
+            ]
+            executions = [execution for _, execution in listed]
+            runs = sum(each.workflow_type == VoyageWorkflow.__name__ for each in executions)
+            if runs >= rounds and WorkflowExecutionStatus.RUNNING not in {each.status for each in executions}:
                 break
             await asyncio.sleep(1)
-        return executions
+        return listed
 
     async def _look_at(self, client: Client, execution: WorkflowExecution, limit: asyncio.Semaphore) -> None:
         async with limit:

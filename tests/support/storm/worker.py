@@ -44,7 +44,7 @@ IMPORTED_BEFOREHAND = (
 )
 """So that a busy machine does not spend `storage.timeout` on importing them."""
 START_SECONDS = 60
-END_SECONDS = 30
+END_SECONDS = 90
 TELL_SECONDS = 1
 RUNNING = b"running\n"
 ERRORS = b"errors "

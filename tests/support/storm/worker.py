@@ -43,7 +43,7 @@ IMPORTED_BEFOREHAND = (
     temporal_payloads_gcs._open,
 )
 """So that a busy machine does not spend `storage.timeout` on importing them."""
-START_SECONDS = 60
+START_SECONDS = 180
 END_SECONDS = 90
 TELL_SECONDS = 1
 RUNNING = b"running\n"

@@ -26,7 +26,7 @@ TURNS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233)
 """After how many turns of the event loop calls are cancelled: while they begin, wait, and end."""
 PATIENCE = 30.0
 """Seconds after which a call that was cancelled is taken never to end."""
-GRACE = 0.3
+GRACE = 1.0
 """Seconds that a thread has to come back from work that is done."""
 _IDLE = concurrent.futures.thread._worker.__code__  # noqa: SLF001  # where the threads of pools wait for work
 

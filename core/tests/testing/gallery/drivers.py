@@ -215,7 +215,7 @@ class LeavingAThread(ShelfDriver):
 
         def work():
             if given_up.wait(0.02):
-                for _ in range(160):
+                for _ in range(400):
                     time.sleep(0.005)
 
         try:

@@ -139,7 +139,7 @@ class LeavingAThread(VaultKeyProvider):
 
         def work():
             if given_up.wait(0.02):
-                for _ in range(160):
+                for _ in range(400):
                     time.sleep(0.005)
 
         try:

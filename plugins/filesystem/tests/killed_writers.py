@@ -34,10 +34,11 @@ def payloads(run: int, call: int) -> Items:
     return items
 
 
-def write_until_killed(directory: Path, run: int) -> None:
-    """Be a writer."""
+def write_until_killed(directory: Path, run: int, ready: int) -> None:
+    """Be a writer; a byte in the pipe tells when it begins to write."""
     try:
         files = new_files(directory)
+        os.write(ready, b".")
         for call in range(1_000_000):
             files.write(payloads(run, call))
     finally:
@@ -55,9 +56,13 @@ def under_final_names(folder: Path) -> Iterator[Path]:
 
 def kill_one(directory: Path, run: int, chance: random.Random) -> int:
     """Start a writer, kill it, and return how many files it has left under final names, all whole."""
+    begun, ready = os.pipe()
     writer = os.fork()
     if not writer:
-        write_until_killed(directory, run)
+        write_until_killed(directory, run, ready)
+    os.close(ready)
+    os.read(begun, 1)
+    os.close(begun)
     time.sleep(chance.uniform(0, LONGEST_LIFE))
     os.kill(writer, signal.SIGKILL)
     _, status = os.waitpid(writer, 0)

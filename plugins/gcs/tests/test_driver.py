@@ -7,9 +7,11 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from gcloud.aio.storage import Storage
 from temporal_payloads.plugin import (
@@ -18,6 +20,7 @@ from temporal_payloads.plugin import (
     PayloadTooLargeError,
     StorageMisconfiguredError,
 )
+from temporal_payloads_gcs._http import Http
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.gcp.gcsdriver import GCSStorageDriver
 from temporalio.contrib.gcp.gcsdriver.gcloud_aio import new_gcloud_aio_client
@@ -36,7 +39,13 @@ EMPTY = StorageDriverRetrieveContext()
 @pytest.fixture
 async def sdk(gcs_server: Any, gcs_bucket: str) -> AsyncIterator[GCSStorageDriver]:
     """The SDK's driver with its own client, on the same bucket."""
-    async with Storage(api_root=gcs_server.endpoint_url) as storage:
+    # fake-gcs-server may close a connection that was kept just when the next request is on its way, and the
+    # SDK's client, unlike ours, does not send it again.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        Storage(session=session, api_root=gcs_server.endpoint_url) as storage,
+    ):
         yield GCSStorageDriver(new_gcloud_aio_client(storage), gcs_bucket)
 
 
@@ -204,15 +213,45 @@ async def test_a_bucket_template_says_what_it_lacks(
     assert not caught.value.store_asked
 
 
+@dataclass
+class Uploads:
+    """What is of more than one chunk is held up after the first."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def held(self, chunks: AsyncIterator[memoryview]) -> AsyncIterator[memoryview]:
+        yield await anext(chunks)
+        async for chunk in chunks:
+            self.begun.set()
+            await self.go_on.wait()
+            yield chunk
+
+
+@pytest.fixture
+def uploads(monkeypatch: pytest.MonkeyPatch) -> Uploads:
+    uploads = Uploads()
+    send = Http.send
+
+    async def sent(self: Http, *args: Any, body: Any = None, **options: Any) -> Any:
+        held = body and (lambda: uploads.held(body()))
+        return await send(self, *args, body=held, **options)
+
+    monkeypatch.setattr(Http, "send", sent)
+    return uploads
+
+
 async def test_who_gives_up_takes_nothing_from_the_others(
-    *, open_: Any, store_context: Any, payload: Any
+    *, open_: Any, store_context: Any, payload: Any, uploads: Uploads
 ) -> None:
     large = [payload(number, 10 * MIB) for number in (1, 2)]
     async with open_() as driver:
         given_up = asyncio.create_task(driver.store(store_context, large))
         other = asyncio.create_task(driver.store(store_context, [payload(3)]))
+        await uploads.begun.wait()
         await other
         given_up.cancel()
+        uploads.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await given_up
         assert await driver.retrieve(EMPTY, other.result()) == [payload(3)]
@@ -221,10 +260,10 @@ async def test_who_gives_up_takes_nothing_from_the_others(
 
 
 async def test_a_connection_keeps_nothing_of_whoever_made_it(
-    *, open_: Any, store_context: Any, payload: Any
+    *, stub: Any, create_only: Any, open_driver: Any, store_context: Any, payload: Any
 ) -> None:
     secret: ContextVar[str] = ContextVar("secret", default="")
-    async with open_() as driver:
+    async with open_driver(stub.endpoint_url, "payloads") as driver:
 
         async def caller() -> None:
             secret.set("of the caller")

@@ -3,7 +3,7 @@
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from temporal_payloads_postgres._settings import PostgresSettings
 
 TABLE = "temporal_payloads.payloads"
 QUOTED = '"temporal_payloads"."payloads'
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -33,6 +32,12 @@ def call(empty_database, monkeypatch, tmp_path, capsys):
         return status, written.out, written.err
 
     return run
+
+
+@pytest.fixture
+def today(empty_database):
+    """The day that it is for the database."""
+    return empty_database.one("SELECT (now() AT TIME ZONE 'UTC')::date")
 
 
 def partitions(database):
@@ -147,12 +152,12 @@ def test_a_ttl_with_a_fraction_of_a_second_is_rounded_up(call):
     assert call("postgres", "init", ttl="129601")[1] == f"{TABLE}: nothing to do\n"
 
 
-def test_maintain_makes_the_partitions_that_are_missing(empty_database, call):
+def test_maintain_makes_the_partitions_that_are_missing(empty_database, call, today):
     call("postgres", "init", ttl="7d")
-    days = [f"{TODAY + timedelta(days=day):%Y%m%d}" for day in range(31)]
+    days = [f"{today + timedelta(days=day):%Y%m%d}" for day in range(31)]
     assert partitions(empty_database) == [*days, "default"]
     empty_database.run(f"DROP TABLE {TABLE}_{days[5]}, {TABLE}_{days[6]}")
-    empty_database.run(f"INSERT INTO {TABLE} VALUES ('k', 0, %s, '')", TODAY + timedelta(days=5))
+    empty_database.run(f"INSERT INTO {TABLE} VALUES ('k', 0, %s, '')", today + timedelta(days=5))
     status, out, _ = call("postgres", "maintain", "--print", ttl="7d")
     assert (status, out.count("CREATE TABLE")) == (0, 1)
     assert len(partitions(empty_database)) == 30
@@ -162,9 +167,9 @@ def test_maintain_makes_the_partitions_that_are_missing(empty_database, call):
     assert call("postgres", "maintain", ttl="7d")[1] == f"{TABLE}: nothing to do\n"
 
 
-def test_maintain_drops_what_has_expired_and_never_earlier(empty_database, call):
+def test_maintain_drops_what_has_expired_and_never_earlier(empty_database, call, today):
     call("postgres", "init", ttl="7d")
-    kept, expired = TODAY - timedelta(days=8), TODAY - timedelta(days=9)
+    kept, expired = today - timedelta(days=8), today - timedelta(days=9)
     for day in (kept, expired):
         bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
         empty_database.run(f"CREATE TABLE {TABLE}_{day:%Y%m%d} PARTITION OF {TABLE} FOR VALUES {bounds}")
@@ -176,10 +181,10 @@ def test_maintain_drops_what_has_expired_and_never_earlier(empty_database, call)
 
 @pytest.mark.parametrize(("ttl", "days"), [("7d", 8), ("36h", 3)])
 def test_maintain_deletes_from_the_default_partition_what_has_expired_and_never_earlier(
-    empty_database, call, ttl, days
+    empty_database, call, today, ttl, days
 ):
     call("postgres", "init", ttl=ttl)
-    kept, expired = TODAY - timedelta(days=days), TODAY - timedelta(days=days + 1)
+    kept, expired = today - timedelta(days=days), today - timedelta(days=days + 1)
     for day in (kept, expired):
         empty_database.run(f"INSERT INTO {TABLE} VALUES ('k', 0, %s, '')", day)
     status, out, _ = call("postgres", "maintain", "--print", ttl=ttl)
@@ -188,19 +193,19 @@ def test_maintain_deletes_from_the_default_partition_what_has_expired_and_never_
     assert empty_database.run(f"SELECT stored_on FROM {TABLE}_default") == [(kept,)]
 
 
-def test_maintain_deletes_all_that_has_expired_however_much_it_is(empty_database, call):
+def test_maintain_deletes_all_that_has_expired_however_much_it_is(empty_database, call, today):
     call("postgres", "init", ttl="7d")
     fill = "SELECT 'k' || n, 0, %s, '' FROM generate_series(1, 10000) AS n"
-    for day in (TODAY - timedelta(days=90), TODAY - timedelta(days=8)):
+    for day in (today - timedelta(days=90), today - timedelta(days=8)):
         empty_database.run(f"INSERT INTO {TABLE} {fill}", day)
     call("postgres", "maintain", ttl="7d")
     counted = f"SELECT count(*), min(stored_on) FROM {TABLE}_default"
-    assert empty_database.run(counted) == [(10000, TODAY - timedelta(days=8))]
+    assert empty_database.run(counted) == [(10000, today - timedelta(days=8))]
 
 
-def test_maintain_lets_others_read_and_write_while_it_deletes(empty_database, call):
+def test_maintain_lets_others_read_and_write_while_it_deletes(empty_database, call, today):
     call("postgres", "init", ttl="7d")
-    empty_database.run(f"DROP TABLE {TABLE}_{TODAY + timedelta(days=30):%Y%m%d}")  # so that one is made too
+    empty_database.run(f"DROP TABLE {TABLE}_{today + timedelta(days=30):%Y%m%d}")  # so that one is made too
     empty_database.run(f"INSERT INTO {TABLE} VALUES ('old', 0, '2026-01-01', '')")
     empty_database.run(
         "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS "
@@ -216,7 +221,7 @@ def test_maintain_lets_others_read_and_write_while_it_deletes(empty_database, ca
             assert not maintaining.done()
         try:
             client.execute("SET lock_timeout = '1s'")
-            client.execute(f"INSERT INTO {TABLE} VALUES ('new', 0, %s, '')", [TODAY])
+            client.execute(f"INSERT INTO {TABLE} VALUES ('new', 0, %s, '')", [today])
             assert client.execute(f"SELECT count(*) FROM {TABLE}").fetchone() == (2,)
         finally:
             client.execute("SELECT pg_advisory_unlock(1)")
@@ -224,9 +229,9 @@ def test_maintain_lets_others_read_and_write_while_it_deletes(empty_database, ca
     assert empty_database.run(f"SELECT key FROM {TABLE}") == [("new",)]
 
 
-def test_maintain_makes_each_partition_by_itself_for_each_locks_the_default_one(empty_database, call):
+def test_maintain_makes_each_partition_by_itself_for_each_locks_the_default_one(empty_database, call, today):
     call("postgres", "init", ttl="7d")
-    days = [f"{TODAY + timedelta(days=day):%Y%m%d}" for day in (5, 6, 7)]
+    days = [f"{today + timedelta(days=day):%Y%m%d}" for day in (5, 6, 7)]
     for day in days:
         empty_database.run(f"DROP TABLE {TABLE}_{day}")
     call("postgres", "maintain", ttl="7d")
@@ -253,7 +258,7 @@ def test_maintain_needs_a_ttl(call):
 
 
 async def test_without_maintenance_payloads_are_stored_as_ever_and_a_payload_stored_later_lives_longer(
-    empty_database, call, store_context, retrieve_context, make_payloads
+    empty_database, call, today, store_context, retrieve_context, make_payloads
 ):
     import asyncio  # noqa: PLC0415
 
@@ -269,7 +274,7 @@ async def test_without_maintenance_payloads_are_stored_as_ever_and_a_payload_sto
         assert await driver.store(store_context, payloads) == claims
         assert await driver.store(store_context, payloads) == claims
         days = empty_database.run(f"SELECT stored_on, count(*) FROM {TABLE} GROUP BY 1 ORDER BY 1")
-        assert days == [(date(2026, 1, 1), 5), (TODAY, 5)]
+        assert days == [(date(2026, 1, 1), 5), (today, 5)]
         assert await driver.retrieve(retrieve_context, claims) == payloads
     query = f"SELECT attstorage::text FROM pg_attribute WHERE attrelid = '{TABLE}_default'::regclass"
     assert empty_database.one(f"{query} AND attname = 'data'") == "e"

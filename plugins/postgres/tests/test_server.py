@@ -12,6 +12,7 @@ from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflo
 
 MIB = 1024 * 1024
 TABLE = "temporal_payloads.payloads"
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 ASLEEP = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 
@@ -112,7 +113,7 @@ async def test_a_large_payload_is_seen_whole_or_not_at_all(
     database, open_driver, store_context, make_payloads
 ):
     payload = a_large_payload(3 * MIB)
-    async with open_driver(**database.address) as driver:
+    async with open_driver(**database.address, timeout="60s") as driver:
         # Holds its last part back: the others are written by then.
         database.run(
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
@@ -125,7 +126,7 @@ async def test_a_large_payload_is_seen_whole_or_not_at_all(
             assert database.one(f"SELECT count(*) FROM {TABLE}") == 0
             storing.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(storing, 5)
+                await asyncio.wait_for(storing, 30)
         finally:
             database.run(f"SELECT pg_terminate_backend(pid) {ASLEEP}")
             database.run("DROP FUNCTION slow CASCADE")
@@ -138,14 +139,14 @@ async def test_a_large_payload_is_seen_whole_or_not_at_all(
 async def test_a_statement_that_is_cancelled_does_not_wait_for_the_server(
     database, open_driver, store_context, make_payloads
 ):
-    async with open_driver(**database.address) as driver:
+    async with open_driver(**database.address, timeout="60s") as driver:
         with database.server.client(autocommit=False) as other:
             other.execute(f"LOCK TABLE {TABLE}")
             waiting = asyncio.create_task(driver.store(store_context, make_payloads(1)))
             await eventually(lambda: database.one("SELECT count(*) FROM pg_locks WHERE NOT granted"))
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(waiting, 5)
+                await asyncio.wait_for(waiting, 30)
         await driver.store(store_context, make_payloads(1))
 
 
@@ -154,25 +155,28 @@ async def test_a_writer_that_vanishes_amid_a_payload_does_not_block_who_stores_i
 ):
     payload = a_large_payload(3 * MIB)
     database.run(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
-        "'BEGIN IF NEW.part = 1 THEN PERFORM pg_sleep(0.5); END IF; RETURN NEW; END'"
+        "CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN IF NEW.part = 1 THEN PERFORM pg_advisory_xact_lock(1); END IF; RETURN NEW; END'"
     )
-    database.run(f"CREATE TRIGGER slow BEFORE INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION slow()")
+    database.run(f"CREATE TRIGGER held BEFORE INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION held()")
     try:
         async with TcpProxy("127.0.0.1", database.server.port) as proxy:
             lost = replace(database.server, port=proxy.port).url
             async with (
-                open_driver(url=lost, timeout="1s", connect_timeout="1s") as vanishing,
-                open_driver(**database.address) as driver,
+                open_driver(url=lost, timeout="3s") as vanishing,
+                open_driver(**database.address, timeout="20s") as driver,
             ):
-                storing = asyncio.create_task(vanishing.store(store_context, [payload]))
-                await eventually(lambda: database.one(f"SELECT count(*) {ASLEEP}"))
-                proxy.stall()
+                with database.server.client() as holder:
+                    holder.execute("SELECT pg_advisory_lock(1)")
+                    storing = asyncio.create_task(vanishing.store(store_context, [payload]))
+                    await eventually(lambda: database.one(HELD))
+                    proxy.stall()  # before it hears how it went on
                 await driver.store(store_context, [payload])
                 with pytest.raises(StorageUnavailableError):
                     await storing
+                await proxy.cut()  # else its pool would wait for the next connection
     finally:
-        database.run("DROP FUNCTION slow CASCADE")
+        database.run("DROP FUNCTION held CASCADE")
     assert database.one(f"SELECT count(*) FROM {TABLE}") == 4
 
 
@@ -202,11 +206,12 @@ async def test_writers_of_the_same_payloads_in_different_orders_do_not_block_eac
 async def test_no_more_connections_are_opened_than_the_pool_may_have(
     database, open_driver, store_context, make_payloads
 ):
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'temporal-payloads'"
+    await eventually(lambda: not database.one(ours))  # those of the tests before come to their end
     async with open_driver(**database.address, pool_size=3) as driver:
         await asyncio.gather(
             *(driver.store(store_context, make_payloads(100, size=size)) for size in range(20))
         )
-        ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'temporal-payloads'"
         assert 1 <= database.one(ours) <= 3
     await eventually(lambda: not database.one(ours))
 

@@ -1,12 +1,14 @@
 """TLS, and PgBouncer in transaction mode."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
 import trustme
 from local_servers import start_postgres
 from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError
+from temporal_payloads_postgres import _connections
 
 OURS = "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'temporal-payloads'"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -58,20 +60,49 @@ async def test_pgbouncer_in_transaction_mode_is_as_good_as_the_server_itself(
     assert read == [payloads] * 3
 
 
-async def test_a_statement_that_is_given_up_ends_in_the_server(database, pgbouncer, open_driver):
+@pytest.fixture
+def time_is_up(monkeypatch):
+    """Lets what has a limit of 99 seconds run out of time now."""
+    limits = []
+    timeout = asyncio.timeout
+
+    def noted(delay):
+        limit = timeout(delay)
+        if delay == 99:
+            limits.append(limit)
+        return limit
+
+    def now():
+        for limit in limits:
+            with contextlib.suppress(RuntimeError):  # of those that are over
+                limit.reschedule(asyncio.get_running_loop().time())
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+    return now
+
+
+async def test_a_statement_that_is_given_up_ends_in_the_server(
+    database, pgbouncer, open_driver, time_is_up, monkeypatch
+):
+    # Else a server that is asked to end a statement, and is busy, need not have done so.
+    monkeypatch.setattr(_connections, "CANCEL_TIMEOUT", 20.0)
     through = replace(pgbouncer, database=database.server.database)
     for url in (database.server.url, through.url):
-        async with open_driver(url=url, timeout="2s", pool_size=4) as driver:
+        async with open_driver(url=url, timeout="99s", pool_size=4) as driver:
             with database.server.client(autocommit=False) as other:
                 other.execute("LOCK TABLE temporal_payloads.payloads")
                 calls = [asyncio.create_task(driver.read([str(number)])) for number in range(3)]
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while database.one(WAITING) != 3:  # noqa: ASYNC110  # another process sets no event
                         await asyncio.sleep(0.01)
-                calls[0].cancel()  # the others run out of time
-                for outcome in await asyncio.gather(*calls, return_exceptions=True):
-                    assert isinstance(outcome, asyncio.CancelledError | StorageUnavailableError)
-                async with asyncio.timeout(10):
+                calls[0].cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await calls[0]
+                time_is_up()
+                for call in calls[1:]:
+                    with pytest.raises(StorageUnavailableError):
+                        await call
+                async with asyncio.timeout(60):
                     while database.one(WAITING):  # noqa: ASYNC110  # as above
                         await asyncio.sleep(0.01)
             assert await driver.read(["a"]) == [None]

@@ -7,6 +7,8 @@ from local_servers.process import wait_until
 from temporal_payloads.plugin import StoragePermissionError, StorageUnavailableError
 
 PASSWORD = "s3cr3t"
+NEVER = 60_000
+"""Milliseconds: in the time of these tests no server is taken to be down by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +28,16 @@ def sentinel(start_server, tmp_path_factory, primary, replica):
     file.write_text(
         f"requirepass {PASSWORD}\n"
         f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds main 300\n"
+        f"sentinel down-after-milliseconds main {NEVER}\n"
         "sentinel failover-timeout main 2000\n"
     )
     server = start_server(str(file), "--sentinel", password=PASSWORD)
     wait_until("The replica, as the Sentinel sees it,", lambda: knows(server, replica))
     return server
+
+
+def set_down_after(sentinel, milliseconds):
+    sentinel.command("SENTINEL", "SET", "main", "down-after-milliseconds", milliseconds)
 
 
 def knows(sentinel, replica):
@@ -75,8 +81,10 @@ async def test_the_driver_follows_the_primary_through_a_failover(  # fixtures
         await driver.check()
         claims = await driver.store(store_context, payloads)
         assert primary.command("DBSIZE") == 10
+        set_down_after(sentinel, 300)
         primary.stop()
         await asyncio.to_thread(wait_until, "The failover", lambda: led_by(sentinel, replica))
+        set_down_after(sentinel, NEVER)
         assert await driver.store(store_context, payloads) == claims
         assert await driver.retrieve(retrieve_context, claims) == payloads
         assert replica.command("DBSIZE") == 10

@@ -1,6 +1,7 @@
 """What holds for the tests of all distributions."""
 
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -77,6 +78,14 @@ def only_new_garbage() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nothing listens on, and that nothing else can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 class _Refusing(StreamRequestHandler):

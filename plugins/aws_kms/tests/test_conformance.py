@@ -26,8 +26,8 @@ class TestConformance(KeyProviderConformance):
         return KmsSettings(**settings(secret_access_key="open-sesame"))
 
     @pytest.fixture
-    def unusable_settings(self, settings, unused_tcp_port):
-        nobody = f"http://127.0.0.1:{unused_tcp_port}"
+    def unusable_settings(self, settings, closed_port):
+        nobody = f"http://127.0.0.1:{closed_port}"
         return [settings.model_copy(update={"endpoint_url": nobody, "max_attempts": 1})]
 
     @pytest.fixture

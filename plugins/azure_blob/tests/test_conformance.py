@@ -23,6 +23,6 @@ class TestConformance(DriverConformance):
         )
 
     @pytest.fixture
-    def unusable_settings(self, settings, unused_tcp_port):
-        nobody = f"http://127.0.0.1:{unused_tcp_port}/devstoreaccount1"
+    def unusable_settings(self, settings, closed_port):
+        nobody = f"http://127.0.0.1:{closed_port}/devstoreaccount1"
         return [settings.model_copy(update={"account_url": nobody, "max_attempts": 1})]

@@ -102,10 +102,10 @@ async def test_a_sas_that_may_not_overwrite_takes_what_is_there_for_stored(stub:
     assert stub.requests == ["PUT", "HEAD"]
 
 
-async def test_a_server_that_is_not_there_is_told(open_driver: Any, unused_tcp_port: int):
+async def test_a_server_that_is_not_there_is_told(open_driver: Any, closed_port: int):
     settings = {
         "container": "payloads",
-        "account_url": f"http://127.0.0.1:{unused_tcp_port}/account",
+        "account_url": f"http://127.0.0.1:{closed_port}/account",
         "account_key": OTHER_KEY,
     }
     text = await failure(open_driver, StorageUnavailableError, settings)
@@ -119,9 +119,9 @@ async def test_a_name_that_does_not_resolve_is_told(open_driver: Any):
 
 
 async def test_a_proxy_that_is_not_there_is_told(
-    open_driver: Any, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+    open_driver: Any, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("HTTP_PROXY", f"http://user:pa55word@127.0.0.1:{unused_tcp_port}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:pa55word@127.0.0.1:{closed_port}")
     monkeypatch.delenv("http_proxy", raising=False)
     settings = {"container": "payloads", "account_url": "http://nobody.invalid", "account_key": OTHER_KEY}
     text = await failure(open_driver, StorageUnavailableError, settings)

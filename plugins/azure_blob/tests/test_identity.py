@@ -131,12 +131,12 @@ async def failure(open_driver: Any, kind: type[Exception]) -> str:
 
 
 async def test_a_login_that_is_out_of_reach_is_an_outage_and_no_matter_of_permissions(
-    open_driver: Any, service_principal: Any, unused_tcp_port: int
+    open_driver: Any, service_principal: Any, closed_port: int
 ):
-    service_principal.setenv("AZURE_AUTHORITY_HOST", f"https://127.0.0.1:{unused_tcp_port}")
+    service_principal.setenv("AZURE_AUTHORITY_HOST", f"https://127.0.0.1:{closed_port}")
     text = await failure(open_driver, StorageUnavailableError)
     assert "EnvironmentCredential failed: " in text
-    assert f"{unused_tcp_port}" in text
+    assert f"{closed_port}" in text
     assert "AZURE_AUTHORITY_HOST" in text
 
 

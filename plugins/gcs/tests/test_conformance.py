@@ -19,5 +19,5 @@ class TestConformance(DriverConformance):
         return GCSSettings(bucket=gcs_bucket, endpoint_url=gcs_server.endpoint_url, anonymous=True)
 
     @pytest.fixture
-    def unusable_settings(self, settings, unused_tcp_port):
-        return [settings.model_copy(update={"endpoint_url": f"http://127.0.0.1:{unused_tcp_port}"})]
+    def unusable_settings(self, settings, closed_port):
+        return [settings.model_copy(update={"endpoint_url": f"http://127.0.0.1:{closed_port}"})]

@@ -1,9 +1,7 @@
 """What can go wrong with GCS, and that each message names the setting or permission to look at."""
 
 import asyncio
-import socket
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,13 +235,6 @@ async def test_an_answer_that_breaks_off_is_told(stub: Any, fails: Any) -> None:
 
     stub.answer = answer
     assert isinstance(await fails(stub.endpoint_url, "retrieve"), StorageUnavailableError)
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 async def test_a_store_that_is_not_there_is_told_with_the_endpoint(fails: Any, closed_port: int) -> None:

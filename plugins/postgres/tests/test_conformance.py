@@ -19,8 +19,8 @@ class TestConformance(DriverConformance):
         return PostgresSettings(**database.address)
 
     @pytest.fixture
-    def unusable_settings(self, unused_tcp_port):
-        url = f"postgresql://payloads:open-sesame@127.0.0.1:{unused_tcp_port}/payloads"
+    def unusable_settings(self, closed_port):
+        url = f"postgresql://payloads:open-sesame@127.0.0.1:{closed_port}/payloads"
         return [PostgresSettings.model_validate({"url": url})]
 
 

@@ -1,6 +1,7 @@
 """What is told when a real server is down, full, not ours, or refuses access."""
 
 import asyncio
+import contextlib
 import socket
 from dataclasses import replace
 
@@ -159,7 +160,7 @@ async def test_a_server_that_becomes_read_only_is_told_as_a_replica(
         failing("25006")
         storing = driver.store(store_context, make_payloads(1))
         await assert_told(storing, StorageMisconfiguredError, "can't be written to: .*replica")
-        async with asyncio.timeout(5):  # and is left alone: the next connection may reach the primary
+        async with asyncio.timeout(20):  # and is left alone: the next connection may reach the primary
             while database.one(ours):  # noqa: ASYNC110  # another process will not set an event
                 await asyncio.sleep(0.01)
 
@@ -256,19 +257,27 @@ async def test_a_driver_recovers_when_its_server_does(
         await proxy.idle()
 
 
+async def at_last(action):
+    """Do it again until it succeeds: on a busy machine, limits this short can be over before it has."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(StorageUnavailableError):
+                return await action()
+
+
 async def test_a_server_that_falls_silent_ends_in_a_timeout(
     database, open_driver, store_context, make_payloads
 ):
     async with TcpProxy("127.0.0.1", database.server.port) as proxy:
         url = replace(database.server, port=proxy.port).url
         async with open_driver(url=url, timeout="200ms", connect_timeout="200ms") as driver:
-            await driver.check()
+            await at_last(driver.check)
             proxy.stall()
             for _ in range(2):  # on an open connection, and on a new one
                 storing = driver.store(store_context, make_payloads(1))
                 await assert_told(storing, StorageUnavailableError, "in time", rf"{PLACE}\.timeout")
             proxy.flow()
-            await driver.store(store_context, make_payloads(1))
+            await at_last(lambda: driver.store(store_context, make_payloads(1)))
         await proxy.idle()
 
 
@@ -306,7 +315,7 @@ async def test_a_host_that_does_not_answer_leaves_the_next_its_time(database, op
         silent.listen(5)  # and accepts nothing
         hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{server.port}"
         url = f"postgresql://{server.user}:{server.password}@{hosts}/{server.database}"
-        async with open_driver(url=url, connect_timeout="1s") as driver:
+        async with open_driver(url=url, connect_timeout="4s") as driver:
             await driver.check()
 
 
@@ -315,7 +324,7 @@ async def test_a_host_that_does_not_exist_is_told_with_the_setting(open_driver):
         await assert_told(driver.check(), StorageUnavailableError, "can't be reached", rf"{PLACE}\.host")
 
 
-async def test_what_an_error_tells_is_not_logged_once_more(open_driver, unused_tcp_port, caplog):
-    async with open_driver(host="127.0.0.1", port=unused_tcp_port, database="d") as driver:
+async def test_what_an_error_tells_is_not_logged_once_more(open_driver, closed_port, caplog):
+    async with open_driver(host="127.0.0.1", port=closed_port, database="d") as driver:
         await assert_told(driver.check(), StorageUnavailableError, "can't be reached")
     assert [record.getMessage() for record in caplog.records if record.name == "psycopg.pool"] == []

@@ -19,9 +19,9 @@ class TestConformance(DriverConformance):
         return RedisSettings(url=redis_server.url, key_prefix="conformance")
 
     @pytest.fixture
-    def unusable_settings(self, redis_server, redis_tls_server, unused_tcp_port):
+    def unusable_settings(self, redis_server, redis_tls_server, closed_port):
         return (
-            RedisSettings(url=f"redis://orders:open-sesame@127.0.0.1:{unused_tcp_port}"),
+            RedisSettings(url=f"redis://orders:open-sesame@127.0.0.1:{closed_port}"),
             RedisSettings(host="127.0.0.1", port=redis_server.port, password="open-sesame"),
             RedisSettings(url=redis_tls_server.url),
         )

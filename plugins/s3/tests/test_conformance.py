@@ -26,8 +26,8 @@ class TestConformance(DriverConformance):
         )
 
     @pytest.fixture
-    def unusable_settings(self, settings, unused_tcp_port):
-        nobody = f"http://127.0.0.1:{unused_tcp_port}"
+    def unusable_settings(self, settings, closed_port):
+        nobody = f"http://127.0.0.1:{closed_port}"
         secret = SecretStr("open-sesame")
         changes = {"endpoint_url": nobody, "secret_access_key": secret, "max_attempts": 1}
         return [settings.model_copy(update=changes)]

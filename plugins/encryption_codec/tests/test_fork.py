@@ -37,7 +37,7 @@ async def use():
 with usage._lock, codec._ring._lock, codec._data_keys._lock:
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(60)
         asyncio.run(use())
         assert usage.messages == 1
         os._exit(0)
@@ -49,5 +49,5 @@ with usage._lock, codec._ring._lock, codec._data_keys._lock:
 def test_a_child_that_is_forked_while_a_thread_encrypts_encrypts_too(tmp_path):
     ring = tmp_path / "ring.toml"
     ring.write_text(f'active = "one"\nkeys.one = "{"01" * 32}"\nnamespaces.kms = "awskms:///alias/orders"\n')
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(ring)], timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(ring)], timeout=120, check=False)
     assert done.returncode == 0

@@ -87,7 +87,7 @@ def test_several_processes_store_the_same_at_once_with_a_driver_from_before_a_fo
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert len(files_in(directory)) == 40

@@ -150,8 +150,9 @@ def gcs_bucket(gcs_server: GCSServer) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL that offers TLS and does not insist on it."""
-    with _part_or_skip(), start_postgres(tmp_path_factory.mktemp("postgres"), tls=True) as server:
+    """A PostgreSQL that offers TLS and does not insist on it, and does nothing that it was not asked for."""
+    directory, options = tmp_path_factory.mktemp("postgres"), {"autovacuum": "off"}
+    with _part_or_skip(), start_postgres(directory, tls=True, options=options) as server:
         yield server
 
 

@@ -54,8 +54,9 @@ def open_client(server: S3Server) -> Iterator[Any]:
         region_name=server.region,
         aws_access_key_id=server.access_key_id,
         aws_secret_access_key=server.secret_access_key,
+        # SeaweedFS answers with an error now and then while the machine is busy.
         config=Config(
-            connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
+            connect_timeout=2, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
         ),
     )
     with contextlib.closing(client):

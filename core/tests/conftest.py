@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -62,7 +63,7 @@ async def leaping_clock():
     So nothing takes longer than it says, however busy the machine is. It is for tests that use no threads and
     no network: while it waited for those alone, time would not go by.
     """
-    loop = asyncio.get_running_loop()
+    loop: Any = asyncio.get_running_loop()
     now, select = 0.0, loop._selector.select
 
     def select_and_leap(timeout=None):

@@ -13,6 +13,7 @@ from local_servers.parts import find_program
 from support.failures import application_error, task_failure
 from support.history import is_reference, is_sealed
 from support.keys import KEYS, encrypted, encryption, kms_access
+from support.queries import answer_of
 from support.readable import payloads_with_places
 from support.values import large
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
@@ -133,7 +134,7 @@ async def test_a_codec_by_its_import_path_runs_in_workers_and_is_read_when_it_is
     value = large("order")
     async with running_worker(client, workflows=[Mailbox, Echo]) as queue:
         handle = await client.start_workflow(Mailbox.run, value, id=new_id("wf"), task_queue=queue)
-        assert await handle.query(Mailbox.joined, "!") == value + "!"
+        assert await answer_of(handle, Mailbox.joined, "!") == value + "!"
     client = await connect(temporal_server, new)
     async with running_worker(client, queue, workflows=[Mailbox, Echo]):
         handle = client.get_workflow_handle(handle.id)

@@ -390,13 +390,13 @@ async def test_payloads_of_a_key_that_is_not_here_are_counted_and_told(
 
 
 async def test_without_temporal_or_the_store_nothing_is_said_of_any_key(
-    make_bench, redis_store: RedisStore, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+    make_bench, redis_store: RedisStore, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = await make_bench("unreachable", redis_store)
-    status, out, err = await bench.command("key-1", driver={"url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
+    status, out, err = await bench.command("key-1", driver={"url": f"redis://127.0.0.1:{closed_port}/0"})
     assert (status, out) == (1, "")
-    assert str(unused_tcp_port) in err
-    nowhere = f"127.0.0.1:{unused_tcp_port}"
+    assert str(closed_port) in err
+    nowhere = f"127.0.0.1:{closed_port}"
     assert await asyncio.to_thread(main, ["keys", "--in-use", "--address", nowhere]) == 1
     monkeypatch.setenv("TEMPORAL_ADDRESS", nowhere)
     assert await asyncio.to_thread(main, ["keys", "--in-use"]) == 1

@@ -11,6 +11,7 @@ from end_to_end.conftest import App
 from support.activities import ALL as ALL_ACTIVITIES
 from support.activities import Gate
 from support.history import event_payloads, is_reference
+from support.queries import answer_of
 from support.shipping import Parcel, Pricing, Ship, parcel
 from support.values import large, small
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
@@ -58,7 +59,7 @@ async def test_arguments_results_children_and_memos(app: App, workflow: Any, siz
 async def test_signals_queries_and_updates(app: App) -> None:
     first, second = large("first"), small("second")
     handle = await app.start(Mailbox.run, first)
-    assert await handle.query(Mailbox.joined, second) == first + second
+    assert await answer_of(handle, Mailbox.joined, second) == first + second
     assert await handle.execute_update(Mailbox.swap_slowly, second) == second
     await handle.signal(Mailbox.put, first)
     await handle.signal(Mailbox.close)

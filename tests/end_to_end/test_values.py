@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.assertions import assert_history
 from support.proxy import TcpProxy
+from support.queries import answer_of
 from support.values import large, small
 from support.workers import RUN_TIMEOUT, new_id
 from support.workflows import Echo, LocalEcho, Mailbox, Parent, Relay, SignalsAnother
@@ -136,7 +137,7 @@ async def test_update_with_start(app: App, sized: Sized) -> None:
 async def test_updates(app: App, sized: Sized) -> None:
     first, second = sized("first"), sized("second")
     handle = await app.start(Mailbox.run, first)
-    assert await handle.query(Mailbox.joined, "") == first
+    assert await answer_of(handle, Mailbox.joined, "") == first
     assert await handle.execute_update(Mailbox.swap, second) == first
     assert await handle.execute_update(Mailbox.swap_slowly, first) == first
     await handle.signal(Mailbox.close)
@@ -162,7 +163,7 @@ async def test_queries_and_their_arguments(app: App, sized: Sized, temporal_serv
             data_converter=app.client.data_converter,
             grpc_compression=GrpcCompression.NONE,
         )
-        found = await client.get_workflow_handle_for(Mailbox.run, handle.id).query(Mailbox.joined, other)
+        found = await answer_of(client.get_workflow_handle_for(Mailbox.run, handle.id), Mailbox.joined, other)
     assert found == value + other
     # The server keeps no history of queries, so what passes on the wire must tell.
     assert handle.id.encode() in wire.traffic

@@ -8,6 +8,7 @@ import pytest
 from faults.conftest import Bench, claim_at
 from support.failures import application_error, event_of, task_failure
 from support.history import claim_of, event_payloads
+from support.queries import answer_of
 from support.values import large
 from support.workers import new_id, running_worker
 from support.workflows import Echo, EchoElsewhere, Mailbox
@@ -101,7 +102,7 @@ async def test_a_workflow_ends_once_its_payload_has_expired_and_not_before(
     handle = await redis_bench.start(client, Mailbox.run, task_queue=task_queue)
     async with running_worker(client, task_queue, max_cached_workflows=0):
         await handle.signal(Mailbox.put, large("in time"))
-        assert await handle.query(Mailbox.joined, "!") == large("in time") + "!"
+        assert await answer_of(handle, Mailbox.joined, "!") == large("in time") + "!"
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
     await handle.signal(Mailbox.put, large("too late"))
     payloads = event_payloads(await handle.fetch_history())

@@ -10,6 +10,7 @@ import pytest
 from faults.conftest import Bench
 from local_servers import start_redis
 from support.proxy import TcpProxy
+from support.queries import answer_of
 from support.stores import RedisStore
 from support.values import large
 from support.workers import running_worker
@@ -33,7 +34,7 @@ async def test_a_workflow_completes_after_the_store_was_away(
     client = await bench.client()
     async with await bench.worker(task_queue, store=behind_proxy):
         handle = await bench.start(client, Mailbox.run, large("first"), task_queue=task_queue)
-        assert await handle.query(Mailbox.joined, "") == large("first")
+        assert await answer_of(handle, Mailbox.joined, "") == large("first")
         await proxy.cut()
         await handle.signal(Mailbox.put, large("second"))
         failed = await bench.events.failure("StorageUnavailableError")
@@ -116,7 +117,7 @@ async def test_a_store_that_is_too_slow_is_tried_again(
     slow = bench.store.through(proxy.port)
     async with await bench.worker(task_queue, store=slow, timeout="1s"):
         handle = await bench.start(client, Mailbox.run, task_queue=task_queue)
-        assert await handle.query(Mailbox.joined, "") == ""
+        assert await answer_of(handle, Mailbox.joined, "") == ""
         proxy.stall()
         await handle.signal(Mailbox.put, large("order"))
         await bench.events.failure("StorageTimeoutError")
@@ -153,7 +154,7 @@ async def test_a_workflow_completes_after_redis_was_restarted(
             client = await bench.client()
             async with await bench.worker(task_queue):
                 handle = await bench.start(client, Mailbox.run, large("first"), task_queue=task_queue)
-                assert await handle.query(Mailbox.joined, "") == large("first")
+                assert await answer_of(handle, Mailbox.joined, "") == large("first")
                 with first.client() as admin:
                     await asyncio.to_thread(admin.save)
                 await proxy.cut()

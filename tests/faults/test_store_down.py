@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.failures import activity_failure, application_error, event_of, pending_activity, task_failure
+from support.failures import application_error, event_of, pending_activity, task_failure
 from support.history import driver_name, event_payloads, is_reference
 from support.values import THRESHOLD, large
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
@@ -29,7 +29,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
-    from support.activities import echo
+    from support.activities import echo, produce
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from support.events import StorageEvents
     from support.proxy import TcpProxy
     from support.stores import RedisStore, S3Store, Store
+    from temporalio.api.workflow.v1 import PendingActivityInfo
     from temporalio.client import WorkflowHandle
     from temporalio.converter import DataConverter
 
@@ -153,7 +154,7 @@ async def test_wrong_credentials_are_told_though_there_is_a_fallback(
 async def test_an_activity_waits_until_the_store_is_tried_again(
     temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
 ) -> None:
-    """Its retry policy alone would try it a hundred times a second."""
+    """Its retry policy alone would try it again after 10 milliseconds, to store its result in vain."""
     settings = s3_store.through(proxy_of_s3.port).settings(
         cache={"max_size": 0}, circuit={"failures": 1, "open_for": "3s"}
     )
@@ -162,20 +163,29 @@ async def test_an_activity_waits_until_the_store_is_tried_again(
     )
     client = await connect(temporal_server, build_data_converter(s3_store.settings()))
     async with (
-        running_worker(client, workflows=[Echo, Mailbox], activities=[]) as task_queue,
-        running_worker(behind_proxy, task_queue, workflows=[], activities=[echo]),
+        running_worker(client, workflows=[Produces], activities=[]) as task_queue,
+        running_worker(behind_proxy, task_queue, workflows=[], activities=[produce]),
     ):
         await proxy_of_s3.cut()
         handle = await client.start_workflow(
-            Echo.run, large("order"), id=new_id("wf"), task_queue=task_queue, run_timeout=RUN_TIMEOUT
+            Produces.run,
+            args=["activity", "order"],
+            id=new_id("wf"),
+            task_queue=task_queue,
+            run_timeout=RUN_TIMEOUT,
         )
-        await pending_activity(handle, lambda pending: pending.attempt >= 3)
-        assert "circuit is open" in str(await activity_failure(handle))
-        await asyncio.sleep(1)
-        still = await pending_activity(handle, lambda pending: True)
-        assert still.attempt <= 4
+        pending = await pending_activity(handle, _told_when_to_come_back)
+        refusal = await client.data_converter.decode_failure(pending.last_failure)
+        assert "circuit is open" in str(refusal)
+        again = pending.next_attempt_schedule_time.ToDatetime()
+        assert again - pending.last_attempt_complete_time.ToDatetime() >= timedelta(seconds=0.5)
         await proxy_of_s3.restore()
         assert await handle.result() == large("order")
+
+
+def _told_when_to_come_back(pending: PendingActivityInfo) -> bool:
+    told = pending.last_failure.application_failure_info
+    return told.HasField("next_retry_delay") and pending.HasField("next_attempt_schedule_time")
 
 
 class DeadStore:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.differential.describe import describe
+from support.queries import answer_of
 from support.shipping import Parcel, Pricing, Quote, Ship, parcel
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from temporal_payloads import PayloadSettings, PayloadsPlugin, build_data_converter
@@ -129,7 +130,7 @@ async def test_queries_of_one_are_answered_by_the_other(
             Ship.run, PARCELS, id=new_id("ship"), task_queue=task_queue, run_timeout=RUN_TIMEOUT
         )
         await handle.result()
-        quotes = await handle.query(Ship.quotes, 2)
+        quotes = await answer_of(handle, Ship.quotes, 2)
     assert {type(quote) for quote in quotes} == {Quote}
     assert [quote.price for quote in quotes] == [len(each.items) for each in PARCELS if len(each.items) >= 2]
 

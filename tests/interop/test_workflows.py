@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from interop.peers import peer_converter
 from support.history import driver_name, event_payloads, is_reference
+from support.queries import answer_of
 from support.values import large, small
 from support.workers import RUN_TIMEOUT, connect, new_id, running_worker
 from support.workflows import CatchesFailure, Mailbox, Parent
@@ -64,7 +65,7 @@ async def test_signals_queries_and_updates(sides: tuple[Client, str]) -> None:
     handle = await client.start_workflow(
         Mailbox.run, first, id=new_id("wf"), task_queue=task_queue, run_timeout=RUN_TIMEOUT
     )
-    assert await handle.query(Mailbox.joined, second) == first + second
+    assert await answer_of(handle, Mailbox.joined, second) == first + second
     assert await handle.execute_update(Mailbox.swap, second) == first
     await handle.signal(Mailbox.put, first)
     await handle.signal(Mailbox.close)

@@ -15,6 +15,7 @@ import pytest
 from moving.waiting import WaitsInActivity
 from support.failures import event_of, pending_activity
 from support.history import REFERENCE_MARKER, driver_name, event_payloads, is_reference
+from support.queries import answer_of
 from support.values import THRESHOLD, large, small
 from support.workers import connect, new_id, running_worker
 from support.workflows import Mailbox
@@ -271,7 +272,7 @@ class Move:
     async def _get_on(self, workflow: InFlight, client: Client) -> None:
         handle = client.get_workflow_handle_for(Mailbox.run, workflow.id)
         asked, sent = self._next(small), self._next(large)
-        assert await handle.query(Mailbox.joined, asked) == workflow.value + asked
+        assert await answer_of(handle, Mailbox.joined, asked) == workflow.value + asked
         if len(workflow.value) < len(sent):
             assert await handle.execute_update(Mailbox.swap_slowly, sent) == sent
         else:

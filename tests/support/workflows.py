@@ -242,7 +242,9 @@ class Produces:
     async def run(self, where: str, tag: str) -> str:
         """Return the value."""
         if where == "activity":
-            return await workflow.execute_activity(produce, tag, start_to_close_timeout=QUICK)
+            return await workflow.execute_activity(
+                produce, tag, start_to_close_timeout=QUICK, retry_policy=AT_ONCE
+            )
         return large(tag)
 
 

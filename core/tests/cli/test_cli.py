@@ -149,11 +149,11 @@ def test_check_shows_the_payload_converter_and_what_it_needs_in_a_sandbox(run, w
     }
 
 
-def test_check_ends_with_1_when_a_store_cannot_be_reached(run, write_settings, unused_tcp_port):
-    write_settings(f'[storage.drivers.redis]\nurl = "redis://:hunter2@127.0.0.1:{unused_tcp_port}/0"\n')
+def test_check_ends_with_1_when_a_store_cannot_be_reached(run, write_settings, closed_port):
+    write_settings(f'[storage.drivers.redis]\nurl = "redis://:hunter2@127.0.0.1:{closed_port}/0"\n')
     status, out, err = run("check")
     assert (status, err) == (1, "")
-    assert str(unused_tcp_port) in out
+    assert str(closed_port) in out
     assert "hunter2" not in out
     status, out, _ = run("check", "--json")
     document = json.loads(out)
@@ -290,7 +290,7 @@ def test_the_example_of_the_help_works_whatever_is_wrong(filtered, write_setting
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq: apt-get install jq")
 def test_the_example_of_the_help_finds_stores_and_key_providers_that_cannot_be_used(
-    filtered, write_settings, unused_tcp_port, monkeypatch
+    filtered, write_settings, closed_port, monkeypatch
 ):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     write_settings(f"""
@@ -298,12 +298,12 @@ def test_the_example_of_the_help_finds_stores_and_key_providers_that_cannot_be_u
         codec.encryption.active = "awskms:///alias/orders"
         [key_providers.awskms]
         region = "eu-central-1"
-        endpoint_url = "http://127.0.0.1:{unused_tcp_port}"
+        endpoint_url = "http://127.0.0.1:{closed_port}"
         access_key_id = "test"
         secret_access_key = "test"
         max_attempts = 1
         [storage.drivers.redis]
-        url = "redis://127.0.0.1:{unused_tcp_port}/0"
+        url = "redis://127.0.0.1:{closed_port}/0"
         retries = 0
     """)
     assert [found["name"] for found in filtered()] == ["encryption", "redis"]

@@ -268,7 +268,7 @@ def test_a_wrong_configuration_of_temporal_is_status_2(run, write_settings, tmp_
 
 
 def test_a_profile_of_ours_that_temporal_does_not_know_is_told_as_such(
-    run, write_settings, monkeypatch, unused_tcp_port
+    run, write_settings, monkeypatch, closed_port
 ):
     write_settings("[profile.dev.storage]\nthreshold = 1\n")
     monkeypatch.setenv("TEMPORAL_PROFILE", "dev")
@@ -277,13 +277,13 @@ def test_a_profile_of_ours_that_temporal_does_not_know_is_told_as_such(
     assert "'dev' not found. TEMPORAL_PROFILE is set" in err
     monkeypatch.delenv("TEMPORAL_PROFILE")
     monkeypatch.setenv("TEMPORAL_PAYLOADS_PROFILE", "dev")
-    assert run("keys", "--in-use", "--address", f"127.0.0.1:{unused_tcp_port}")[0] == 1
+    assert run("keys", "--in-use", "--address", f"127.0.0.1:{closed_port}")[0] == 1
 
 
 @pytest.fixture
-def nowhere(unused_tcp_port):
+def nowhere(closed_port):
     """An address at which nobody listens."""
-    return f"127.0.0.1:{unused_tcp_port}"
+    return f"127.0.0.1:{closed_port}"
 
 
 def test_without_an_address_it_says_that_it_took_the_default_one(run, monkeypatch, nowhere):

@@ -41,11 +41,8 @@ async def sdk(gcs_server: Any, gcs_bucket: str) -> AsyncIterator[GCSStorageDrive
     """The SDK's driver with its own client, on the same bucket."""
     # fake-gcs-server may close a connection that was kept just when the next request is on its way, and the
     # SDK's client, unlike ours, does not send it again.
-    connector = aiohttp.TCPConnector(force_close=True)
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        Storage(session=session, api_root=gcs_server.endpoint_url) as storage,
-    ):
+    session: Any = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+    async with session, Storage(session=session, api_root=gcs_server.endpoint_url) as storage:
         yield GCSStorageDriver(new_gcloud_aio_client(storage), gcs_bucket)
 
 

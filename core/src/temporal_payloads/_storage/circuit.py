@@ -204,6 +204,7 @@ def _later_than_policy(seconds: float) -> timedelta | None:
     """Return when an activity may be tried again, if its retry policy would have that sooner, in vain.
 
     Its attempts may be counted, and a refusal takes no time: they would be used up while the circuit is open.
+    While its arguments are read, the SDK has not told yet that there is an activity, nor its policy.
     """
     if not activity.in_activity():
         return None

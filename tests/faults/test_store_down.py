@@ -151,22 +151,37 @@ async def test_wrong_credentials_are_told_though_there_is_a_fallback(
 # -- the circuit
 
 
-async def test_an_activity_waits_until_the_store_is_tried_again(
-    temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
-) -> None:
-    """Its retry policy alone would try it again after 10 milliseconds, to store its result in vain."""
+@asynccontextmanager
+async def activities_without_store(
+    temporal_server: TemporalServer,
+    s3_store: S3Store,
+    proxy_of_s3: TcpProxy,
+    storage_events: StorageEvents,
+    open_for: str,
+) -> AsyncIterator[tuple[Client, str]]:
+    """A client and a task queue; its activities alone run where the store is out of reach."""
     settings = s3_store.through(proxy_of_s3.port).settings(
-        cache={"max_size": 0}, circuit={"failures": 1, "open_for": "3s"}
+        cache={"max_size": 0}, circuit={"failures": 1, "open_for": open_for}
     )
     behind_proxy = await connect(
         temporal_server, build_data_converter(settings, registry=storage_events.registry)
     )
     client = await connect(temporal_server, build_data_converter(s3_store.settings()))
     async with (
-        running_worker(client, workflows=[Produces], activities=[]) as task_queue,
-        running_worker(behind_proxy, task_queue, workflows=[], activities=[produce]),
+        running_worker(client, workflows=[Echo, Produces], activities=[]) as task_queue,
+        running_worker(behind_proxy, task_queue, workflows=[], activities=[echo, produce]),
     ):
         await proxy_of_s3.cut()
+        yield client, task_queue
+
+
+async def test_an_activity_waits_until_the_store_is_tried_again(
+    temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
+) -> None:
+    """Its retry policy alone would try it again after 10 milliseconds, to store its result in vain."""
+    async with activities_without_store(
+        temporal_server, s3_store, proxy_of_s3, storage_events, open_for="3s"
+    ) as (client, task_queue):
         handle = await client.start_workflow(
             Produces.run,
             args=["activity", "order"],
@@ -181,6 +196,22 @@ async def test_an_activity_waits_until_the_store_is_tried_again(
         assert again - pending.last_attempt_complete_time.ToDatetime() >= timedelta(seconds=0.5)
         await proxy_of_s3.restore()
         assert await handle.result() == large("order")
+
+
+async def test_where_arguments_cannot_be_read_the_retry_policy_alone_counts(
+    temporal_server: TemporalServer, s3_store: S3Store, proxy_of_s3: TcpProxy, storage_events: StorageEvents
+) -> None:
+    async with activities_without_store(
+        temporal_server, s3_store, proxy_of_s3, storage_events, open_for="1h"
+    ) as (client, task_queue):
+        handle = await client.start_workflow(
+            Echo.run, large("order"), id=new_id("wf"), task_queue=task_queue, run_timeout=RUN_TIMEOUT
+        )
+        pending = await pending_activity(handle, lambda activity: activity.attempt >= 3)
+        refusal = await client.data_converter.decode_failure(pending.last_failure)
+        assert "circuit is open" in str(refusal)
+        assert not pending.last_failure.application_failure_info.HasField("next_retry_delay")
+        await handle.terminate()
 
 
 def _told_when_to_come_back(pending: PendingActivityInfo) -> bool:

@@ -47,6 +47,13 @@ from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.duration import Duration, PositiveDuration
 from temporal_payloads._settings.problems import explain_settings_error
 from temporal_payloads._storage.bucket_claims import BucketClaims, bucket_of_namespace
+from temporal_payloads._storage.collecting import (
+    Change,
+    CollectableDriver,
+    ListedPage,
+    ListedPayload,
+    StateStore,
+)
 from temporal_payloads._storage.content_addressed import (
     DEFAULT_MAX_PAYLOAD_SIZE,
     ContentAddressedDriver,
@@ -84,9 +91,11 @@ __all__ = [
     "OFFLOAD_SIZE",
     "BucketClaims",
     "ByteSize",
+    "Change",
     "ClaimRejectedError",
     "CodecContext",
     "CodecPlugin",
+    "CollectableDriver",
     "CommandContext",
     "CommandPlugin",
     "CompressionCodec",
@@ -105,6 +114,8 @@ __all__ = [
     "KeyProviderContext",
     "KeyProviderPlugin",
     "KeyUnavailableError",
+    "ListedPage",
+    "ListedPayload",
     "ParsedKey",
     "PayloadConverterPlugin",
     "PayloadIntegrityError",
@@ -120,6 +131,7 @@ __all__ = [
     "SDKBucketDriver",
     "SerializedDriver",
     "SerializedPayload",
+    "StateStore",
     "StorageError",
     "StorageEvent",
     "StorageMisconfiguredError",

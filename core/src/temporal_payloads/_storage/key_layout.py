@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from temporalio.converter import (
@@ -36,7 +37,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 """A name that is written as it is in every layout. Such a pattern takes no memory for what it matches."""
 _NEVER_QUOTED = "_.-~"
 """What `urllib.parse.quote` leaves alone, whatever it is told, beside letters and digits."""
-_KINDS = {("wt", "wi"), ("at", "ai")}
+_KINDS: Mapping[tuple[str, str], Literal["workflow", "activity"]] = {
+    ("wt", "wi"): "workflow",
+    ("at", "ai"): "activity",
+}
 """What stands before the type and the id of a workflow, or of an activity."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _QUOTED = 200
@@ -59,6 +63,12 @@ class ParsedKey:
     """The Temporal namespace, or None if the key names none."""
     sha256: str
     """Lower-case hex SHA-256 of the serialized payload."""
+    kind: Literal["workflow", "activity"] | None = None
+    """For what it was stored; None if the key does not tell."""
+    id: str | None = None
+    """The workflow's or activity's id, if the key has a place for it; `null` stands for none."""
+    run_id: str | None = None
+    """Its run id, likewise: a client that starts a workflow does not know it yet."""
 
 
 @dataclass(frozen=True)
@@ -116,20 +126,25 @@ class KeyLayout:
         if len(key) > self.max_key_length or not key.startswith(self.prefix):
             return None
         ns: str | None = None
+        kind: Literal["workflow", "activity"] | None = None
         match key[len(self.prefix) :].split(self.separator):
             case ["v0", "d", "sha256", sha256]:
                 names = []
             case ["v0", "ns", ns, "d", "sha256", sha256] if self.max_length is not None:
                 names = [ns]
             case ["v0", t, type_, i, id_, "ri", run, "d", "sha256", sha256] if (t, i) in _KINDS:
-                names = [type_, id_, run]
+                kind, names = _KINDS[t, i], [type_, id_, run]
             case ["v0", "ns", ns, t, type_, i, id_, "ri", run, "d", "sha256", sha256] if (t, i) in _KINDS:
-                names = [ns, type_, id_, run]
+                kind, names = _KINDS[t, i], [ns, type_, id_, run]
             case _:
                 return None
         if not _SHA256.fullmatch(sha256) or not all(map(self._is_escaped, names)):
             return None
-        return ParsedKey(namespace=None if ns is None else unquote(ns), sha256=sha256)
+        namespace = None if ns is None else unquote(ns)
+        if kind is None:
+            return ParsedKey(namespace=namespace, sha256=sha256)
+        *_, id_, run = map(unquote, names)
+        return ParsedKey(namespace=namespace, sha256=sha256, kind=kind, id=id_, run_id=run)
 
     def claim(self, key: str, sha256: str) -> StorageDriverClaim:
         """Return the claim of the payload under this key."""

@@ -53,6 +53,18 @@ def test_every_claim_that_is_made_is_confined_to_its_namespace(layout, target):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@given(target=targets)
+def test_a_key_that_was_written_tells_for_what(layout, target):
+    parsed = layout.read(layout.write(target, SHA256))
+    told = (parsed.kind, parsed.type, parsed.id, parsed.run_id)
+    if target is None or parsed.kind is None:  # for the latter the names were too long
+        assert told == (None, None, None, None)
+    else:
+        kind = "workflow" if isinstance(target, StorageDriverWorkflowInfo) else "activity"
+        assert told == (kind, *(name or "null" for name in (target.type, target.id, target.run_id)))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @given(one=targets, other=targets)
 def test_two_targets_share_a_key_only_if_they_are_written_alike(layout, one, other):
     def said(target):

@@ -69,6 +69,8 @@ class ParsedKey:
     """The workflow's or activity's id, if the key has a place for it; `null` stands for none."""
     run_id: str | None = None
     """Its run id, likewise: a client that starts a workflow does not know it yet."""
+    type: str | None = None
+    """The workflow's or activity's type, likewise."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ class KeyLayout:
         namespace = None if ns is None else unquote(ns)
         if kind is None:
             return ParsedKey(namespace=namespace, sha256=sha256)
-        *_, id_, run = map(unquote, names)
-        return ParsedKey(namespace=namespace, sha256=sha256, kind=kind, id=id_, run_id=run)
+        type_, id_, run = map(unquote, names[-3:])
+        return ParsedKey(namespace=namespace, sha256=sha256, kind=kind, id=id_, run_id=run, type=type_)
 
     def claim(self, key: str, sha256: str) -> StorageDriverClaim:
         """Return the claim of the payload under this key."""

@@ -23,7 +23,7 @@ from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.keys_in_use import KeysInUse, KeyUse
 from temporal_payloads.plugin import KeyDescription
 
-WORKFLOW = Holder("workflow", "orders", "order-17", "run-1", running=True)
+WORKFLOW = Holder("workflow", "orders", "order-17", "run-1")
 SCHEDULE = Holder("schedule", "orders", "nightly")
 
 
@@ -91,7 +91,7 @@ def test_a_key_that_writes_for_some_namespaces_writes(report, found):
 
 
 def test_where_something_was_not_read_no_key_can_be_retired(report, found):
-    found.miss("payloads that could not be read (PayloadNotFoundError)", "it is gone", WORKFLOW)
+    found.gaps.miss("payloads that could not be read (PayloadNotFoundError)", "it is gone", WORKFLOW)
     assert verdicts(report()) == {"new": "it writes", "old": "in use", "oldest": "not known"}
     assert not report().all_well
     assert not report(key="oldest").all_well
@@ -126,8 +126,8 @@ def test_the_table_tells_what_is_known_of_each_key(report, capsys):
 
 
 def test_what_is_missing_is_told_with_an_example(report, found, capsys):
-    found.miss("payloads that could not be read (PayloadNotFoundError)", "it is gone", WORKFLOW)
-    found.miss("workflows that do not match 'x' were not read", count=0)
+    found.gaps.miss("payloads that could not be read (PayloadNotFoundError)", "it is gone", WORKFLOW)
+    found.gaps.miss("workflows that do not match 'x' were not read", count=0)
     report().print()
     out = capsys.readouterr().out
     assert (
@@ -141,7 +141,7 @@ def test_what_is_missing_is_told_with_an_example(report, found, capsys):
 
 def test_what_payloads_say_does_not_reach_the_terminal_as_it_is(report, found, capsys):
     found.keys["\x1b[2Jgone"] = use(1, "2026-01-01", workflow=1)
-    found.miss("payloads", "\x1b[2J")
+    found.gaps.miss("payloads", "\x1b[2J")
     report().print()
     assert "\x1b" not in capsys.readouterr().out
 
@@ -152,7 +152,7 @@ def test_the_json_has_the_same_keys_whatever_was_found(report, found):
 
     whole = report().as_json()
     found.ended = False
-    found.miss("payloads", "no way in", WORKFLOW)
+    found.gaps.miss("payloads", "no way in", WORKFLOW)
     assert shape(report().as_json()) == shape(whole)
     [gap] = report().as_json()["gaps"]
     assert gap == {
@@ -193,7 +193,7 @@ def documented(command):
 
 
 def test_the_help_documents_what_is_counted_for_a_program(report, found):
-    found.miss("payloads", "no way in", WORKFLOW)
+    found.gaps.miss("payloads", "no way in", WORKFLOW)
     document = report().as_json(error={"type": "", "message": ""}, problems=[Problem("wrong")])
     shown = paths(document)
     assert shown.pop("gaps.example") == shown["keys.needed_by"]

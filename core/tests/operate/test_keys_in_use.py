@@ -6,20 +6,18 @@ from typing import Any
 
 import pytest
 from temporal_payloads._operate import keys_in_use
+from temporal_payloads._operate.holders import IN_A_DIVISION
 from temporal_payloads._operate.keys_in_use import KeyScan, KeysInUse
 from temporal_payloads._operate.payload_keys import FoundKeys
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.schedule.v1 import Schedule
 from temporalio.api.workflowservice.v1 import (
     DescribeScheduleResponse,
     DescribeWorkflowExecutionResponse,
-    ListActivityExecutionsResponse,
+    ListWorkflowExecutionsResponse,
 )
-from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
-
-RUNNING, COMPLETED = WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED
 
 
 class Server:
@@ -36,17 +34,38 @@ class Server:
         self.at_once = self.most_at_once = 0
         self.workflow_service = self
         self.queries = []
+        self.divided = []
+        self.unknown = False
 
     def _maybe_fail(self, *place):
         if place in self.fail:
             raise RPCError("told to fail", self.fail[place], b"")
 
-    async def list_workflows(self, query):
-        self.queries.append(query)
-        for each in self.histories:
-            status = RUNNING if each in self.running else COMPLETED
-            yield SimpleNamespace(id=each, run_id=f"run-{each}", status=status)
-        self._maybe_fail("list", "workflows")
+    async def list_workflow_executions(self, request, *, retry):
+        self.queries.append(request.query)
+        listed = ListWorkflowExecutionsResponse()
+        if request.query == IN_A_DIVISION:
+            self._maybe_fail("list", "activities")
+            for each in self.divided:
+                info = listed.executions.add()
+                info.execution.workflow_id, info.type.name = each, "temporal-sys-batch"
+                info.search_attributes.indexed_fields["TemporalNamespaceDivision"].data = b'"TemporalBatcher"'
+            if self.unknown:
+                info = listed.executions.add()
+                info.execution.workflow_id = "new"
+                info.search_attributes.indexed_fields["TemporalNamespaceDivision"].data = b'"4711"'
+            return listed
+        second = bool(request.next_page_token)
+        if second:
+            self._maybe_fail("list", "workflows")
+        listed.next_page_token = b"" if second else b"more"
+        for each in sorted(self.histories)[second::2]:
+            info = listed.executions.add()
+            info.execution.workflow_id, info.execution.run_id = each, f"run-{each}"
+            info.type.name = "Order"
+            if each not in self.running:
+                info.close_time.FromSeconds(1)
+        return listed
 
     async def list_schedules(self):
         async def listed():
@@ -56,17 +75,21 @@ class Server:
 
         return listed()
 
-    async def list_activity_executions(self, request, *, retry):
-        self._maybe_fail("list", "activities")
-        return ListActivityExecutionsResponse()
-
     def get_workflow_handle(self, workflow_id, *, run_id):
         async def events(*, skip_archival):
             assert skip_archival
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
             try:
-                for second, key in enumerate(self.histories[workflow_id], 1):
+                if workflow_id in self.divided:
+                    event = HistoryEvent()
+                    payload = event.workflow_execution_started_event_attributes.input.payloads.add()
+                    payload.metadata["encoding"] = b"binary/protobuf"
+                    payload.data = Payloads(
+                        payloads=[Payload(metadata={"encoding": b"x"}, data=b"inner")]
+                    ).SerializeToString()
+                    yield event
+                for second, key in enumerate(self.histories.get(workflow_id, []), 1):
                     await asyncio.sleep(0)
                     event = HistoryEvent()
                     event.event_time.FromSeconds(second)
@@ -98,7 +121,7 @@ class Reader:
 
     async def keys_of(self, payload):
         await asyncio.sleep(0)
-        key = payload.data.decode()
+        key = payload.data.decode() if payload.metadata["encoding"] != b"binary/protobuf" else "a"
         if key == "?":
             return FoundKeys((), ValueError("no way in"))
         return FoundKeys((key,) if key else ())
@@ -175,7 +198,7 @@ async def test_a_payload_that_cannot_be_read_is_a_gap(server, scan):
 
 @pytest.mark.parametrize("what", ["workflows", "schedules", "activities"])
 async def test_what_is_not_listed_is_a_gap_and_the_rest_is_read_to_its_end(server, scan, what):
-    server.histories = {"w-1": ["a"] * 50, "w-2": ["a"] * 50}
+    server.histories = {"w-1": ["a"] * 50, "w-2": [], "w-3": ["a"] * 50}
     server.schedules = {"s-1": ["b"]}
     server.fail["list", what] = RPCStatusCode.PERMISSION_DENIED
     found = await scan()
@@ -186,9 +209,19 @@ async def test_what_is_not_listed_is_a_gap_and_the_rest_is_read_to_its_end(serve
     assert ("b" in found.keys) == (what != "schedules")
 
 
-async def test_an_older_server_has_no_activities_without_a_workflow(server, scan):
-    server.fail["list", "activities"] = RPCStatusCode.UNIMPLEMENTED
-    assert (await scan()).complete
+async def test_what_the_server_keeps_in_divisions_is_read_as_well(server, scan):
+    server.divided = ["a"]
+    found = await scan()
+    assert (found.keys["a"].payloads, found.keys["inner"].payloads) == (1, 1)
+    assert found.complete
+
+
+async def test_an_execution_of_an_unknown_kind_is_a_gap(server, scan):
+    server.unknown = True
+    found = await scan()
+    [(what, gap)] = found.gaps.items()
+    assert (what, gap.holder.id, gap.holder.division) == ("executions of an unknown kind", "new", "4711")
+    assert "Use a release that knows this version of the server" in gap.why
 
 
 @pytest.mark.parametrize("place", [("read", "w-1"), ("describe", "w-1"), ("read", "s-1")])
@@ -208,7 +241,7 @@ async def test_what_cannot_be_read_is_a_gap_unless_it_was_deleted_meanwhile(serv
 
 async def test_a_query_leaves_a_gap(server, scan):
     found = await scan("WorkflowType = 'Order'")
-    assert server.queries == ["WorkflowType = 'Order'"]
+    assert server.queries == ["WorkflowType = 'Order'"] * 2 + [IN_A_DIVISION]
     assert not found.complete
 
 

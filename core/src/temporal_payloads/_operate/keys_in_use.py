@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING
 from temporalio.service import RPCError, RPCStatusCode
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.embedded import payloads_within
+from temporal_payloads._operate.gaps import Gaps
 from temporal_payloads._operate.histories import payloads_in
-from temporal_payloads._operate.holders import activities, held_by, schedules, workflows
+from temporal_payloads._operate.holders import (
+    SCHEDULERS,
+    UnknownHolderError,
+    held_by,
+    in_divisions,
+    schedules,
+    workflows,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
     from datetime import datetime
 
+    from google.protobuf.message import Message
     from temporalio.api.common.v1 import Payload
     from temporalio.client import Client
 
@@ -32,7 +42,12 @@ AT_ONCE = 32
 """Payloads of one workflow that are looked at at the same time."""
 MOST_IDS = 1000
 """Keys that are counted: ids come from payloads, which can say anything."""
-_PLURAL: dict[Kind, str] = {"workflow": "workflows", "schedule": "schedules", "activity": "activities"}
+_PLURAL: dict[Kind, str] = {
+    "workflow": "workflows",
+    "schedule": "schedules",
+    "activity": "activities",
+    "nexus_operation": "Nexus operations",
+}
 
 
 @dataclass
@@ -48,17 +63,6 @@ class KeyUse:
 
 
 @dataclass
-class Gap:
-    """Something that was not read, so that it may need any key."""
-
-    count: int
-    """0 if it is not known."""
-    why: str
-    """Of the first of them."""
-    holder: Holder | None
-
-
-@dataclass
 class KeysInUse:
     """What was found. It may be looked at while reading goes on."""
 
@@ -70,8 +74,7 @@ class KeysInUse:
     """How many of the workflows ran."""
     deleted: int = 0
     """How many were deleted meanwhile, so that they need no key any more."""
-    gaps: dict[str, Gap] = field(default_factory=dict)
-    """By what is missing."""
+    gaps: Gaps = field(default_factory=Gaps)
     ended: bool = False
     """Whether reading came to its end."""
 
@@ -80,15 +83,10 @@ class KeysInUse:
         """Whether everything was read, so that a key that was not found is needed by nothing."""
         return self.ended and not self.gaps
 
-    def miss(self, what: str, why: str = "", holder: Holder | None = None, *, count: int = 1) -> None:
-        """Note that something was not read."""
-        gap = self.gaps.setdefault(what, Gap(0, why, holder))
-        gap.count += count
-
     def use_of(self, key: str) -> KeyUse | None:
         """Return the use of a key, or None if there are too many keys for one more."""
         if key not in self.keys and len(self.keys) >= MOST_IDS:
-            self.miss(f"key ids after the first {MOST_IDS:,}, which were not counted")
+            self.gaps.miss(f"key ids after the first {MOST_IDS:,}, which were not counted")
             return None
         return self.keys.setdefault(key, KeyUse())
 
@@ -121,23 +119,26 @@ class KeyScan:
             query: Only the workflows that match it are read, which is a gap.
         """
         if query:
-            self._found.miss(f"workflows that do not match {query!r} were not read", count=0)
-        for kind, holders in (
+            self._found.gaps.miss(f"workflows that do not match {query!r} were not read", count=0)
+        for kinds, holders in (
             ("workflows", workflows(client, query)),
             ("schedules", schedules(client)),
-            ("activities outside of workflows", activities(client)),
+            ("activities and Nexus operations outside of workflows", in_divisions(client)),
         ):
             slots = asyncio.Semaphore(self._concurrency)
             async with aclosing(holders), asyncio.TaskGroup() as reads:
                 try:
                     async for holder in holders:
+                        # A scheduler's own history has what its schedule was once, and nobody reads that.
+                        if holder.division == SCHEDULERS:
+                            continue
                         await slots.acquire()
                         read = reads.create_task(self._read(client, holder))
                         # Not by the task itself: one that is cancelled early runs none of its code.
                         read.add_done_callback(lambda _, slots=slots: slots.release())  # type: ignore[misc]
                 except RPCError as error:
-                    self._found.miss(
-                        f"{kind} of {client.namespace!r} that the server did not list", str(error)
+                    self._found.gaps.miss(
+                        f"{kinds} of {client.namespace!r} that the server did not list", str(error)
                     )
 
     async def _read(self, client: Client, holder: Holder) -> None:
@@ -147,13 +148,16 @@ class KeyScan:
             async with aclosing(_batches(client, holder)) as batches:
                 async for batch in batches:
                     await self._count(batch, reader, holder, keys)
+        except UnknownHolderError as error:
+            self._found.gaps.miss("executions of an unknown kind", str(error), holder)
+            return
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 self._found.deleted += 1
                 return
-            self._found.miss(f"{_PLURAL[holder.kind]} that could not be read", str(error), holder)
+            self._found.gaps.miss(f"{_PLURAL[holder.kind]} that could not be read", str(error), holder)
         self._found.read[holder.kind] += 1
-        self._found.running += holder.running
+        self._found.running += holder.running and holder.kind == "workflow"
 
     async def _count(self, batch: Batch, reader: KeyReader, holder: Holder, keys: set[str]) -> None:
         async def keys_of(one: tuple[Payload, datetime | None]) -> FoundKeys:
@@ -162,9 +166,7 @@ class KeyScan:
         for (_, time), one in zip(batch, await gather_bounded(keys_of, batch, AT_ONCE), strict=True):
             self._found.payloads += 1
             if one.error is not None:
-                kind = getattr(one.error, "type", None) or type(one.error).__name__
-                why = getattr(one.error, "message", "") or str(one.error)
-                self._found.miss(f"payloads that could not be read ({kind})", why, holder)
+                self._found.gaps.miss_for("payloads that could not be read", one.error, holder)
             for key in one.ids:
                 use = self._found.use_of(key)
                 if use is None:
@@ -184,7 +186,7 @@ async def _batches(client: Client, holder: Holder) -> AsyncGenerator[Batch, None
     size = 0
     async with aclosing(held_by(client, holder)) as messages:
         async for held in messages:
-            for payload in payloads_in(held.message):
+            for payload in _payloads_of(holder, held.message):
                 batch.append((payload, held.time))
                 size += len(payload.data)
                 if len(batch) >= BATCH or size >= BATCH_SIZE:
@@ -192,3 +194,11 @@ async def _batches(client: Client, holder: Holder) -> AsyncGenerator[Batch, None
                     batch, size = [], 0
     if batch:
         yield batch
+
+
+def _payloads_of(holder: Holder, message: Message) -> Iterator[Payload]:
+    for payload in payloads_in(message):
+        yield payload
+        if holder.division:
+            # The server's own workflows hand payloads on inside of their own.
+            yield from payloads_within(payload.data)

@@ -1,0 +1,34 @@
+"""What could not be read, so that what was read is not all there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from temporal_payloads._operate.holders import Holder
+
+
+@dataclass
+class Gap:
+    """Something that was not read, so that it may need anything."""
+
+    count: int
+    """0 if it is not known."""
+    why: str
+    """Of the first of them."""
+    holder: Holder | None
+
+
+class Gaps(dict[str, Gap]):
+    """By what is missing."""
+
+    def miss(self, what: str, why: str = "", holder: Holder | None = None, *, count: int = 1) -> None:
+        """Note that something was not read."""
+        gap = self.setdefault(what, Gap(0, why, holder))
+        gap.count += count
+
+    def miss_for(self, what: str, error: Exception, holder: Holder) -> None:
+        """Note that something was not read, for this error."""
+        kind = getattr(error, "type", None) or type(error).__name__
+        self.miss(f"{what} ({kind})", getattr(error, "message", "") or str(error), holder)

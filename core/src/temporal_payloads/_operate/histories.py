@@ -72,11 +72,9 @@ async def reference_in(payload: Payload, codec: PayloadCodec | None) -> Referenc
         ClaimRejectedError: It says that it is a reference, but cannot be read as one.
         Exception: What the codec raised.
     """
-    if is_encoded_reference(payload):
-        payload = await _decoded(payload, codec)
-    elif not is_reference(payload):
+    if not is_reference(payload) and not is_encoded_reference(payload):
         return None
-    return read_reference(payload)
+    return read_reference(await reference_in_clear(payload, codec))
 
 
 def codec_of_workflow(codec: PayloadCodec | None, *, namespace: str, workflow_id: str) -> PayloadCodec | None:
@@ -86,7 +84,15 @@ def codec_of_workflow(codec: PayloadCodec | None, *, namespace: str, workflow_id
     return codec.with_context(WorkflowSerializationContext(namespace=namespace, workflow_id=workflow_id))
 
 
-async def _decoded(reference: Payload, codec: PayloadCodec | None) -> Payload:
+async def reference_in_clear(reference: Payload, codec: PayloadCodec | None) -> Payload:
+    """Return a reference as it was before it went through the codecs, if it did.
+
+    Raises:
+        ClaimRejectedError: The codecs do not decode it.
+        Exception: What the codec raised.
+    """
+    if is_reference(reference):
+        return reference
     encoded = Payload()
     encoded.CopyFrom(reference)
     # What the SDK adds once the codecs are through; they do not know it.

@@ -1,0 +1,154 @@
+"""What a holder needs from stores: for a collector, which deletes the rest."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from temporal_payloads._operate.embedded import hashes_within, opaque_in, payloads_within
+from temporal_payloads._operate.gaps import Gaps
+from temporal_payloads._operate.histories import codec_of_workflow, payloads_in, reference_in_clear
+from temporal_payloads._operate.holders import UnknownHolderError, held_by
+from temporal_payloads._operate.recorded import RecordedReference
+from temporal_payloads._plugins.contract import PayloadReaderContext
+from temporal_payloads._storage.errors import ClaimRejectedError
+from temporal_payloads._storage.references import is_encoded_reference, is_reference, read_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from temporalio.api.common.v1 import Payload
+    from temporalio.client import Client
+    from temporalio.converter import PayloadCodec
+
+    from temporal_payloads._codecs.chain import CodecChain
+    from temporal_payloads._operate.holders import Holder
+
+    T = TypeVar("T")
+
+_DEEPEST = 16
+"""Payloads within payloads that are looked into."""
+_OF_THE_API = b"temporal.api."
+
+
+@dataclass
+class Needs:
+    """What a holder needs.
+
+    Which payload ends where:
+
+    - A reference in any form is in `references`, whether or not its driver is configured or takes the claim
+      (`ConfinedReferences` tells).
+    - What says that it is a reference and cannot be read as one is read by nobody. It is no gap, for
+      anybody can put such into an input; what in it may be a hash is in `hashes`.
+    - An encoded reference that the codecs do not decode is a gap, and so is any other payload that they do
+      not: a proxy may have encoded a reference like everything else. Anybody can bring about this gap, too,
+      but to go on without the codec or key would lose payloads.
+    - Inside of the server's own workflows whatever may be a hash is in `hashes` as well.
+    """
+
+    references: set[RecordedReference] = field(default_factory=set)
+    hashes: set[str] = field(default_factory=set)
+    """In doubt: lower-case hex SHA-256 of payloads that may be needed, wherever they lie."""
+    messages: int = 0
+    """Events and descriptions that were read."""
+    payloads: int = 0
+    """Payloads in them."""
+    gaps: Gaps = field(default_factory=Gaps)
+    """What could not be read, so that it may need anything."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing else is needed."""
+        return not self.gaps
+
+
+async def needs_of(client: Client, holder: Holder, chain: CodecChain) -> Needs:
+    """Read all messages of a holder, page by page, and return what it needs.
+
+    Nothing is fetched from a store. Memory is bound by a page and the distinct references.
+
+    Args:
+        client: Of the holder's namespace; its data converter is not used.
+        holder: As it was listed.
+        chain: Decodes as the data converter would, but must not require that payloads are encrypted.
+
+    Raises:
+        RPCError: A message could not be had; `NOT_FOUND` where the holder was deleted meanwhile.
+    """
+    reading = _Reading(holder, chain)
+    try:
+        messages = held_by(client, holder)
+    except UnknownHolderError as error:
+        reading.needs.gaps.miss("executions of an unknown kind", str(error), holder)
+        return reading.needs
+    async with aclosing(messages):
+        async for held in messages:
+            reading.needs.messages += 1
+            for payload in payloads_in(held.message):
+                reading.needs.payloads += 1
+                await reading.note(payload)
+            for data in opaque_in(held.message):
+                await reading.look_into(data)
+    return reading.needs
+
+
+class _Reading:
+    def __init__(self, holder: Holder, chain: CodecChain) -> None:
+        self.needs = Needs()
+        self._holder = holder
+        # The context of a payload is that of its workflow, or of another one that it came from.
+        self._codecs: list[PayloadCodec] = []
+        of_workflow = codec_of_workflow(chain, namespace=holder.namespace, workflow_id=holder.id)
+        for codec in (of_workflow, chain.with_context(PayloadReaderContext(holder.namespace))):
+            if codec is not None and codec not in self._codecs:
+                self._codecs.append(codec)
+
+    async def note(self, payload: Payload, depth: int = 0) -> None:
+        """Note what a payload needs, as it stands in a message."""
+        if is_reference(payload) or is_encoded_reference(payload):
+            await self._note_reference(payload)
+            return
+        try:
+            [decoded] = await self._first(lambda codec: codec.decode([payload]))
+        except Exception as error:  # noqa: BLE001  # a codec may raise anything
+            self.needs.gaps.miss_for("payloads that no codec decodes", error, self._holder)
+            decoded = payload
+        if is_reference(decoded) or is_encoded_reference(decoded):
+            await self._note_reference(decoded)
+        elif self._may_hold_others(decoded):
+            await self.look_into(decoded.data, depth + 1)
+
+    async def look_into(self, data: bytes, depth: int = 0) -> None:
+        """Note what the payloads inside of data need, and whatever may be a hash."""
+        self.needs.hashes.update(hashes_within(data))
+        if depth < _DEEPEST:
+            for payload in payloads_within(data):
+                await self.note(payload, depth)
+
+    async def _note_reference(self, payload: Payload) -> None:
+        try:
+            clear = await self._first(lambda codec: reference_in_clear(payload, codec))
+        except Exception as error:  # noqa: BLE001  # a codec may raise anything
+            self.needs.gaps.miss_for("references that could not be decoded", error, self._holder)
+            return
+        try:
+            self.needs.references.add(RecordedReference.of(read_reference(clear)))
+        except ClaimRejectedError:
+            self.needs.hashes.update(hashes_within(clear.data))
+
+    def _may_hold_others(self, payload: Payload) -> bool:
+        message_type = payload.metadata.get("messageType", b"")
+        return bool(self._holder.division) or message_type.startswith(_OF_THE_API)
+
+    async def _first(self, decode: Callable[[PayloadCodec], Awaitable[T]]) -> T:
+        """Return what the first codec gives that raises nothing."""
+        *others, last = self._codecs
+        for codec in others:
+            try:
+                return await decode(codec)
+            except Exception:  # noqa: BLE001, S112  # the last one tells why
+                continue
+        return await decode(last)

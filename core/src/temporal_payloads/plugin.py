@@ -76,6 +76,7 @@ from temporal_payloads._storage.errors import (
     UnknownDriverError,
 )
 from temporal_payloads._storage.key_layout import KeyLayout, ParsedKey
+from temporal_payloads._storage.probing import probe_conditions
 from temporal_payloads._storage.sdk_bucket_driver import SDKBucketDriver
 from temporal_payloads._storage.serialized import (
     SerializedDriver,
@@ -144,6 +145,7 @@ __all__ = [
     "explain_settings_error",
     "gather_bounded",
     "hookimpl",
+    "probe_conditions",
     "renewed_after_fork",
     "run_off_loop",
     "serialize",

@@ -44,6 +44,19 @@ def test_a_key_names_the_workflow_and_the_hash():
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@given(target=targets, other=st.none() | st.text(min_size=1, max_size=30))
+def test_a_key_begins_with_a_prefix_of_its_namespace_and_of_no_other(layout, target, other):
+    namespace = target.namespace or None if target else None
+    try:
+        key = layout.write(target, SHA256)
+    except StorageMisconfiguredError:
+        return  # too long for the store
+    assert any(key.startswith(prefix) for prefix in layout.prefixes([namespace]))
+    begins = any(key.startswith(prefix) for prefix in layout.prefixes([other]))
+    assert begins == (other == namespace)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @given(target=targets)
 def test_every_claim_that_is_made_is_confined_to_its_namespace(layout, target):
     claim = layout.claim(layout.write(target, SHA256), SHA256)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import StorageDriver
+from temporalio.converter import StorageDriver, StorageDriverWorkflowInfo
 
 from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._storage.claim_bounds import bounded
+from temporal_payloads._storage.collecting import ListedPayload
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -23,6 +24,7 @@ from temporal_payloads._storage.serialized import SerializedPayload, serialize_a
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from temporalio.converter import (
         StorageDriverClaim,
@@ -190,6 +192,31 @@ class ContentAddressedDriver(StorageDriver):
             return [self._parse(key, sha256, found[key]) for key, sha256 in wanted]
 
         return await run_off_loop(parse, sum(len(data or b"") for data in found.values()))
+
+    # -- what a driver needs that is a `CollectableDriver` too
+
+    def claim_for(self, namespace: str | None, sha256: str) -> StorageDriverClaim:
+        """Return where a payload that is moved into the store lies; see `CollectableDriver.claim_for`."""
+        target = StorageDriverWorkflowInfo(namespace=namespace) if namespace else None
+        return self._layout.claim(self.key_for(target, sha256), sha256)
+
+    def listed(
+        self, key: str, *, size: int, tag: str, stored: datetime | None = None, aside: bool = False
+    ) -> ListedPayload | None:
+        """Return a payload that the store lists, or None if this is no key of one; see `ListedPayload`."""
+        parsed = self._layout.read(key)
+        if parsed is None:
+            return None
+        claim = self._layout.claim(key, parsed.sha256)
+        return ListedPayload(claim=claim, key=parsed, size=size, tag=tag, stored=stored, aside=aside)
+
+    def key_of(self, payload: ListedPayload) -> str:
+        """Return the key of a payload that was listed, by whomever.
+
+        Raises:
+            ClaimRejectedError: The driver cannot have written it.
+        """
+        return self._layout.confine(payload.claim).claim.claim_data["key"]
 
     def _read_claim(self, claim: StorageDriverClaim) -> tuple[str, str]:
         data = bounded(claim).claim_data

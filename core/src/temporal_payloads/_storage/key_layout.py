@@ -8,7 +8,7 @@ and `v0/d/sha256/{hex}` where neither is known. What is missing reads `null`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -147,6 +147,14 @@ class KeyLayout:
             return ParsedKey(namespace=namespace, sha256=sha256)
         type_, id_, run = map(unquote, names[-3:])
         return ParsedKey(namespace=namespace, sha256=sha256, kind=kind, id=id_, run_id=run, type=type_)
+
+    def prefixes(self, namespaces: Sequence[str | None]) -> list[str]:
+        """Return what the keys of these namespaces' payloads begin with (None: of those without one)."""
+        return [
+            self._join("v0", *begin, "")
+            for namespace in dict.fromkeys(namespaces)
+            for begin in ([("ns", self.escape(namespace))] if namespace else [("d",), ("wt",), ("at",)])
+        ]
 
     def claim(self, key: str, sha256: str) -> StorageDriverClaim:
         """Return the claim of the payload under this key."""

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import ByteSize, Field
 
-from temporal_payloads._concurrency.fork import renewed_after_fork
 from temporal_payloads._plugins.contract import DriverPlugin, hookimpl
+from temporal_payloads._storage.collecting import CollectableDriver, ListedPage
 from temporal_payloads._storage.content_addressed import ContentAddressedDriver, ContentAddressedSettings
-from temporal_payloads._storage.errors import PayloadNotFoundError, StorageUnavailableError
 from temporal_payloads._storage.key_layout import KeyLayout
+from temporal_payloads._storage.memory_store import DRIVER_TYPE, MemoryFiles, MemoryStore
+from temporal_payloads._storage.probing import probe_conditions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from datetime import timedelta
 
     from temporalio.converter import StorageDriverClaim
 
     from temporal_payloads._plugins.contract import ConfinedClaim, DriverContext
+    from temporal_payloads._storage.collecting import Change, ListedPayload
 
-DRIVER_TYPE = "memory"
 DEFAULT_MAX_SIZE = 256 * 1024 * 1024
+PAGE = 1000
+"""Payloads in a page of a listing."""
 WARNING = (
     "it keeps payloads in the memory of this process: no other process can read them, and they are lost when "
     "this one ends. Use it in tests, or where client and worker are one process whose workflows may be lost"
@@ -46,59 +48,7 @@ class MemorySettings(ContentAddressedSettings):
     )
 
 
-class MemoryStore:
-    """Payloads under their keys. Several threads may use it.
-
-    Args:
-        name: How errors call it.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.size = 0
-        """Bytes of all payloads."""
-        self._payloads: dict[str, bytes] = {}
-        self._lock = threading.Lock()
-        renewed_after_fork(self)
-
-    def renew_after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may hold. The child has a copy of the payloads."""
-        self._lock = threading.Lock()
-        self.size = sum(map(len, self._payloads.values()))
-
-    def add(self, items: Mapping[str, bytes], *, max_size: int) -> None:
-        """Add the payloads that are not there yet: all of them or, if there is no room, none.
-
-        Raises:
-            StorageUnavailableError: The store would have more than `max_size` bytes.
-        """
-        with self._lock:
-            new = {key: data for key, data in items.items() if key not in self._payloads}
-            size = self.size + sum(map(len, new.values()))
-            if size > max_size:
-                raise StorageUnavailableError(
-                    f"The store {self.name!r} in the memory of this process is full: it has {self.size} "
-                    f"bytes, would have {size}, and max_size is {max_size}. Raise max_size: it evicts nothing"
-                )
-            self._payloads.update(new)
-            self.size = size
-
-    def get(self, key: str) -> bytes:
-        """Return the payload under a key.
-
-        Raises:
-            PayloadNotFoundError: There is none.
-        """
-        if key not in self._payloads:
-            raise PayloadNotFoundError(
-                f"The store {self.name!r} in the memory of this process ({os.getpid()}) has no payload under "
-                f"key {key!r}: another process stored it, or this one before it was started again. Processes "
-                f"share payloads only in a store outside of them: use another driver than {DRIVER_TYPE!r}"
-            )
-        return self._payloads[key]
-
-
-class MemoryDriver(ContentAddressedDriver):
+class MemoryDriver(ContentAddressedDriver, CollectableDriver):
     """Keeps payloads in a `MemoryStore`.
 
     Args:
@@ -136,6 +86,54 @@ class MemoryDriver(ContentAddressedDriver):
     async def read(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the value under each key."""
         return [self._store.get(key) for key in keys]
+
+    # -- what a collector asks for
+
+    def shards(self, namespaces: Sequence[str | None]) -> Sequence[str]:
+        """Return what the keys of these namespaces begin with."""
+        return self._layout.prefixes(namespaces)
+
+    async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
+        """Yield what is there now under a prefix."""
+        keys = self._store.keys_under(shard)
+        for start in range(0, len(keys), PAGE):
+            found = map(self._look, keys[start : start + PAGE])
+            yield ListedPage(payloads=[one for one in found if one])
+
+    def _look(self, key: str) -> ListedPayload | None:
+        kept = self._store.look(key)
+        if kept is None:
+            return None
+        size = len(kept.data)
+        return self.listed(key, size=size, tag=str(kept.number), stored=kept.since, aside=kept.aside)
+
+    async def probe(self) -> None:
+        """Try on a payload of its own whether it is deleted only as it should be."""
+
+        async def look(key: str) -> ListedPayload | None:
+            return self._look(key)
+
+        await probe_conditions(self, look)
+
+    async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
+        """Put payloads aside. They can be read all the same."""
+        del grace
+        return self._change(payloads, aside=True)
+
+    async def restore(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Bring payloads back that are aside."""
+        return self._change(payloads, aside=False)
+
+    async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Delete payloads that are aside."""
+        return self._change(payloads, aside=None)
+
+    def _change(self, payloads: Sequence[ListedPayload], *, aside: bool | None) -> list[Change]:
+        return [self._store.change(self.key_of(one), int(one.tag), aside=aside) for one in payloads]
+
+    def state(self) -> MemoryFiles:
+        """Return where a collector keeps its files in this store."""
+        return self._store.files
 
 
 _stores: dict[str, MemoryStore] = {}

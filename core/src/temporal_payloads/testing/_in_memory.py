@@ -21,7 +21,8 @@ from temporal_payloads._settings.settings import PayloadSettings, without_cache
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
 from temporal_payloads._storage.errors import PayloadIntegrityError
 from temporal_payloads._storage.key_layout import KeyLayout
-from temporal_payloads._storage.memory_driver import MemoryDriver, MemoryStore
+from temporal_payloads._storage.memory_driver import MemoryDriver
+from temporal_payloads._storage.memory_store import MemoryStore
 
 TEST_KEY = "text:test-key-test-key-test-key-test!"
 """A key for tests, in the form that the encryption codec takes. Everybody knows it: it is that of Temporal's

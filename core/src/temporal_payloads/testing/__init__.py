@@ -31,6 +31,7 @@ pytest.register_assert_rewrite(
             "_plugin",
             "_driver",
             "_driver_claims",
+            "_driver_collecting",
             "_driver_lifetime",
             "_driver_secrets",
             "_codec",

@@ -20,6 +20,7 @@ from temporal_payloads._storage.errors import (
 )
 from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporal_payloads.testing._driver_claims import DriverClaims
+from temporal_payloads.testing._driver_collecting import DriverCollecting
 from temporal_payloads.testing._driver_lifetime import DriverLifetime
 from temporal_payloads.testing._driver_secrets import DriverSecrets
 from temporal_payloads.testing._plugin import SOUNDS_LIKE_EXPIRY, PluginConformance
@@ -44,7 +45,7 @@ from temporal_payloads.testing._samples import (
 )
 
 
-class DriverConformance(DriverClaims, DriverLifetime, DriverSecrets, PluginConformance):
+class DriverConformance(DriverClaims, DriverCollecting, DriverLifetime, DriverSecrets, PluginConformance):
     """Subclass it, name the entry point, and give two fixtures: `plugin` and `settings`.
 
     `plugin` is the `DriverPlugin`; `settings` an instance of its settings model with which it can be opened,

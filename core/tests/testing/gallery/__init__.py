@@ -5,5 +5,7 @@ from gallery.converters import CONVERTERS
 from gallery.drivers import DRIVERS
 from gallery.key_providers import KEY_PROVIDERS
 from gallery.settings import SETTINGS
+from gallery.store_rooms import STORE_ROOMS
 
-EXHIBITS = {exhibit.name: exhibit for exhibit in (*DRIVERS, *CODECS, *CONVERTERS, *KEY_PROVIDERS, *SETTINGS)}
+ALL = (*DRIVERS, *STORE_ROOMS, *CODECS, *CONVERTERS, *KEY_PROVIDERS, *SETTINGS)
+EXHIBITS = {exhibit.name: exhibit for exhibit in ALL}

@@ -9,7 +9,8 @@ import pytest
 from local_servers import start_redis
 from support.console import alike, commands, run, section
 from temporal_payloads._cli import check
-from temporal_payloads._cli.codecs_found import FoundCodec, shown_error
+from temporal_payloads._cli.codecs_found import FoundCodec
+from temporal_payloads._cli.document import shown_error
 from temporal_payloads._errors import Problem
 from temporal_payloads._settings.models import Route
 from temporal_payloads.plugin import KeyDescription

@@ -161,7 +161,7 @@ def test_the_command_writes_what_the_page_says(tmp_path, monkeypatch, capsys):
 
 
 def test_the_command_says_that_it_cannot_write(tmp_path, capsys):
-    assert main(["schema", "-o", str(tmp_path / "missing" / "schema.json")]) == 1
+    assert main(["schema", "-o", str(tmp_path / "missing" / "schema.json")]) == 3
     assert "cannot write" in capsys.readouterr().err
 
 

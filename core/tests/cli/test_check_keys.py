@@ -120,7 +120,8 @@ def test_the_key_ring_is_shown_without_the_keys(run, write_settings, monkeypatch
 def test_without_keys_there_are_none(run, write_settings):
     write_settings('codecs = ["gzip"]')
     assert run("keys") == (0, "No codec has keys.\n", "")
-    assert json.loads(run("keys", "--json")[1]) == {"ok": True, "codecs": [], "problems": []}
+    document = json.loads(run("keys", "--json")[1])
+    assert document == {"version": 1, "ok": True, "codecs": [], "error": None, "problems": []}
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_it_prints_a_new_key_in_the_form_that_the_settings_take(run):
 def test_as_json(run):
     status, out, _ = run("keygen", "--json")
     document = json.loads(out)
-    assert (status, list(document)) == (0, ["key"])
+    assert (status, list(document)) == (0, ["version", "ok", "key", "error", "problems"])
     assert len(read_key(document["key"])) == 32
 
 

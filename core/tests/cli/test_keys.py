@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporal_payloads._cli import keys, main
+from support.documents import shape_of, told_shape
+from temporal_payloads._cli import keys
 from temporal_payloads._cli.codecs_found import FoundCodec
+from temporal_payloads._cli.document import document
 from temporal_payloads._cli.keys_report import KeysReport
-from temporal_payloads._cli.output import telling_progress
+from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._errors import Problem
 from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.keys_in_use import KeysInUse, KeyUse
@@ -64,7 +66,7 @@ def report(found):
 
 
 def verdicts(report):
-    return {key["id"]: key["verdict"] for key in report.as_json()["keys"]}
+    return {key["id"]: key["verdict"] for key in report.parts()["keys"]}
 
 
 def test_a_key_can_be_retired_that_nothing_needs_and_that_does_not_write(report):
@@ -150,11 +152,11 @@ def test_the_json_has_the_same_keys_whatever_was_found(report, found):
     def shape(document):
         return list(document), [list(key) for key in document["keys"]]
 
-    whole = report().as_json()
+    whole = report().parts()
     found.ended = False
     found.gaps.miss("payloads", "no way in", WORKFLOW)
-    assert shape(report().as_json()) == shape(whole)
-    [gap] = report().as_json()["gaps"]
+    assert shape(report().parts()) == shape(whole)
+    [gap] = report().parts()["gaps"]
     assert gap == {
         "what": "payloads",
         "count": 1,
@@ -170,34 +172,11 @@ def test_the_json_has_the_same_keys_whatever_was_found(report, found):
     json.dumps(whole)
 
 
-def paths(document, at=""):
-    """Return the keys of each table in a document, by where these are."""
-    found: dict[str, set[str]] = {}
-    tables = document if isinstance(document, list) else [document]
-    for table in tables:
-        if isinstance(table, dict):
-            found.setdefault(at, set()).update(table)
-            for key, value in table.items():
-                for place, keys in paths(value, f"{at}.{key}" if at else key).items():
-                    found.setdefault(place, set()).update(keys)
-    return found
-
-
-def documented(command):
-    """Return the same, as the command's help has it."""
-    block = re.search(rf"^  {command}\n((?: {{4}}.*\n)+)", keys._EPILOG, re.MULTILINE)
-    assert block is not None
-    lines = re.findall(r"^ {4}(\S.*(?:\n {6}.*)*)", block[1], re.MULTILINE)
-    split = [line.rpartition(": ") for line in lines]
-    return {place: set(re.findall(r"\w+", re.sub(r"\(.*\)", "", names))) for place, _, names in split}
-
-
 def test_the_help_documents_what_is_counted_for_a_program(report, found):
     found.gaps.miss("payloads", "no way in", WORKFLOW)
-    document = report().as_json(error={"type": "", "message": ""}, problems=[Problem("wrong")])
-    shown = paths(document)
-    assert shown.pop("gaps.example") == shown["keys.needed_by"]
-    assert documented("keys --in-use --json") == shown
+    error = {"type": "", "message": ""}
+    shown = shape_of(document(ok=False, error=error, problems=(Problem("wrong"),), **report().parts()))
+    assert told_shape(keys.EPILOG, "keys --in-use --json") == shown
 
 
 def test_the_help_documents_the_ring_for_a_program(run, write_settings, monkeypatch):
@@ -210,7 +189,8 @@ def test_the_help_documents_the_ring_for_a_program(run, write_settings, monkeypa
     write_settings("codecs = ['gizp']")
     wrong = json.loads(run("keys", "--json")[1])
     assert list(wrong) == list(right)
-    assert documented("keys --json") == paths(right) | {"problems": paths(wrong)["problems"]}
+    problems = {"problems": shape_of(wrong)["problems"]}
+    assert told_shape(keys.EPILOG, "keys --json") == shape_of(right) | problems
 
 
 # -- the command line
@@ -226,11 +206,10 @@ def test_the_help_documents_the_ring_for_a_program(run, write_settings, monkeypa
         ["--in-use", "--limit", "-1"],
     ],
 )
-def test_options_about_use_want_to_be_asked_for_it(arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["keys", *arguments])
-    assert ended.value.code == 2
-    assert arguments[-2] in capsys.readouterr().err
+def test_options_about_use_want_to_be_asked_for_it(run, arguments):
+    status, _, err = run("keys", *arguments)
+    assert status == 2
+    assert arguments[-2] in err
 
 
 @pytest.mark.parametrize("arguments", [["keys"], ["keys", "--in-use"], ["keys", "--key", "a"]])
@@ -248,12 +227,12 @@ def test_wrong_settings_are_status_2(run, write_settings, arguments):
 
 def test_without_temporal_the_json_says_why_nothing_is_known(run, nowhere, report):
     status, out, err = run("keys", "--key", "a", "--json", "--address", nowhere)
-    assert (status, err) == (1, "")
-    document = json.loads(out)
-    assert list(document) == list(report().as_json())
-    assert (document["ok"], document["complete"], document["problems"]) == (False, False, [])
-    assert document["error"]["type"] == "TemporalUnreachableError"
-    assert document["error"]["message"].endswith("cannot be used: Connection refused")
+    assert (status, err) == (3, "")
+    printed = json.loads(out)
+    assert list(printed) == list(document(ok=False, **report().parts()))
+    assert (printed["ok"], printed["complete"], printed["problems"]) == (False, False, [])
+    assert printed["error"]["type"] == "TemporalUnreachableError"
+    assert printed["error"]["message"].endswith("cannot be used: Connection refused")
 
 
 def test_a_wrong_configuration_of_temporal_is_status_2(run, write_settings, tmp_path):
@@ -277,7 +256,7 @@ def test_a_profile_of_ours_that_temporal_does_not_know_is_told_as_such(
     assert "'dev' not found. TEMPORAL_PROFILE is set" in err
     monkeypatch.delenv("TEMPORAL_PROFILE")
     monkeypatch.setenv("TEMPORAL_PAYLOADS_PROFILE", "dev")
-    assert run("keys", "--in-use", "--address", f"127.0.0.1:{closed_port}")[0] == 1
+    assert run("keys", "--in-use", "--address", f"127.0.0.1:{closed_port}")[0] == 3
 
 
 @pytest.fixture
@@ -289,7 +268,7 @@ def nowhere(closed_port):
 def test_without_an_address_it_says_that_it_took_the_default_one(run, monkeypatch, nowhere):
     monkeypatch.setattr("temporal_payloads._cli.temporal.DEFAULT_ADDRESS", nowhere)
     status, out, err = run("keys", "--in-use")
-    assert (status, out) == (1, "")
+    assert (status, out) == (3, "")
     where = "(by default; --address or TEMPORAL_ADDRESS name another)"
     assert err == f"error: the Temporal server at {nowhere} {where} cannot be used: Connection refused\n"
 
@@ -297,7 +276,7 @@ def test_without_an_address_it_says_that_it_took_the_default_one(run, monkeypatc
 def test_it_says_what_named_the_address(run, write_settings, monkeypatch, nowhere):
     def told(*arguments):
         status, _, err = run("keys", "--in-use", *arguments)
-        assert status == 1
+        assert status == 3
         [where] = re.findall(rf"the Temporal server at {nowhere} \((.*?)\) cannot be used", err)
         return where
 
@@ -313,7 +292,7 @@ def test_it_says_what_named_the_address(run, write_settings, monkeypatch, nowher
 @pytest.mark.parametrize("address", ["no address", "nobody.invalid:7233"])
 def test_an_address_that_leads_nowhere_is_told_in_a_line(run, address):
     status, out, err = run("keys", "--in-use", "--address", address)
-    assert (status, out) == (1, "")
+    assert (status, out) == (3, "")
     assert err.startswith(f"error: the Temporal server at {address} (--address) cannot be used: ")
     assert "::" not in err
 
@@ -363,5 +342,5 @@ def test_long_work_says_how_far_it_is_on_a_terminal(capsys, monkeypatch):
     with telling_progress(progress):
         assert told.wait(30)
     err = capsys.readouterr().err
-    assert "  read 3 workflows ..." in err
-    assert err.endswith("\r\x1b[K")
+    assert " read 3 workflows ..." in err
+    assert err.endswith("\x1b[2K")  # the line is taken back

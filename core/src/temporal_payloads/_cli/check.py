@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from temporal_payloads._build.assembly import Assembly, build
 from temporal_payloads._cli.codecs_found import (
@@ -16,53 +17,60 @@ from temporal_payloads._cli.codecs_found import (
     named_codecs,
     print_codecs,
     print_keys,
-    shown_error,
 )
-from temporal_payloads._cli.options import settings_asked_for
-from temporal_payloads._cli.output import (
-    ALL_WELL,
-    CONFIGURATION_WRONG,
-    UNREACHABLE,
-    bad,
-    good,
-    heading,
-    say,
-    say_json,
-    table,
-    waiting_for,
-    warn,
-)
+from temporal_payloads._cli.document import document, errors_in_document, shown_error
+from temporal_payloads._cli.exit_status import ExitStatus
+from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
+from temporal_payloads._cli.output import bad, good, heading, say, say_json, table, warn
 from temporal_payloads._cli.peers import PEER_OPTION, STDIN, differences, read_peer
-from temporal_payloads._errors import ConfigurationError
+from temporal_payloads._cli.progress import waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from temporal_payloads._errors import Problem
+    from rich.text import Text
+
     from temporal_payloads._settings.models import Route
     from temporal_payloads._settings.settings import PayloadSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
-_DESCRIPTION = """\
-Loads the settings, shows the codecs and their keys (never the keys themselves), and asks each store and each
-key provider whether it is there and lets us in. Nothing is stored.
-"""
-_EPILOG = """\
+EPILOG = """\
 Before a new key writes, or a new codec, every process that reads must have it. What a process has depends on
 its own variables and files, so it is asked itself: run check --json there, and compare with that here. The
 output holds no secret. Keys are compared by fingerprints, from which a key cannot be found out: an
 HMAC-SHA256 under the key itself, cut to 64 bits. A key that is a text could be guessed, so it has none.
 
-exit status: 0 all is well, 1 a store or a key provider cannot be used, or a peer could not read what is
-written here (or the other way round), 2 the settings are wrong, or a peer's are
+Exit status:
+  0 all is well
+  1 a codec, a key provider or a store cannot be used, or a peer could not read
+    what is written here (or the other way round)
+  2 the settings are wrong, or a peer's are
+  3 a store does not answer
 
-examples:
+--json prints:
+  version, ok, settings, payload_converter, codecs, require_encrypted, drivers,
+    routes, threshold, peers, error (null), problems
+  settings: file, file_named_by, profile, profile_chosen_by, variables, warnings
+  payload_converter: name, class, sandbox_passthrough
+  codecs: name, type, decode_only, role, encodings, keys, checked,
+    error (or null)
+  codecs.error: type, message
+  codecs.keys: id, source, active, writes_for, reads_for, fingerprint
+  drivers: key, name, type, retrieve_only, fallback, trusts_claims, seconds,
+    error (or null), warning
+  drivers.error: type, message
+  routes: driver, and the conditions that it has
+  peers: peer, differences
+  problems: message, place, origin (of each in the settings)
+
+Examples:
   temporal-payloads check
   temporal-payloads check --config /etc/temporal-payloads.toml --profile prod
   temporal-payloads check --json | jq '(.codecs, .drivers)[] | select(.error)'
   kubectl exec deploy/billing -- temporal-payloads check --json > billing.json
   temporal-payloads check --peer billing.json --peer codec-server.json
 """
+_NO_ANSWER = ("StorageUnavailableError", "StorageTimeoutError")
 
 
 @dataclass(frozen=True)
@@ -101,62 +109,52 @@ class _Found:
     peers: list[_Compared] = field(default_factory=list)
 
     @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (
-            any(codec.error for codec in self.codecs)
-            or any(driver.error for driver in self.drivers)
-            or any(compared.differences for compared in self.peers)
-        )
+    def status(self) -> ExitStatus:
+        """What all of it comes to."""
+        errors = [codec.error for codec in self.codecs if codec.error]
+        errors += [driver.error for driver in self.drivers if driver.error]
+        if any(error["type"] in _NO_ANSWER for error in errors):
+            return ExitStatus.UNFINISHED
+        differ = any(compared.differences for compared in self.peers)
+        return ExitStatus.FOUND if errors or differ else ExitStatus.FINE
 
 
-def add_to(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], settings: argparse.ArgumentParser
-) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "check",
-        parents=[settings],
-        help="check the settings, and that every store answers",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON, for a program")
-    parser.add_argument(
-        PEER_OPTION,
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="compare with what check --json prints in another deployment (-: standard input); repeatable",
-    )
-    parser.set_defaults(run=run)
+def run(
+    *,
+    peers: Annotated[
+        list[str] | None,
+        typer.Option(
+            PEER_OPTION,
+            metavar="FILE",
+            help="Compare with what check --json prints in another deployment (-: standard input); may be "
+            "repeated.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+    profile: Profile = None,
+) -> ExitStatus:
+    """Check the settings, and that every store answers.
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Check, and print what was found."""
-    settings = settings_asked_for(arguments)
-    if not arguments.json:
+    Loads the settings, shows the codecs and their keys (never the keys themselves), and asks each store and
+    each key provider whether it is there and lets us in. Nothing is stored.
+    """
+    settings = settings_asked_for(config, profile)
+    if not as_json:
         _print_settings(settings)
-    try:
+    with errors_in_document(as_json, **_parts(settings, None, _Found(named_codecs(settings)))):
         assembly = build(settings)
-        peers = {name: read_peer(name) for name in arguments.peer}
-    except ConfigurationError as error:
-        if not arguments.json:
-            raise
-        found = _Found(named_codecs(settings))
-        say_json(_as_json(settings, None, found, error.problems))
-        return CONFIGURATION_WRONG
-    found = asyncio.run(_check(assembly)) if arguments.json else _check_and_print(assembly)
-    for name, peer in peers.items():
+        reports = {name: read_peer(name) for name in peers or ()}
+    found = asyncio.run(_check(assembly)) if as_json else _check_and_print(assembly)
+    here = document(ok=True, **_parts(settings, assembly, found))
+    for name, peer in reports.items():
         shown = "the standard input" if name == STDIN else name
-        found.peers.append(_Compared(shown, differences(_as_json(settings, assembly, found), peer, shown)))
-    document = _as_json(settings, assembly, found)
-    if arguments.json:
-        say_json(document)
+        found.peers.append(_Compared(shown, differences(here, peer, shown)))
+    if as_json:
+        say_json(document(ok=found.status is ExitStatus.FINE, **_parts(settings, assembly, found)))
     else:
         _print_peers(found.peers)
-    return ALL_WELL if document["ok"] else UNREACHABLE
+    return found.status
 
 
 async def _check(assembly: Assembly) -> _Found:
@@ -210,13 +208,10 @@ async def _check_one(
     )
 
 
-def _as_json(
-    settings: PayloadSettings, assembly: Assembly | None, found: _Found, problems: Sequence[Problem] = ()
-) -> dict[str, Any]:
-    """Return the document. It has the same keys whatever is wrong, so that programs need not ask first."""
+def _parts(settings: PayloadSettings, assembly: Assembly | None, found: _Found) -> dict[str, Any]:
+    """Return what the document says, beside what all documents do."""
     sources, storage = settings.sources, settings.storage
     return {
-        "ok": not problems and found.ok,
         "settings": {
             "file": str(sources.file) if sources.file else None,
             "file_named_by": sources.file_named_by,
@@ -236,7 +231,6 @@ def _as_json(
         "routes": [route.model_dump(mode="json", exclude_defaults=True) for route in storage.routes],
         "threshold": int(storage.threshold),
         "peers": [asdict(compared) for compared in found.peers],
-        "problems": [asdict(problem) for problem in problems],
     }
 
 
@@ -248,7 +242,7 @@ def _print_settings(settings: PayloadSettings) -> None:
         ("profile", sources.described_profile),
         ("variables", sources.described_variables),
     ]
-    say(table(rows))
+    table((), rows)
     for warning in sources.warnings():
         warn(warning)
 
@@ -268,7 +262,7 @@ def _payload_converter_class(assembly: Assembly) -> str:
 
 def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
     storage = settings.storage
-    rows = [("KEY", "RECORDED AS", "TYPE", "USE", "STORE")]
+    rows: list[tuple[str | Text, ...]] = []
     for driver in drivers:
         use = "retrieve only" if driver.retrieve_only else "store and retrieve"
         if driver.fallback:
@@ -278,7 +272,10 @@ def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
         answers = good(f"answers ({driver.seconds * 1000:.0f} ms)")
         state = bad(driver.error["message"]) if driver.error else answers
         rows.append((driver.key, driver.name, driver.type, use, state))
-    say(table(rows) if drivers else "  none: every payload stays in the history")
+    if drivers:
+        table(("KEY", "RECORDED AS", "TYPE", "USE", "STORE"), rows)
+    else:
+        say("  none: every payload stays in the history")
     for driver in drivers:
         if driver.warning:
             warn(f"storage.drivers.{driver.key}: {driver.warning}")
@@ -302,6 +299,6 @@ def _print_peers(peers: Sequence[_Compared]) -> None:
     for compared in peers:
         say(heading(f"Compared with {compared.peer}"))
         if not compared.differences:
-            say(f"  {good('each reads what the other writes')}, as far as codecs and keys go")
+            say("  ", good("each reads what the other writes"), ", as far as codecs and keys go")
         for difference in compared.differences:
-            say(f"  {bad('unsafe:')} {difference}")
+            say("  ", bad("unsafe:"), f" {difference}")

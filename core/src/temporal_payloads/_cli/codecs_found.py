@@ -6,10 +6,13 @@ import asyncio
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads._cli.output import bad, good, heading, printable, say, table
+from temporal_payloads._cli.document import shown_error
+from temporal_payloads._cli.output import bad, good, heading, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from rich.text import Text
 
     from temporal_payloads._build.assembly import Assembly
     from temporal_payloads._codecs.named import NamedCodec
@@ -38,11 +41,6 @@ class FoundCodec:
     def as_json(self) -> dict[str, Any]:
         """Return it for a program."""
         return asdict(self)
-
-
-def shown_error(failure: Exception) -> dict[str, str]:
-    """Return an exception's type and message."""
-    return {"type": type(failure).__name__, "message": getattr(failure, "message", "") or str(failure)}
 
 
 def named_codecs(settings: PayloadSettings) -> list[FoundCodec]:
@@ -106,13 +104,13 @@ def print_codecs(codecs: Sequence[FoundCodec]) -> None:
     say("  " + (" -> ".join(codec.name for codec in written) or "none: payloads stay as they are"))
     if not codecs:
         return
-    rows = [("NAME", "TYPE", "WHAT IT DOES", "USE", "STATE")]
+    rows: list[tuple[str | Text, ...]] = []
     for codec in codecs:
         use = "decode only" if codec.decode_only else "encode and decode"
         state = bad(codec.error["message"]) if codec.error else good("ready") if codec.checked else "-"
         role = WHAT_IT_DOES.get(codec.role or "", "unknown")
         rows.append((codec.name, codec.type, role, use, state))
-    say(table(rows))
+    table(("NAME", "TYPE", "WHAT IT DOES", "USE", "STATE"), rows)
 
 
 def print_keys(codecs: Sequence[FoundCodec]) -> None:
@@ -120,11 +118,8 @@ def print_keys(codecs: Sequence[FoundCodec]) -> None:
     for codec in codecs:
         if codec.keys:
             say(heading(f"Keys of {codec.name}"))
-            keys = [
-                (printable(key.id), use_of(key, codec), key.source, key.fingerprint or "-")
-                for key in codec.keys
-            ]
-            say(table([("KEY", "USE", "FROM", "FINGERPRINT"), *keys]))
+            keys = [(key.id, use_of(key, codec), key.source, key.fingerprint or "-") for key in codec.keys]
+            table(("KEY", "USE", "FROM", "FINGERPRINT"), keys)
 
 
 def use_of(key: KeyDescription, codec: FoundCodec) -> str:

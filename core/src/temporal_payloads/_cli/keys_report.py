@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from temporal_payloads._cli.codecs_found import use_of
@@ -12,8 +12,9 @@ from temporal_payloads._operate.keys_in_use import KeyUse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.text import Text
+
     from temporal_payloads._cli.codecs_found import FoundCodec
-    from temporal_payloads._errors import Problem
     from temporal_payloads._operate.holders import Holder
     from temporal_payloads._operate.keys_in_use import KeysInUse
     from temporal_payloads._plugins.keys import KeyDescription
@@ -94,18 +95,10 @@ class KeysReport:
 
     # -- for a program
 
-    def as_json(
-        self, *, error: dict[str, str] | None = None, problems: Sequence[Problem] = ()
-    ) -> dict[str, Any]:
-        """Return the document. It has the same keys whatever was found.
-
-        Args:
-            error: The type and the message of what ended reading.
-            problems: What is wrong in the settings, so that nothing was read.
-        """
+    def parts(self) -> dict[str, Any]:
+        """Return what the document says, beside what all documents do."""
         found = self.found
         return {
-            "ok": self.all_well,
             "complete": found.complete,
             "namespaces": list(self.namespaces),
             "query": self.query,
@@ -124,8 +117,6 @@ class KeysReport:
                 }
                 for what, gap in found.gaps.items()
             ],
-            "error": error,
-            "problems": [asdict(problem) for problem in problems],
         }
 
     def _key_as_json(self, key: str) -> dict[str, Any]:
@@ -157,7 +148,7 @@ class KeysReport:
         say(f"  read: {', '.join(what)}; {counted(found.payloads, 'payload')}")
         if self.ids:
             columns = ("KEY", "PAYLOADS", "WORKFLOWS", "SCHEDULES", "NEWEST USE", "IN THE RING", "VERDICT")
-            say(table([columns, *map(self._row, self.ids)]))
+            table(columns, map(self._row, self.ids))
         else:
             say("  no codec has keys, and no payload was encrypted with one that the codecs know of")
         self._print_needed_by()
@@ -165,12 +156,12 @@ class KeysReport:
         for line in self._advice():
             say(f"  {line}")
 
-    def _row(self, key: str) -> tuple[str, ...]:
+    def _row(self, key: str) -> tuple[str | Text, ...]:
         use = self.found.keys.get(key, KeyUse())
         known = self.ring.get(key)
         verdict = self.verdict(key)
         return (
-            printable(key),
+            key,
             f"{use.payloads:,}",
             f"{use.holders['workflow']:,}",
             f"{use.holders['schedule']:,}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 from dataclasses import dataclass
@@ -12,9 +11,14 @@ from pathlib import Path
 from shlex import quote
 from string import Template
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from temporal_payloads._cli.output import ALL_WELL, CONFIGURATION_WRONG, UNREACHABLE, complain, say
+import typer
+
+from temporal_payloads._cli.document import document, errors_in_document
+from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
+from temporal_payloads._cli.options import Json
+from temporal_payloads._cli.output import say, say_json
 from temporal_payloads._codecs.chain import CONVERTERS_ENCODINGS
 from temporal_payloads._plugins.kinds import KINDS
 from temporal_payloads._plugins.known import KNOWN_DISTRIBUTIONS
@@ -28,21 +32,23 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH = 24
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
-_DESCRIPTION = """\
-Writes a distribution with a plugin: typed, tested, ready to be built and installed, and found by its entry
-point as the plugins of temporal-payloads are. What it writes works as it is. A driver keeps payloads in a
-directory, a codec turns their bytes around; each place where your own code belongs is marked TODO.
-"""
-_EPILOG = """\
+EPILOG = """\
 NAME is what settings will call the plugin: [storage.drivers.NAME], codecs = ["NAME"]. It has lower-case
 letters, digits, and - or _ between them; a - becomes a _ in settings. The distribution is called
 temporal-payloads-NAME, and that of a codec temporal-payloads-NAME-codec.
 
 Nothing that exists is changed: the directory must not be there yet, or be empty.
 
-exit status: 0 all is written, 1 it cannot be written, 2 the name or the command line is wrong
+Exit status:
+  0 all is written, 2 the name or the command line is wrong, 3 it cannot be
+  written
 
-examples:
+--json prints:
+  version, ok, distribution, kind, type, directory, files (in it), error,
+    problems (none)
+  error: type, message (why it cannot be written, or null)
+
+Examples:
   temporal-payloads new-plugin driver shelf
   temporal-payloads new-plugin codec brotli --directory ~/src/brotli-codec
 """
@@ -172,43 +178,43 @@ def _templates(folder: Traversable, path: Path) -> Iterator[tuple[Path, str]]:
             yield path / entry.name, entry.read_text(encoding="utf-8")
 
 
-def add_to(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], settings: argparse.ArgumentParser
-) -> None:
-    """Add the command to the command line."""
-    del settings  # it reads none
-    parser = commands.add_parser(
-        "new-plugin",
-        help="write a plugin to start from: a driver or a codec of your own",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("kind", choices=("driver", "codec"), help="what the plugin will be")
-    parser.add_argument("name", metavar="NAME", help="what settings will call it")
-    parser.add_argument(
-        "--directory",
-        metavar="D",
-        type=Path,
-        help="the directory that is written; by default it is called as the distribution, and lies here",
-    )
-    parser.set_defaults(run=run)
+def run(
+    kind: Annotated[
+        Literal["driver", "codec"], typer.Argument(metavar="KIND", help="What it will be: driver or codec.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What settings will call it.")],
+    *,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="D",
+            help="The directory that is written; by default it is called as the distribution, and lies here.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> ExitStatus:
+    """Write a plugin to start from: a driver or a codec of your own.
 
-
-def run(arguments: argparse.Namespace) -> int:
-    """Write the distribution, and say what to do next."""
+    Writes a distribution with a plugin: typed, tested, ready to be built and installed, and found by its
+    entry point as the plugins of temporal-payloads are. What it writes works as it is. A driver keeps
+    payloads in a directory, a codec turns their bytes around; each place where your own code belongs is
+    marked TODO.
+    """
     try:
-        plugin = NewPlugin(arguments.kind, arguments.name)
+        plugin = NewPlugin(kind, name)
     except ValueError as error:
-        complain(str(error))
-        return CONFIGURATION_WRONG
-    directory: Path = arguments.directory or Path(plugin.distribution)
-    try:
-        plugin.write_to(directory)
-    except OSError as error:
-        complain(f"cannot write {directory}: {error.strerror or error}")
-        return UNREACHABLE
-    quoted = quote(str(directory))
-    told = {"distribution": plugin.distribution, "kind": plugin.kind, "type": repr(plugin.type)}
-    say(_NEXT.format(**told, directory=directory, quoted=quoted).rstrip())
-    return ALL_WELL
+        raise WrongUseError(str(error)) from error
+    directory = directory or Path(plugin.distribution)
+    told: dict[str, Any] = {"distribution": plugin.distribution, "kind": plugin.kind, "type": plugin.type}
+    with errors_in_document(as_json, **told, directory=str(directory), files=[]):
+        try:
+            plugin.write_to(directory)
+        except OSError as error:
+            raise UnfinishedError(f"cannot write {directory}: {error.strerror or error}") from error
+    if as_json:
+        files = [str(path) for path, _ in plugin.files()]
+        say_json(document(ok=True, **told, directory=str(directory), files=files))
+        return ExitStatus.FINE
+    shown = told | {"type": repr(plugin.type)}
+    say(_NEXT.format(**shown, directory=directory, quoted=quote(str(directory))).rstrip())
+    return ExitStatus.FINE

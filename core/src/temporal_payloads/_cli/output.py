@@ -1,26 +1,25 @@
-"""What the commands print: plain text, in colour on a terminal, and tables."""
+"""What the commands print: lines and tables, in colour on a terminal, plain and whole anywhere else."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from temporal_payloads._cli.exit_status import ExitStatus
+
+# Rich is imported where it is used: it takes a tenth of a second, and documents for programs need none of it.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import TextIO
 
-ALL_WELL = 0
-UNREACHABLE = 1
-CONFIGURATION_WRONG = 2
-INTERRUPTED = 130
-"""What a shell reports of a command that SIGINT ended."""
-NOBODY_READS = 141
-"""What a shell reports of a command that SIGPIPE ended, as it ends most commands in `command | head`."""
-_GREEN, _YELLOW, _RED, _BOLD = "32", "33", "31", "1"
+    from rich.text import Text
+
+_WITHOUT_LIMIT = 100_000
+"""Columns of what is no terminal: nothing is cut or wrapped there."""
+_RED, _YELLOW = "31", "33"
 
 
 class UnwritableError(Exception):
@@ -42,11 +41,11 @@ def while_it_can_be_written() -> Iterator[None]:
                 stream.flush()
             except BrokenPipeError:
                 _drop(stream)
-        raise SystemExit(NOBODY_READS) from None
+        raise SystemExit(ExitStatus.NOBODY_READS) from None
     except UnwritableError as error:
         _drop(sys.stdout)
         complain(f"cannot write the output: {error}")
-        raise SystemExit(UNREACHABLE) from None
+        raise SystemExit(ExitStatus.UNFINISHED) from None
 
 
 @contextmanager
@@ -64,14 +63,18 @@ def _drop(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def say(text: str = "") -> None:
-    """Print a line for whoever called the command.
+def say(*parts: str | Text) -> None:
+    """Print a line for whoever called the command: the parts, one after the other.
+
+    A text is printed as it is: nothing in it is taken for markup.
 
     Raises:
         UnwritableError: The output cannot be written.
     """
+    texts = [part for part in parts if isinstance(part, str)]
+    line = "".join(texts) if len(texts) == len(parts) else _rendered(_joined(parts)).rstrip("\n")
     with _written():
-        print(text, flush=True)  # noqa: T201  # a command talks to a person
+        print(line, flush=True)  # noqa: T201  # a command talks to a person
 
 
 def say_json(document: Any) -> None:
@@ -81,17 +84,32 @@ def say_json(document: Any) -> None:
 
 def complain(text: str) -> None:
     """Print what is wrong."""
-    print(f"{_paint('error:', _RED, sys.stderr)} {text}", file=sys.stderr)  # noqa: T201  # likewise
+    print(f"{_painted('error:', _RED)} {text}", file=sys.stderr)  # noqa: T201  # likewise
 
 
 def warn(text: str) -> None:
     """Print what may be wrong."""
-    print(f"{_paint('warning:', _YELLOW, sys.stderr)} {text}", file=sys.stderr)  # noqa: T201  # likewise
+    print(f"{_painted('warning:', _YELLOW)} {text}", file=sys.stderr)  # noqa: T201  # likewise
 
 
 def hint(text: str) -> None:
     """Print what a person may want to know, beside the output."""
     print(text, file=sys.stderr)  # noqa: T201  # likewise
+
+
+def _painted(text: str, colour: str) -> str:
+    # Without Rich, which may be what is missing.
+    return f"\x1b[{colour}m{text}\x1b[0m" if in_colour(sys.stderr) else text
+
+
+def on_terminal(stream: TextIO) -> bool:
+    """Tell whether a person reads the stream, on something that can take a line back."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def in_colour(stream: TextIO) -> bool:
+    """Tell whether the stream is to be in colour: https://no-color.org."""
+    return on_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def printable(text: str) -> str:
@@ -104,84 +122,92 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-@contextmanager
-def waiting_for(names: Iterable[str]) -> Iterator[Callable[[str], None]]:
-    """Say, on a terminal, whom the command still waits for, and take the line back at the end.
-
-    What is yielded is to be called with the name of each that has answered.
-    """
-    waiting = dict.fromkeys(names)
-    on_terminal = bool(waiting) and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-    def show() -> None:
-        if on_terminal:
-            text = f"  waiting for {', '.join(waiting)} ..." if waiting else ""
-            print(f"\r\x1b[K{text}", end="", flush=True)  # noqa: T201  # likewise
-
-    def answered(name: str) -> None:
-        del waiting[name]
-        show()
-
-    show()
-    try:
-        yield answered
-    finally:
-        waiting.clear()
-        show()
-
-
-@contextmanager
-def telling_progress(progress: Callable[[], str]) -> Iterator[None]:
-    """Say on standard error how far long work is: on a terminal in one line, else a line now and then."""
-    stream = sys.stderr
-    on_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-    ended = threading.Event()
-
-    def tell() -> None:
-        while not ended.wait(0.5 if on_terminal else 30):
-            print(
-                f"\r\x1b[K  {progress()}" if on_terminal else progress(),
-                end="" if on_terminal else "\n",
-                file=stream,
-                flush=True,
-            )  # likewise
-
-    teller = threading.Thread(target=tell, name="progress", daemon=True)
-    teller.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        teller.join()
-        if on_terminal:
-            print("\r\x1b[K", end="", file=stream, flush=True)  # likewise
-
-
-def good(text: str) -> str:
+def good(text: str) -> Text:
     """Return the text in green, on a terminal."""
-    return _paint(text, _GREEN, sys.stdout)
+    return _styled(text, "green")
 
 
-def bad(text: str) -> str:
+def bad(text: str) -> Text:
     """Return the text in red, on a terminal."""
-    return _paint(text, _RED, sys.stdout)
+    return _styled(text, "red")
 
 
-def heading(text: str) -> str:
+def doubtful(text: str) -> Text:
+    """Return the text in yellow, on a terminal."""
+    return _styled(text, "yellow")
+
+
+def heading(text: str) -> Text:
     """Return the text in bold, on a terminal."""
-    return _paint(text, _BOLD, sys.stdout)
+    return _styled(text, "bold")
 
 
-def _paint(text: str, colour: str, stream: TextIO) -> str:
-    # https://no-color.org
-    coloured = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return f"\x1b[{colour}m{text}\x1b[0m" if coloured else text
+def name_of_option(text: str) -> Text:
+    """Return the name of an option or a command in the colour of those, on a terminal."""
+    return _styled(text, "cyan")
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as aligned columns, indented; the last column is not padded."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  " + "  ".join([*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=False)), row[-1]])
-        for row in rows
+def _styled(text: str, style: str) -> Text:
+    from rich.text import Text  # noqa: PLC0415  # see above
+
+    return Text(text, style=style)
+
+
+def _joined(parts: Iterable[str | Text]) -> Text:
+    from rich.text import Text  # noqa: PLC0415  # see above
+
+    return Text.assemble(*parts)
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Collection[str] = ()
+) -> None:
+    """Print a table. On a terminal, what is too wide is folded; elsewhere each row is a line, and whole.
+
+    Args:
+        columns: Their titles; empty for a table without.
+        rows: Their cells. What no terminal could take in them is escaped.
+        right: The columns whose cells are aligned on the right: numbers.
+    """
+    from rich import box  # noqa: PLC0415  # see above
+    from rich.table import Table  # noqa: PLC0415  # likewise
+
+    drawn = Table(
+        box=box.SIMPLE_HEAD if columns and on_terminal(sys.stdout) else None,
+        show_header=bool(columns),
+        header_style="bold",
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
     )
+    for title in columns:
+        drawn.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(_cell, row))
+    lines = _rendered(drawn).splitlines()
+    say("\n".join(f"  {line.rstrip()}" if line.strip() else "" for line in lines))
+
+
+def _cell(content: str | Text) -> Text:
+    from rich.text import Text  # noqa: PLC0415  # see above
+
+    if isinstance(content, str):
+        return Text("\n".join(map(printable, content.splitlines())))
+    return content
+
+
+def _rendered(what: Any) -> str:
+    """Return something of Rich's as it is printed on the standard output."""
+    from rich.console import Console  # noqa: PLC0415  # see above
+
+    console = Console(
+        file=sys.stdout,
+        width=None if on_terminal(sys.stdout) else _WITHOUT_LIMIT,
+        force_terminal=in_colour(sys.stdout),
+        # Nothing in a text is taken for something else.
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    with console.capture() as captured:
+        console.print(what)
+    return captured.get()

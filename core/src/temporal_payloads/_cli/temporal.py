@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 from temporalio.service import RPCError
 
+from temporal_payloads._cli.exit_status import UnfinishedError
 from temporal_payloads._cli.options import PROFILE_OPTION
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._settings.problems import PROFILE_VARIABLE, TEMPORAL_PROFILE_VARIABLE
@@ -22,7 +25,46 @@ DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_NAMESPACE = "default"
 
 
-class TemporalUnreachableError(Exception):
+_PANEL = "Temporal"
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        ADDRESS_OPTION,
+        metavar="HOST:PORT",
+        help=f"The frontend; else {ADDRESS_VARIABLE} or temporal.toml says, or it is {DEFAULT_ADDRESS}.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--namespace",
+        metavar="NAME",
+        help="A namespace to read; may be repeated. Else TEMPORAL_NAMESPACE or temporal.toml says, or it is "
+        f"{DEFAULT_NAMESPACE!r}.",
+        rich_help_panel=_PANEL,
+    ),
+]
+TemporalConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--temporal-config",
+        metavar="FILE",
+        help="The configuration of Temporal's own tools (address, namespace, TLS, API key), instead of "
+        "temporal.toml; TEMPORAL_... variables override it.",
+        rich_help_panel=_PANEL,
+    ),
+]
+TemporalProfile = Annotated[
+    str | None,
+    typer.Option(
+        "--temporal-profile", metavar="NAME", help="The profile of that file.", rich_help_panel=_PANEL
+    ),
+]
+
+
+class TemporalUnreachableError(UnfinishedError):
     """The server cannot be used."""
 
 
@@ -35,43 +77,25 @@ class Connection:
     """What says where the server is, for a person."""
 
 
-def temporal_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which server, and which namespaces."""
-    group = parser.add_argument_group(
-        "Temporal",
-        "What is not given here comes from the variables and the profile of Temporal's own tools:\n"
-        "  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., temporal.toml",
-    )
-    group.add_argument(
-        ADDRESS_OPTION, metavar="HOST:PORT", help=f"the frontend; by default {DEFAULT_ADDRESS}"
-    )
-    group.add_argument(
-        "--namespace",
-        action="append",
-        metavar="NAME",
-        help=f"a namespace to read; may be repeated. By default {DEFAULT_NAMESPACE!r}",
-    )
-    group.add_argument(
-        "--temporal-config", metavar="FILE", help="Temporal's client configuration, instead of temporal.toml"
-    )
-    group.add_argument("--temporal-profile", metavar="NAME", help="the profile of that file")
-
-
-def connection_asked_for(arguments: argparse.Namespace) -> Connection:
+def connection_asked_for(
+    address: str | None, temporal_config: Path | None, temporal_profile: str | None
+) -> Connection:
     """Return how to connect.
+
+    Args:
+        address: What `--address` says.
+        temporal_config: What `--temporal-config` says.
+        temporal_profile: What `--temporal-profile` says.
 
     Raises:
         ConfigurationError: Temporal's configuration cannot be read.
     """
     try:
-        profile = ClientConfigProfile.load(
-            arguments.temporal_profile,
-            config_source=Path(arguments.temporal_config) if arguments.temporal_config else None,
-        )
-        config = profile.to_client_connect_config()
+        loaded = ClientConfigProfile.load(temporal_profile, config_source=temporal_config)
+        config = loaded.to_client_connect_config()
     except (OSError, RuntimeError, ValueError) as error:
         asked_for = ""
-        if arguments.temporal_profile is None and TEMPORAL_PROFILE_VARIABLE in os.environ:
+        if temporal_profile is None and TEMPORAL_PROFILE_VARIABLE in os.environ:
             asked_for = (
                 f". {TEMPORAL_PROFILE_VARIABLE} is set: if it shall choose a profile of temporal-payloads, "
                 f"unset it, and do so with {PROFILE_OPTION} or {PROFILE_VARIABLE}"
@@ -79,29 +103,23 @@ def connection_asked_for(arguments: argparse.Namespace) -> Connection:
         raise ConfigurationError(
             Problem(f"Temporal's client configuration cannot be read: {error}{asked_for}")
         ) from error
-    if arguments.address:
-        config["target_host"] = arguments.address
+    if address:
+        config["target_host"] = address
         return Connection(config, ADDRESS_OPTION)
     if "target_host" in config:
-        return Connection(
-            config, ADDRESS_VARIABLE if os.environ.get(ADDRESS_VARIABLE) else _file_of_temporal(arguments)
-        )
+        file = temporal_config or os.environ.get("TEMPORAL_CONFIG_FILE") or "temporal.toml"
+        return Connection(config, ADDRESS_VARIABLE if os.environ.get(ADDRESS_VARIABLE) else str(file))
     config["target_host"] = DEFAULT_ADDRESS
     return Connection(config, f"by default; {ADDRESS_OPTION} or {ADDRESS_VARIABLE} name another")
 
 
-def _file_of_temporal(arguments: argparse.Namespace) -> str:
-    named: str | None = arguments.temporal_config or os.environ.get("TEMPORAL_CONFIG_FILE")
-    return named or "temporal.toml"
-
-
-def namespaces_asked_for(arguments: argparse.Namespace, connection: Connection) -> list[str]:
+def namespaces_asked_for(namespaces: Sequence[str] | None, connection: Connection) -> list[str]:
     """Return the namespaces to read, each once."""
-    named: list[str] = arguments.namespace or [connection.config.get("namespace") or DEFAULT_NAMESPACE]
+    named = namespaces or [connection.config.get("namespace") or DEFAULT_NAMESPACE]
     return list(dict.fromkeys(named))
 
 
-async def connect(connection: Connection, namespaces: list[str]) -> list[Client]:
+async def connect(connection: Connection, namespaces: Sequence[str]) -> list[Client]:
     """Connect once, and return a client for each namespace.
 
     Raises:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from temporal_payloads._errors import PluginConflictError, PluginLoadError, Problem
-from temporal_payloads._plugins.contract import PLUGIN_API_VERSION
 from temporal_payloads._plugins.known import KNOWN_DISTRIBUTIONS
 
 GROUP = "temporal_payloads.commands"
@@ -43,21 +41,20 @@ class CommandPlugin:
 
     Example, of a plugin whose store must be set up::
 
-        from argparse import ArgumentParser, Namespace
+        from typing import Annotated
 
         from temporal_payloads.plugin import CommandContext, CommandPlugin
+        from typer import Option
 
-        def _arguments(parser: ArgumentParser) -> None:
-            parser.add_argument("--print", action="store_true", help="only print what would be done")
-
-        def _run(arguments: Namespace, context: CommandContext) -> int:
+        def _run(
+            context: CommandContext,
+            dry: Annotated[bool, Option("--print", help="Only print what would be done.")] = False,
+        ) -> int:
             for key in context.drivers:
-                context.say(f"{key}: {'to be set up' if arguments.print else 'set up'}")
+                context.say(f"{key}: {'to be set up' if dry else 'set up'}")
             return 0
 
-        shelf = CommandPlugin(
-            api_version=1, help="set up shelves", driver_type="shelf", add_arguments=_arguments, run=_run
-        )
+        shelf = CommandPlugin(api_version=1, help="Set up shelves.", driver_type="shelf", run=_run)
     """
 
     api_version: int
@@ -66,10 +63,17 @@ class CommandPlugin:
     """What the command does, for its help."""
     driver_type: str
     """The type of the drivers whose settings it is given, as the settings call it (`postgres`)."""
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    """Adds the command's arguments. `--config` and `--profile` are core's."""
-    run: Callable[[argparse.Namespace, CommandContext], int]
-    """Runs the command, and returns its exit status. A `StorageError` that it raises is printed, status 1."""
+    run: Callable[..., int] | Mapping[str, Callable[..., int]]
+    """Runs the command, and returns its exit status: 0 all is well, 1 it found something, 2 it was called
+    wrongly, 3 it could not be done.
+
+    Its first argument is the `CommandContext`. The others are the command's arguments and options, as Typer
+    reads them from their annotations; `--config` and `--profile` are core's. Of a `StorageError` that it
+    raises the message is printed, status 3.
+
+    For a command with commands of its own (`temporal-payloads NAME WHAT`) it is such a function for each
+    `WHAT`, whose docstring is its help.
+    """
 
 
 def offered_commands() -> dict[str, list[EntryPoint]]:
@@ -92,6 +96,8 @@ def load_command(name: str, offers: list[EntryPoint]) -> CommandPlugin:
         raise PluginConflictError(
             Problem(f"the command {name!r} is offered by {providers}. Uninstall one of them")
         )
+    from temporal_payloads._plugins.contract import PLUGIN_API_VERSION  # noqa: PLC0415  # slow to import
+
     (offer,) = offers
     whose = f"the command {name!r} of {provider(offer)} ({offer.value})"
     try:

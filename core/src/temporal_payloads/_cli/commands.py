@@ -1,0 +1,117 @@
+"""The commands: what there is, each in a module that is imported when it is called, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from temporal_payloads._cli.help import print_help
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands of one subject: `temporal-payloads SUBJECT COMMAND`, in a package `_cli/SUBJECT/`."""
+
+    help: str
+    commands: Mapping[str, str | Group]
+
+
+COMMANDS: Mapping[str, str | Group] = {
+    "check": "Check the settings, and that every store answers.",
+    "keygen": "Print a new encryption key.",
+    "keys": "List the encryption keys, and what still needs them.",
+    "codec-server": "Decode payloads for the Web UI and the CLI.",
+    "schema": "Print a JSON Schema of the settings' file, for editors.",
+    "new-plugin": "Write a plugin to start from: a driver or a codec of your own.",
+}
+"""What the help says of each command: the first line of what its module's function `run` says.
+
+The module has the command's name, with `_` for `-`: `_cli/new_plugin.py`; in a group, `_cli/GROUP/NAME.py`.
+"""
+
+
+class Command(TyperCommand):
+    """A command with our help."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, as Typer's own commands do here."""
+        del formatter
+        print_help(self, ctx)
+
+
+class Commands(TyperGroup):
+    """Commands that are made when they are called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._made_by: dict[str, Callable[[], Any]] = {}
+
+    def add(self, name: str, brief: str, make: Callable[[], Any], *, hidden: bool = False) -> None:
+        """Add a command.
+
+        Args:
+            name: What calls it.
+            brief: What the help of the group says of it.
+            make: Makes it when it is called.
+            hidden: Whether help and completion leave it out.
+        """
+        self._made_by[name] = make
+        self.add_command(Command(name, help=brief, hidden=hidden), name)
+
+    def fill(self, commands: Mapping[str, str | Group], path: tuple[str, ...] = ()) -> None:
+        """Add commands of ours.
+
+        Args:
+            commands: As in `COMMANDS`.
+            path: The names of the groups that they are in.
+        """
+        for name, entry in commands.items():
+            inside = (*path, name)
+            if isinstance(entry, Group):
+                group = Commands(name=name, help=entry.help, rich_markup_mode=None)
+                group.fill(entry.commands, inside)
+                self.add_command(group, name)
+            else:
+                self.add(name, entry, partial(_command_of_module, inside))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that is called, which is made now."""
+        if args and (make := self._made_by.pop(args[0], None)):
+            self.add_command(make(), args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, as Typer's own groups do here."""
+        del formatter
+        print_help(self, ctx)
+
+
+def command_of(
+    function: Callable[..., int],
+    name: str,
+    *,
+    help: str | None = None,  # noqa: A002  # Typer's word
+    epilog: str | None = None,
+) -> Any:
+    """Return the command whose arguments and options are those of a function.
+
+    Args:
+        function: Returns the exit status. Its docstring is the help, unless that is given.
+        name: What calls it.
+        help: What it does.
+        epilog: What the help says after the options.
+    """
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=Command, help=help, epilog=epilog)(function)
+    return typer.main.get_command(app)
+
+
+def _command_of_module(path: tuple[str, ...]) -> Any:
+    module = import_module(".".join(("temporal_payloads._cli", *path)).replace("-", "_"))
+    return command_of(module.run, path[-1], epilog=module.EPILOG)

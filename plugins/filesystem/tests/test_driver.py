@@ -162,13 +162,13 @@ async def test_what_a_collector_takes_away_meanwhile_is_written_again(
         def touch_and_lose(*arguments, **options):
             monkeypatch.setattr(os, "utime", touch)
             if moment == "before it is touched":
-                file.rename(directory / "trash")
+                file.rename(directory / "elsewhere")
             touch(*arguments, **options)
-            file.rename(directory / "trash")
+            file.rename(directory / "elsewhere")
 
         monkeypatch.setattr(os, "utime", touch_and_lose)
         assert await driver.store(store_context, make_payloads(1)) == claims
-        assert (directory / "trash").exists()
+        assert (directory / "elsewhere").exists()
         assert await driver.retrieve(retrieve_context, claims) == make_payloads(1)
 
 

@@ -3,9 +3,11 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from temporal_payloads.plugin import ClaimRejectedError
 from temporal_payloads_filesystem import FilesystemStorageDriver
-from temporal_payloads_filesystem._paths import LAYOUT, LONGEST_NAME, place_of
+from temporal_payloads_filesystem._paths import LAYOUT, LONGEST_NAME, Place, key_of, place_of
 from temporalio.converter import StorageDriverActivityInfo, StorageDriverClaim, StorageDriverWorkflowInfo
 
 SHA256 = "0123456789abcdef" * 4
@@ -118,3 +120,34 @@ async def test_a_driver_made_by_hand_reads_nothing_outside_its_directory(
     with pytest.raises(ClaimRejectedError, match="none that this driver writes"):
         await driver.retrieve(retrieve_context, [StorageDriverClaim(claim_data=data)])
     await driver.aclose()
+
+
+@given(
+    target=st.builds(
+        StorageDriverWorkflowInfo,
+        namespace=st.text(max_size=200),
+        id=st.text(max_size=200),
+        run_id=st.none() | st.text(max_size=100),
+        type=st.none() | st.text(max_size=100),
+    )
+)
+def test_a_place_tells_the_key_that_led_to_it(target):
+    key = LAYOUT.write(target, SHA256)
+    assert key_of(place_of(key)) == key
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("v1",),
+        ("v0", "ns=A"),
+        ("v0", "ns=A", "wt=t", "wi=i", "ri=r"),
+        ("v0", "ns=%5E", "wt=t", "wi=i", "ri=r"),
+        ("v0", "ns=a+", "wt=t", "wi=i", "ri=r"),
+        ("v0", "ns=a", "wt=t", "wi=i", "ri=r", "xx=y"),
+        ("v0", "a", "wt=t", "wi=i", "ri=r"),
+        ("v0", "ns=a", "wt=t", "wi=i", "ri="),
+    ],
+)
+def test_a_place_that_no_key_leads_to_has_none(folders):
+    assert key_of(Place(folders, SHA256)) is None

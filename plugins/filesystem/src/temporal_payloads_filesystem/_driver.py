@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporal_payloads.plugin import (
     DEFAULT_MAX_PAYLOAD_SIZE,
+    CollectableDriver,
     ContentAddressedDriver,
+    ListedPage,
     gather_bounded,
+    probe_conditions,
     renewed_after_fork,
 )
 
 from temporal_payloads_filesystem._files import Files
-from temporal_payloads_filesystem._paths import LAYOUT, place_of
+from temporal_payloads_filesystem._listing import Entry, Page, find, pages
+from temporal_payloads_filesystem._paths import LAYOUT, key_of, parts_of, place_of
 from temporal_payloads_filesystem._settings import DEFAULT_MODE
+from temporal_payloads_filesystem._state import FilesystemState
+from temporal_payloads_filesystem._trash import Trash
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from datetime import timedelta
+
+    from temporal_payloads.plugin import Change, ListedPayload
+
+    from temporal_payloads_filesystem._trash import Item
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +44,7 @@ THREADS = 16
 """How many threads wait for the disk at once: one flush serves all that were asked for meanwhile."""
 
 
-class FilesystemStorageDriver(ContentAddressedDriver):
+class FilesystemStorageDriver(ContentAddressedDriver, CollectableDriver):
     """Stores Temporal payloads as files in a directory, which several processes and machines may share.
 
     A payload is one file, its serialized protobuf, under a name made from its SHA-256 and the workflow or
@@ -73,6 +86,7 @@ class FilesystemStorageDriver(ContentAddressedDriver):
             mode=mode,
             place=place,
         )
+        self._trash = Trash(self._files, mode)
         self._thread_count = threads
         self._retrieve_only = retrieve_only
         self.renew_after_fork()
@@ -103,6 +117,78 @@ class FilesystemStorageDriver(ContentAddressedDriver):
         Where nothing is to be stored, or on a read-only mount: unless they can be read.
         """
         await self._in_thread(lambda: self._files.check(write=not self._retrieve_only))
+
+    # -- what a collector asks for
+
+    def shards(self, namespaces: Sequence[str | None]) -> Sequence[str]:
+        """Return a part for each namespace, and one for the payloads of none."""
+        return parts_of(namespaces)
+
+    async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
+        """Yield what there is, then what is put aside. Meanwhile some folders of the store are open."""
+        walk = pages(self._files, shard)
+        # A thread that was given up may still be at work when the walk is to end.
+        turn = threading.Lock()
+
+        def next_page() -> Page | None:
+            with turn:
+                return next(walk, None)
+
+        def end() -> None:
+            with turn:
+                walk.close()
+
+        try:
+            while page := await self._in_thread(next_page):
+                found = [self._listed(entry) for entry in page.entries]
+                payloads = [one for one in found if one]
+                yield ListedPage(payloads=payloads, others=page.others + len(found) - len(payloads))
+        finally:
+            await self._in_thread(end)
+
+    def _listed(self, entry: Entry) -> ListedPayload | None:
+        key = key_of(entry.place)
+        if key is None:
+            return None
+        stored = datetime.fromtimestamp(entry.time, UTC)
+        return self.listed(key, size=entry.size, tag=entry.state, stored=stored, aside=entry.aside)
+
+    async def probe(self) -> None:
+        """Try on a payload of its own whether files can be put aside, brought back and deleted.
+
+        Raises:
+            StorageError: Why not.
+        """
+
+        async def look(key: str) -> ListedPayload | None:
+            entry = await self._in_thread(lambda: find(self._files, place_of(key)))
+            return None if entry is None else self._listed(entry)
+
+        await probe_conditions(self, look)
+
+    async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
+        """Move payloads into the trash, where readers find them. They stay there until they are deleted."""
+        del grace
+        return await self._change(self._trash.put_aside, payloads)
+
+    async def restore(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Move payloads out of the trash."""
+        return await self._change(self._trash.restore, payloads)
+
+    async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Delete payloads that are in the trash."""
+        return await self._change(self._trash.delete, payloads)
+
+    async def _change(
+        self, change: Callable[[Sequence[Item]], list[Change]], payloads: Sequence[ListedPayload]
+    ) -> list[Change]:
+        items = [(place_of(self.key_of(payload)), payload.tag) for payload in payloads]
+        # In one thread: collectors take turns.
+        return await self._in_thread(lambda: change(items))
+
+    def state(self) -> FilesystemState:
+        """Return where a collector keeps its files in this store."""
+        return FilesystemState(self._files, self._in_thread)
 
     async def aclose(self) -> None:
         """Wait until the threads have ended. What they have not begun is not done any more."""

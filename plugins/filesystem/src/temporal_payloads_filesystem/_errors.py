@@ -76,6 +76,12 @@ RULES = (
         "file system for all of it",
     ),
     Rule(
+        ("ENOLCK",),
+        StorageMisconfiguredError,
+        "is on a file system without locks, by which collectors take turns: mount it with them (NFS: without "
+        "nolock), or collect nothing there",
+    ),
+    Rule(
         ("EFBIG",),
         StorageMisconfiguredError,
         "takes no file as large as this payload: see ulimit -f and the file system's limit, or lower "

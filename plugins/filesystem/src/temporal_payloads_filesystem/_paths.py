@@ -8,9 +8,12 @@ that ignores case neither, and no name in it is longer than file systems take.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporal_payloads.plugin import KeyLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_NAMESPACE = 3 * 1000
 """Characters of a namespace in a key: Temporal's server takes 1,000 bytes, each of which is at most `%C3`."""
@@ -24,7 +27,13 @@ LONGEST_NAME = 140
 """Bytes of a file's or folder's name. File systems take 255, those that encrypt names 143 (eCryptfs)."""
 _CONTINUED = "+"
 """Ends the name of a folder whose name goes on in the folder in it. Names of keys have no such character."""
+_VERSION = "v0"
 _CASED = re.compile(r"%[0-9A-F]{2}|[A-Z]")
+
+
+TRASH = "trash"
+"""The folder of what is put aside: in it, files lie as they do in the root."""
+_SPELLED = re.compile(r"%[0-9a-f]{2}|\^[a-z]")
 
 
 class Place(NamedTuple):
@@ -43,6 +52,40 @@ def place_of(key: str) -> Place:
     for kind, name in zip(names[::2], names[1::2], strict=True):
         folders += _in_pieces(f"{kind}={_CASED.sub(_without_case, name)}")
     return Place(tuple(folders), sha256)
+
+
+def in_trash(place: Place) -> Place:
+    """Return where a file is while it is put aside."""
+    return Place((TRASH, *place.folders), place.name)
+
+
+def key_of(place: Place) -> str | None:
+    """Return the key of the payload that is here, or None if none can be."""
+    version, *pieces = place.folders
+    names = "/".join(pieces).replace(f"{_CONTINUED}/", "").split("/") if pieces else []
+    parts = [part for name in names for part in name.partition("=")[::2]]
+    key = "/".join([version, *(_SPELLED.sub(_with_case, part) for part in parts), "d", "sha256", place.name])
+    # Whoever can write here can make folders of any name: only those count that are made for a key.
+    return key if LAYOUT.read(key) and place_of(key) == place else None
+
+
+def parts_of(namespaces: Sequence[str | None]) -> list[str]:
+    """Return what the keys of these namespaces begin with; for those without one, what all keys do."""
+    return [
+        prefix
+        for namespace in dict.fromkeys(namespaces)
+        for prefix in (LAYOUT.prefixes([namespace]) if namespace else [f"{_VERSION}/"])
+    ]
+
+
+def folders_of(part: str) -> tuple[str, ...]:
+    """Return the folders that lead to what has a key beginning with this."""
+    return place_of(f"{part}d/sha256/").folders
+
+
+def _with_case(found: re.Match[str]) -> str:
+    text = found[0].upper()
+    return text if text.startswith("%") else text[1:]
 
 
 def _without_case(found: re.Match[str]) -> str:

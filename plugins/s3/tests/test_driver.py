@@ -113,7 +113,7 @@ async def test_equal_payloads_of_one_call_are_one_request(
 ) -> None:
     sent: list[str] = []
     async with open_driver(s3_server, s3_bucket) as driver:
-        events = driver._requests._client.meta.events
+        events = driver._requests.client.meta.events
         events.register("before-send.s3", lambda request, **_: sent.append(request.method))
         claims = await driver.store(store_context, [payload(1)] * 3)
         assert sent == ["PUT"]

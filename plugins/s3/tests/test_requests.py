@@ -37,12 +37,14 @@ async def test_a_put_waits_for_no_permission_to_send_its_body(wire: Any, s3_buck
     assert not [sent for sent in headers if "Expect" in sent]
 
 
-async def test_a_payload_that_is_there_is_one_put_and_stays_as_it_was(wire: Any, s3_bucket: str) -> None:
+async def test_a_payload_that_is_there_is_one_put_and_a_look_and_stays_as_it_was(
+    wire: Any, s3_bucket: str
+) -> None:
     client = client_of(wire)
     await client.put_object(bucket=s3_bucket, key=KEY, data=b"first")
     wire.take()
     await client.put_object(bucket=s3_bucket, key=KEY, data=b"second")
-    assert wire.take() == ["PUT"]
+    assert wire.take() == ["PUT", "HEAD"]  # a collection may have put it aside
     assert await client.get_object(bucket=s3_bucket, key=KEY) == b"first"
 
 
@@ -83,7 +85,7 @@ async def test_a_large_payload_is_asked_for_first_only_while_duplicates_come(
         costs.append(wire.take())
     assert costs == [
         written,
-        [*written, "DELETE"],  # the first duplicate is noticed at the end, and its parts are dropped
+        [*written, "DELETE", "HEAD"],  # the first duplicate is noticed at the end, and its parts are dropped
         ["HEAD"],
         ["HEAD"],
         ["HEAD", *written],

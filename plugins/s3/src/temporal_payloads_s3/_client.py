@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from temporalio.contrib.aws.s3driver import S3StorageDriverClient
 
+from temporal_payloads_s3._aside import is_aside
 from temporal_payloads_s3._body import Body
 from temporal_payloads_s3._download import get_in_ranges
 from temporal_payloads_s3._errors import S3Errors, hides_missing, status_of
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _EMPTY_PAYLOAD_KEY = "v0/d/sha256/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The key of the payload without any bytes: inside the layout, so that no policy need allow another key."""
+
+_MAY_BE_THERE = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT, HTTPStatus.NOT_IMPLEMENTED}
+"""Answers to a conditional write: it is there; somebody else is changing it; the store has no conditions."""
 
 
 class ConditionalS3Client(S3StorageDriverClient):
@@ -37,13 +41,13 @@ class ConditionalS3Client(S3StorageDriverClient):
         place: str,
         largest_read: int | None = None,
     ) -> None:
-        self._client = client
-        self._put_arguments = put_arguments
+        self.client = client
+        self.put_arguments = put_arguments
         self._multipart_threshold = multipart_threshold
         self._part_size = part_size
         self._parallel_parts = parallel_parts
         self._largest_read = largest_read
-        self._errors = S3Errors(
+        self.errors = S3Errors(
             place=place,
             endpoint_url=client.meta.endpoint_url,
             region=client.meta.region_name,
@@ -57,13 +61,13 @@ class ConditionalS3Client(S3StorageDriverClient):
 
     def describe(self) -> Mapping[str, str]:
         """Return what the SDK's driver adds to its error messages: the client's region."""
-        return {"client_region": self._client.meta.region_name}
+        return {"client_region": self.client.meta.region_name}
 
     async def object_exists(self, *, bucket: str, key: str) -> bool:
         """Ask the store only if it can't write conditionally; else `put_object` finds out by itself."""
         location = Location(bucket, key)
-        with self._errors.told("HeadObject", location):
-            return not self._conditional and await self._exists(location)
+        with self.errors.told("HeadObject", location):
+            return not self._conditional and await self._is_kept(location)
 
     async def put_object(self, *, bucket: str, key: str, data: bytes) -> None:
         """Write an object unless it is there; see `put_pieces`."""
@@ -76,8 +80,8 @@ class ConditionalS3Client(S3StorageDriverClient):
             StorageError: One of its subclasses, which names the setting to look at.
         """
         large = self._is_large(pieces)
-        with self._errors.told("PutObject", location):
-            if large and self._conditional and self._expect_duplicate and await self._exists(location):
+        with self.errors.told("PutObject", location):
+            if large and self._conditional and self._expect_duplicate and await self._is_kept(location):
                 return
             is_new = await self._put_if_absent(location, pieces)
             if large:
@@ -91,8 +95,8 @@ class ConditionalS3Client(S3StorageDriverClient):
             StorageError: Another of its subclasses, which names the setting to look at.
         """
         location = Location(bucket, key)
-        with self._errors.told("GetObject", location):
-            return await self._read(location)
+        with self.errors.told("GetObject", location):
+            return await self.read(location)
 
     async def check(self, bucket: str, *, bucket_may_be_missing: bool = False) -> None:
         """Raise a `StorageError` if the endpoint, the credentials or the bucket are not as they should be.
@@ -101,9 +105,9 @@ class ConditionalS3Client(S3StorageDriverClient):
         not list the bucket, so it can't tell whether they may read it: that shows at the first payload.
         """
         location = Location(bucket, _EMPTY_PAYLOAD_KEY)
-        with self._errors.told("GetObject", location):
+        with self.errors.told("GetObject", location):
             try:
-                data = await self._read(location)
+                data = await self.read(location)
             except ClientError as error:
                 if hides_missing(error) or (
                     bucket_may_be_missing and error.response["Error"]["Code"] == "NoSuchBucket"
@@ -111,77 +115,80 @@ class ConditionalS3Client(S3StorageDriverClient):
                     return
                 raise
         if data:
-            raise self._errors.not_s3("GetObject", location)
+            raise self.errors.not_s3("GetObject", location)
 
-    async def _read(self, location: Location) -> bytes:
+    async def read(self, location: Location) -> bytes:
+        """Read an object; what goes wrong is raised as it comes."""
         data = await get_in_ranges(
-            self._client,
+            self.client,
             location,
             part_size=self._part_size,
             parallel_parts=self._parallel_parts,
             largest=self._largest_read,
         )
         if data is None:
-            raise self._errors.not_s3("GetObject", location)
+            raise self.errors.not_s3("GetObject", location)
         return data
 
     async def _put_if_absent(self, location: Location, pieces: Sequence[bytes]) -> bool:
-        """Tell whether the object was written, as far as the store says."""
+        """Write an object unless it is there and not put aside; tell whether it was written."""
         if self._conditional:
             try:
-                await self._put(location, pieces, {"IfNoneMatch": "*"})
+                await self.put(location, pieces, {"IfNoneMatch": "*"})
             except ClientError as error:
-                match status_of(error):
-                    case HTTPStatus.PRECONDITION_FAILED:
-                        return False
-                    case HTTPStatus.CONFLICT:
-                        # Somebody is writing or deleting this object right now, and may fail or succeed.
-                        # Written without a condition it is there in either case, and its bytes are the same.
-                        pass
-                    case HTTPStatus.NOT_IMPLEMENTED:
-                        self._conditional = False
-                        if await self._exists(location):
-                            return False
-                    case _:
-                        raise
+                status = status_of(error)
+                if status not in _MAY_BE_THERE:
+                    raise
+                if status == HTTPStatus.NOT_IMPLEMENTED:
+                    self._conditional = False
+                # At a conflict nobody knows whether it will be there. Written without a condition it is, and
+                # its bytes are the same.
+                if status != HTTPStatus.CONFLICT and await self._is_kept(location):
+                    return False
             else:
                 return True
-        await self._put(location, pieces, {})
+        await self.put(location, pieces, {})
         return True
 
     def _is_large(self, pieces: Sequence[bytes]) -> bool:
-        return sum(map(len, pieces)) >= self._multipart_threshold
+        """Tell whether to write in parts; never in a single one, which stands for what is put aside."""
+        size = sum(map(len, pieces))
+        return size >= self._multipart_threshold and size > self._part_size
 
-    async def _put(self, location: Location, pieces: Sequence[bytes], condition: Mapping[str, Any]) -> None:
+    async def put(self, location: Location, pieces: Sequence[bytes], condition: Mapping[str, Any]) -> None:
+        """Write an object on a condition; what goes wrong is raised as it comes."""
         if self._is_large(pieces):
             await put_in_parts(
-                self._client,
+                self.client,
                 location,
                 pieces,
                 part_size=self._part_size,
                 parallel_parts=self._parallel_parts,
                 condition=condition,
-                arguments=self._put_arguments,
+                arguments=self.put_arguments,
             )
             return
         body: Any = Body(pieces)
-        arguments: dict[str, Any] = {**condition, **self._put_arguments}
-        response = await self._client.put_object(
+        arguments: dict[str, Any] = {**condition, **self.put_arguments}
+        response = await self.client.put_object(
             Bucket=location.bucket, Key=location.key, Body=body, **arguments
         )
         if not response.get("ETag"):
-            raise self._errors.not_s3("PutObject", location)
+            raise self.errors.not_s3("PutObject", location)
 
-    async def _exists(self, location: Location) -> bool:
+    async def _is_kept(self, location: Location) -> bool:
+        """Tell whether an object is there, and not put aside."""
         try:
-            await self._client.head_object(Bucket=location.bucket, Key=location.key)
+            found = await self.client.head_object(Bucket=location.bucket, Key=location.key)
         except ClientError as error:
             # 403 also stands for a missing object, where listing is not allowed. If it means more, the write
             # that follows says so; if the object is there after all, writing the same bytes does no harm.
             if status_of(error) in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:
                 return False
             raise
-        return True
+        if not found.get("ETag"):
+            raise self.errors.not_s3("HeadObject", location)
+        return not is_aside(found["ETag"])
 
 
 def _send_at_once(request: Any, **_event: Any) -> None:

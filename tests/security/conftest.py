@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.seeded import CLOSED, Seeds, Shown, World
-from temporal_payloads.codec_server._logs import JsonFormatter, TextFormatter
+from temporal_payloads.codec_server._logs import TextFormatter
+from temporal_payloads.observability import JsonFormatter
 
 
 class _Recorder(logging.Handler):

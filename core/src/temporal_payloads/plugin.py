@@ -33,9 +33,9 @@ from temporal_payloads._plugins.contract import (
     PayloadConverterPlugin,
     PayloadReaderContext,
     PluginSettingsError,
-    StorageEvent,
     hookimpl,
 )
+from temporal_payloads._plugins.events import CircuitEvent, CodecEvent, InlineEvent, StorageEvent
 from temporal_payloads._plugins.keys import (
     DataKey,
     KeyDescription,
@@ -93,8 +93,10 @@ __all__ = [
     "BucketClaims",
     "ByteSize",
     "Change",
+    "CircuitEvent",
     "ClaimRejectedError",
     "CodecContext",
+    "CodecEvent",
     "CodecPlugin",
     "CollectableDriver",
     "CommandContext",
@@ -108,6 +110,7 @@ __all__ = [
     "DriverContext",
     "DriverPlugin",
     "Duration",
+    "InlineEvent",
     "KeyDescription",
     "KeyLayout",
     "KeyNotForNamespaceError",

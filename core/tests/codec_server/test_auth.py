@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 from temporal_payloads import ConfigurationError
 from temporal_payloads.codec_server import create_app
-from temporal_payloads.codec_server._logs import JsonFormatter, TextFormatter
+from temporal_payloads.codec_server._logs import TextFormatter
+from temporal_payloads.observability import JsonFormatter
 
 TOKEN = "a-token-of-some-length"
 ISSUER = "https://login.example.com/"

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import pytest
 from temporal_payloads.codec_server import create_app
-from temporal_payloads.codec_server._logs import JsonFormatter, TextFormatter, configure_logging
+from temporal_payloads.codec_server._logs import TextFormatter, configure_logging
 from temporal_payloads.codec_server._serve import listening
+from temporal_payloads.observability import JsonFormatter
 
 TOKEN = "a-token-of-some-length"
 BEARER = f"Bearer {TOKEN}".encode()

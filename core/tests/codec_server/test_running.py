@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from temporal_payloads import ConfigurationError
 from temporal_payloads.codec_server import create_app
 from temporal_payloads.codec_server._health import Health
-from temporal_payloads.codec_server._logs import JsonFormatter, TextFormatter
+from temporal_payloads.codec_server._logs import TextFormatter
 from temporal_payloads.codec_server._serve import listening
+from temporal_payloads.observability import JsonFormatter
 from temporal_payloads.plugin import KeyUnavailableError, PerPayloadCodec, hookimpl
 
 TOKEN = "a-token-of-some-length"

@@ -142,6 +142,9 @@ def test_the_case_of_a_variable_does_not_count(monkeypatch):
 
 EVERY_FIELD = {
     "CODECS": "gzip",
+    "OBSERVABILITY__METRICS": "false",
+    "OBSERVABILITY__SPANS": "false",
+    "OBSERVABILITY__RUNTIME_METRICS": "false",
     "DECODE_ONLY": "zlib",
     "RAW_ENCODINGS": "binary/avro",
     "REQUIRE_ENCRYPTED": "true",

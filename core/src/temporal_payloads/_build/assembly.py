@@ -13,10 +13,12 @@ from temporal_payloads._build.drivers import announce_warnings, managed_drivers
 from temporal_payloads._build.external_storage import external_storage
 from temporal_payloads._build.failure_converter import encodes_failures, encoding_failure_converter
 from temporal_payloads._build.findings import Findings
+from temporal_payloads._build.observers import observers
 from temporal_payloads._build.opening import all_open
 from temporal_payloads._build.payload_converter import payload_converter
 from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._errors import ConfigurationError
+from temporal_payloads._observe.logs import give_records_context
 from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.provenance import announce
 from temporal_payloads._settings.reading import read_settings
@@ -27,6 +29,7 @@ from temporal_payloads._storage.failures import with_payload_failures
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from temporal_payloads._observe.observers import Observers
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 
@@ -39,6 +42,8 @@ class Assembly:
     drivers: Mapping[str, ManagedDriver]
     """The drivers by their table's key."""
     codecs: Codecs
+    observers: Observers
+    """Who is told of what codecs and drivers do."""
     sandbox_passthrough: Sequence[str] = ()
     """Modules that the workflow sandbox must pass through for the payload converter."""
 
@@ -154,6 +159,7 @@ def build(
     bounded_reads: bool = False,
 ) -> Assembly:
     """Build from settings that were read before; the rest as of `assemble`."""
+    give_records_context()
     base = base or DataConverter.default
     registry = registry or PluginRegistry()
     if any(not problem.place for problem in settings.problems):
@@ -163,26 +169,27 @@ def build(
     chosen = payload_converter(settings, base, registry, findings)
     changes: dict[str, Any] = {"payload_converter_class": chosen.converter}
     base = _without_our_placeholders(base)
-    codecs = build_codecs(settings, base, registry, findings)
+    told = observers(settings.observability, registry)
+    codecs = build_codecs(settings, base, registry, findings, told)
     # Also without codecs and drivers: a payload that needs one is told in our words, not the SDK's.
     if base.payload_codec is None:
         changes["payload_codec"] = codecs.chain
     if encodes_failures(settings, base, codecs.chain, findings):
         changes["failure_converter_class"] = encoding_failure_converter(base, findings)
-    drivers = managed_drivers(settings.storage, registry, findings, bounded_reads=bounded_reads)
+    drivers = managed_drivers(settings.storage, registry, findings, told, bounded_reads=bounded_reads)
     if drivers and base.external_storage is not None:
         findings.add(("storage",), "the base converter has external storage of its own; give one")
     findings.raise_all()
     if drivers or base.external_storage is None:
         codec = changes.get("payload_codec", base.payload_codec)
-        changes["external_storage"] = external_storage(settings.storage, drivers, codec)
+        changes["external_storage"] = external_storage(settings.storage, drivers, codec, told)
     failure_converter = changes.get("failure_converter_class", base.failure_converter_class)
     changes["failure_converter_class"] = with_payload_failures(failure_converter)
     converter = dataclasses.replace(base, **changes)
     if converter.payload_codec is codecs.chain:
         before = codecs.chain.before(converter.payload_converter_class())
         converter = dataclasses.replace(converter, payload_codec=before)
-    return Assembly(settings, converter, drivers, codecs, chosen.sandbox_passthrough)
+    return Assembly(settings, converter, drivers, codecs, told, chosen.sandbox_passthrough)
 
 
 def _without_our_placeholders(base: DataConverter) -> DataConverter:

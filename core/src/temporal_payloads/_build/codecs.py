@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from temporal_payloads._build.findings import Findings
     from temporal_payloads._codecs.key_provider import ManagedKeyProvider
+    from temporal_payloads._observe.observers import Observers
     from temporal_payloads._plugins.contract import CodecPlugin
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._settings.problems import Place
@@ -44,7 +45,11 @@ class Codecs:
 
 
 def build_codecs(
-    settings: RootTable, base: DataConverter, registry: PluginRegistry, findings: Findings
+    settings: RootTable,
+    base: DataConverter,
+    registry: PluginRegistry,
+    findings: Findings,
+    observers: Observers | None = None,
 ) -> Codecs:
     """Return the codecs of the settings, without those that have problems."""
     if (settings.codecs or settings.decode_only) and base.payload_codec is not None:
@@ -63,6 +68,7 @@ def build_codecs(
         decode_only=decode_only,
         require_encrypted=settings.require_encrypted,
         raw_encodings=settings.raw_encodings,
+        observers=observers,
     )
     return Codecs(chain, providers.all)
 

@@ -18,6 +18,7 @@ from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
 from temporal_payloads._plugins.bare_driver import TrustedClaims
 from temporal_payloads._plugins.contract import DriverContext
+from temporal_payloads._plugins.events import CircuitEvent
 from temporal_payloads._settings.models import INLINE, DriverTable
 from temporal_payloads._settings.problems import Place, dotted
 from temporal_payloads._storage.asking import AskedDriver
@@ -29,12 +30,13 @@ from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.operations import DriverIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from temporalio.converter import StorageDriver
 
     from temporal_payloads._build.findings import Findings
-    from temporal_payloads._plugins.contract import DriverPlugin, StorageEvent
+    from temporal_payloads._observe.observers import Observers
+    from temporal_payloads._plugins.contract import DriverPlugin
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._settings.models import StorageSettings
 
@@ -47,6 +49,7 @@ def managed_drivers(
     storage: StorageSettings,
     registry: PluginRegistry,
     findings: Findings,
+    observers: Observers,
     *,
     bounded_reads: bool = False,
 ) -> dict[str, ManagedDriver]:
@@ -99,7 +102,7 @@ def managed_drivers(
                 place=dotted(place),
                 storage=storage,
                 table=table,
-                notify=registry.notify,
+                observers=observers,
                 bounded_reads=bounded_reads,
             )
         except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
@@ -158,7 +161,7 @@ def make_driver(
     place: str,
     storage: StorageSettings,
     table: DriverTable,
-    notify: Callable[[StorageEvent], None],
+    observers: Observers,
     bounded_reads: bool = False,
 ) -> ManagedDriver:
     """Make a driver; nothing is opened.
@@ -170,7 +173,7 @@ def make_driver(
         place: Where it is configured.
         storage: The settings of all drivers.
         table: The driver's own.
-        notify: Told of each operation when it has ended.
+        observers: Told of each operation when it has ended.
         bounded_reads: Whether no payload is to be read that is larger than what the driver stores.
     """
     max_payload_size = plugin.max_payload_size(options) or DEFAULT_MAX_PAYLOAD_SIZE
@@ -193,7 +196,11 @@ def make_driver(
         identity,
         AskedDriver(
             PerLoop(partial(_open, plugin, options, context)),
-            Circuit(storage.circuit, str(identity)),
+            Circuit(
+                storage.circuit,
+                str(identity),
+                lambda is_open: observers.notify(CircuitEvent(driver=name, is_open=is_open)),
+            ),
             retries_itself=plugin.retries,
         ),
         has_fallback=table.fallback is not None,
@@ -205,7 +212,7 @@ def make_driver(
         # Where payloads expire, storing again is what keeps them.
         dedupe=not expires,
         missing_is_final=expires if table.missing_payload is None else table.missing_payload == "fail",
-        notify=notify,
+        notify=observers.notify,
         max_payload_size=int(max_payload_size),
         warning=plugin.warning(options),
         trusts_claims=trusts_claims,

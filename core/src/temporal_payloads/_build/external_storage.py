@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
     from temporalio.converter import PayloadCodec
 
+    from temporal_payloads._observe.observers import Observers
     from temporal_payloads._settings.models import StorageSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 
 def external_storage(
-    storage: StorageSettings, drivers: Mapping[str, ManagedDriver], codec: PayloadCodec | None
+    storage: StorageSettings,
+    drivers: Mapping[str, ManagedDriver],
+    codec: PayloadCodec | None,
+    observers: Observers,
 ) -> PayloadStorage:
     """Return the SDK's external storage with these drivers, by the keys of their tables.
 
@@ -56,4 +60,5 @@ def external_storage(
             has_drivers=bool(drivers),
             codec=codec,
         ),
+        observers=observers,
     )

@@ -14,16 +14,20 @@ from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._codecs.layers import Layers
 from temporal_payloads._codecs.named import NamedCodec, encoding_of
+from temporal_payloads._codecs.watching import Watch
+from temporal_payloads._observe.belonging import Belonging, belonging_to, current_belonging
 from temporal_payloads._plugins.registry import KNOWN_ENCODINGS
 from temporal_payloads._storage.errors import PayloadNotDecodedError, PayloadNotEncryptedError
 from temporal_payloads._storage.retries import inbound, outbound
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import PayloadConverter
 
+    from temporal_payloads._observe.observers import Observers
 
 CONVERTERS_ENCODINGS = {"binary/null", "binary/plain", "binary/protobuf"}
 """Those of the SDKs' payload converters that are named as codecs name theirs."""
@@ -39,6 +43,8 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         require_encrypted: Refuse payloads that no codec has encrypted, on both ways.
         raw_encodings: What workflows take as it is, whatever else is known of such an encoding.
         converter_reads: The encodings that the payload converter behind the chain reads, if that is known.
+        observers: Who is told what each codec does.
+        context: What the payloads belong to, as far as the SDK says.
     """
 
     def __init__(
@@ -49,12 +55,17 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         require_encrypted: bool = False,
         raw_encodings: Collection[str] = (),
         converter_reads: frozenset[str] | None = None,
+        observers: Observers | None = None,
+        context: SerializationContext | None = None,
     ) -> None:
         self._codecs = tuple(codecs)
         self._decode_only = tuple(decode_only)
         self._require_encrypted = require_encrypted
         self._raw_encodings = frozenset(raw_encodings)
         self._converter_reads = converter_reads
+        self._observers = observers
+        self._context = context
+        self._watch = Watch(observers)
 
     def __repr__(self) -> str:
         return f"<codecs {self.names}>"
@@ -95,9 +106,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         """Return a chain of the same codecs, those that want it with the context."""
         codecs = [codec.bound_to(context) for codec in self._codecs]
         decode_only = [codec.bound_to(context) for codec in self._decode_only]
-        if all(map(_is, (*codecs, *decode_only), (*self._codecs, *self._decode_only))):
-            return self
-        return self._with(codecs, decode_only, self._converter_reads)
+        return self._with(codecs, decode_only, self._converter_reads, context)
 
     def before(self, converter: PayloadConverter) -> CodecChain:
         """Return the chain as it stands before a payload converter: what neither of them reads is refused.
@@ -107,13 +116,14 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         if not isinstance(converter, CompositePayloadConverter):
             return self
         reads = frozenset(encoding.decode() for encoding in converter.converters)
-        return self._with(self._codecs, self._decode_only, reads)
+        return self._with(self._codecs, self._decode_only, reads, self._context)
 
     def _with(
         self,
         codecs: Sequence[NamedCodec],
         decode_only: Sequence[NamedCodec],
         converter_reads: frozenset[str] | None,
+        context: SerializationContext | None,
     ) -> CodecChain:
         return CodecChain(
             codecs,
@@ -121,7 +131,14 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             require_encrypted=self._require_encrypted,
             raw_encodings=self._raw_encodings,
             converter_reads=converter_reads,
+            observers=self._observers,
+            context=context,
         )
+
+    def _belonging(self) -> AbstractContextManager[None]:
+        """Let what the codecs do, and what is logged of it, be done for whom the chain is bound to."""
+        known = Belonging() if self._context is None else Belonging.of(self._context)
+        return belonging_to(known.within(current_belonging()))
 
     async def check(self) -> None:
         """Find out whether each codec that is written can do its work now, if it can tell.
@@ -142,7 +159,8 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         Raises:
             ApplicationError: A codec refused a payload. Retryable, unless an activity's payload is too large.
         """
-        return await self._encode_from([0] * len(payloads), payloads)
+        with self._belonging():
+            return await self._encode_from([0] * len(payloads), payloads)
 
     async def complete(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode payloads that some of the codecs may have encoded before: the rest of the chain does so.
@@ -154,7 +172,8 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             PayloadNotEncryptedError: A payload says that it is encrypted, and is not, as far as can be told.
             ApplicationError: As `encode` and `decode` do.
         """
-        return await self._encode_from([await self._done_by(payload) for payload in payloads], payloads)
+        with self._belonging():
+            return await self._encode_from([await self._done_by(payload) for payload in payloads], payloads)
 
     async def _done_by(self, payload: Payload) -> int:
         """Return how many codecs, from the first one on, a payload has behind it."""
@@ -200,7 +219,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
                 indexes = [index for index, done in enumerate(done_by) if done <= number]
                 if not indexes:
                     continue
-                encoded = await codec.codec.encode([results[index] for index in indexes])
+                encoded = await self._watch.encode(codec, [results[index] for index in indexes])
                 for index, payload in zip(indexes, encoded, strict=True):
                     results[index] = payload
                     if self._require_encrypted and codec.role == "encrypt":
@@ -219,7 +238,11 @@ class CodecChain(PayloadCodec, WithSerializationContext):
             PayloadNotEncryptedError: A payload came in clear, and that is not allowed.
             ApplicationError: A codec could not decode what it had encoded. Retryable, whatever it raised.
         """
-        layers = Layers(list(payloads))
+        with self._belonging():
+            return await self._decode(payloads)
+
+    async def _decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        layers = Layers(list(payloads), self._watch)
         try:
             again = True
             while again:
@@ -287,7 +310,3 @@ def _require_encoded_by(codec: NamedCodec, payload: Payload) -> None:
 def _is_a_codecs(encoding: str) -> bool:
     """Whether a codec may have written it. Workflows may hand on what converters of other languages wrote."""
     return encoding.startswith("binary/") and encoding not in CONVERTERS_ENCODINGS
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from temporal_payloads._codecs.watching import Watch
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,6 +20,8 @@ class Layers:
     """Payloads on their way in. Each codec takes one layer off a payload at most."""
 
     payloads: list[Payload]
+    watch: Watch = field(default_factory=Watch)
+    """What calls the codecs."""
     encrypted: set[int] = field(default_factory=set)
     """Those of which one layer was encrypted."""
     _taken: set[tuple[int, str]] = field(default_factory=set)
@@ -29,7 +33,7 @@ class Layers:
         if not left:
             return False
         before = [self.payloads[index] for index in left]
-        after = await codec.codec.decode(before)
+        after = await self.watch.decode(codec, before)
         changed = False
         for index, old, new in zip(left, before, after, strict=True):
             if not codec.has_changed(old, new):

@@ -18,6 +18,7 @@ from temporalio.converter import (
     StorageDriverClaim,
 )
 
+from temporal_payloads._plugins.events import CircuitEvent, CodecEvent, InlineEvent, StorageEvent
 from temporal_payloads._plugins.keys import KeyProvider, KeyProviderPlugin
 
 if TYPE_CHECKING:
@@ -358,42 +359,6 @@ class PayloadConverterPlugin(Generic[SettingsT]):
     """
 
 
-@dataclass(frozen=True, kw_only=True)
-class StorageEvent:
-    """One store or retrieve call on one driver, as observers see it when it has ended.
-
-    Calls are the SDK's. During a replay with `PayloadsPlugin` there are also those that fetch one payload
-    ahead, of which the SDK's own call is then a cache hit.
-
-    Example::
-
-        class Metrics:
-            @hookimpl
-            def temporal_payloads_storage_event(self, event: StorageEvent) -> None:
-                if event.error is None:
-                    logger.info("%s: %d bytes in %.3f s", event.driver, event.size, event.duration)
-
-        registry = PluginRegistry()
-        registry.register_observer(Metrics())
-    """
-
-    operation: Literal["store", "retrieve"]
-    driver: str
-    """The driver name that references record."""
-    payloads: int
-    """How many payloads the call was about."""
-    size: int
-    """Their serialized size in bytes; 0 for what was not retrieved."""
-    duration: float
-    """Seconds, by the monotonic clock."""
-    cache_hits: int
-    """Retrieved without asking the store: from the cache, or with a request that was under way already."""
-    dedupe_hits: int
-    """Not stored again, for the same bytes had just been stored in the same place."""
-    error: str | None
-    """The failure type, or None if the call succeeded."""
-
-
 class Hooks:
     """The hook specifications, one for each thing that a plugin can be."""
 
@@ -470,4 +435,47 @@ class Hooks:
                     histogram.record(event.duration, {"driver": event.driver})
 
             registry.register_observer(Metrics())
+        """
+
+    @hookspec
+    def temporal_payloads_codec_event(self, event: CodecEvent) -> None:
+        """Observe what a codec has just done. It runs on the event loop: be quick.
+
+        Example::
+
+            class Metrics:
+                @hookimpl
+                def temporal_payloads_codec_event(self, event: CodecEvent) -> None:
+                    histogram.record(event.duration, {"codec": event.codec})
+
+            registry.register_observer(Metrics())
+        """
+
+    @hookspec
+    def temporal_payloads_inline_event(self, event: InlineEvent) -> None:
+        """Observe new payloads that no driver stores. It runs on the event loop: be quick.
+
+        Example::
+
+            class Metrics:
+                @hookimpl
+                def temporal_payloads_inline_event(self, event: InlineEvent) -> None:
+                    counter.add(event.payloads)
+
+            registry.register_observer(Metrics())
+        """
+
+    @hookspec
+    def temporal_payloads_circuit_event(self, event: CircuitEvent) -> None:
+        """Observe that a driver's circuit has opened or closed. It may be called from any thread.
+
+        Example::
+
+            class Alarm:
+                @hookimpl
+                def temporal_payloads_circuit_event(self, event: CircuitEvent) -> None:
+                    if event.is_open:
+                        call_somebody(event.driver)
+
+            registry.register_observer(Alarm())
         """

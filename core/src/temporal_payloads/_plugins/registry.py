@@ -27,8 +27,8 @@ from temporal_payloads._plugins.contract import (
     DriverPlugin,
     Hooks,
     PayloadConverterPlugin,
-    StorageEvent,
 )
+from temporal_payloads._plugins.events import CircuitEvent, CodecEvent, Event, InlineEvent, StorageEvent
 from temporal_payloads._plugins.import_path import ImportPath, is_import_path
 from temporal_payloads._plugins.keys import KeyProviderPlugin
 from temporal_payloads._plugins.kinds import KINDS, AnyPlugin, Kind, KindName
@@ -42,6 +42,14 @@ KNOWN_ENCODINGS = {
     "binary/encrypted": "encryption",
 }
 """Encodings that codecs are known to write, so that an error can say which codec is missing."""
+
+EVENT_HOOKS = {
+    StorageEvent: "temporal_payloads_storage_event",
+    CodecEvent: "temporal_payloads_codec_event",
+    InlineEvent: "temporal_payloads_inline_event",
+    CircuitEvent: "temporal_payloads_circuit_event",
+}
+"""What tells observers of each kind of event."""
 
 FAILURE_TOLD_SECONDS = 60.0
 """How often an observer that fails is logged, for an observer is called for each operation."""
@@ -108,24 +116,33 @@ class PluginRegistry:
         self._loaded.pop((kind, name), None)
 
     def register_observer(self, observer: object) -> None:
-        """Call the observer's `temporal_payloads_storage_event` hook after each storage operation.
+        """Call the observer's hooks, such as `temporal_payloads_storage_event`, for what they observe.
 
         Raises:
-            PluginLoadError: It has no such hook, or one with other arguments.
+            PluginLoadError: It has none of these hooks, or one with other arguments.
         """
         try:
-            self._adopt(observer, "temporal_payloads_storage_event")
+            self._adopt(observer, *EVENT_HOOKS.values())
         except (pluggy.PluginValidationError, LookupError) as error:
             raise PluginLoadError(Problem(f"{observer!r} is no observer: {error}")) from error
 
-    def notify(self, event: StorageEvent) -> None:
+    def observes(self, kind: type[Event]) -> bool:
+        """Tell whether somebody is told of such events."""
+        return bool(self._observers(kind))
+
+    def notify(self, event: Event) -> None:
         """Call every observer. One that fails is logged, once a minute, and keeps no other from hearing."""
         # Not through pluggy's call of all, which ends at the first exception.
-        for observer in reversed(self._plugins.hook.temporal_payloads_storage_event.get_hookimpls()):
+        for observer in reversed(self._observers(type(event))):
             try:
                 observer.function(*[event for _ in observer.argnames])
             except Exception as error:  # noqa: BLE001  # an observer's code may raise anything
                 self._tell_failure(observer, error)
+
+    def _observers(self, kind: type[Event]) -> list[pluggy.HookImpl]:
+        hook = EVENT_HOOKS.get(kind)
+        found: list[pluggy.HookImpl] = getattr(self._plugins.hook, hook).get_hookimpls() if hook else []
+        return found
 
     def _tell_failure(self, observer: pluggy.HookImpl, error: Exception) -> None:
         now = time.monotonic()
@@ -133,7 +150,7 @@ class PluginRegistry:
             return
         self._failures_told[observer.plugin_name] = now
         logger.error(
-            "The observer of storage events %s.%s failed. Payloads are not affected. Its failures are logged "
+            "The observer %s.%s failed. Payloads are not affected. Its failures are logged "
             "every %d seconds at most",
             observer.function.__module__,
             getattr(observer.function, "__qualname__", observer.function),
@@ -276,8 +293,8 @@ class PluginRegistry:
             )
         return bare
 
-    def _adopt(self, plugin: object, hook: str) -> Callable[[], object]:
-        """Register with pluggy, which validates the plugin's hooks, and return its function for this one."""
+    def _adopt(self, plugin: object, *hooks: str) -> Callable[[], object]:
+        """Register with pluggy, which validates the plugin's hooks; return its function for one of these."""
         if not self._plugins.is_registered(plugin):
             try:
                 # By identity: pluggy's own name for a class would be the same for each class of that name.
@@ -288,12 +305,14 @@ class PluginRegistry:
                 if self._plugins.is_registered(plugin):
                     self._plugins.unregister(plugin)
                 raise
-        for implementation in getattr(self._plugins.hook, hook).get_hookimpls():
-            wraps = implementation.wrapper or implementation.hookwrapper
-            if implementation.plugin is plugin and not wraps:
-                function: Callable[[], object] = implementation.function
-                return function
-        raise LookupError(f"it has no function {hook} that is marked @hookimpl, and no wrapper")
+        for hook in hooks:
+            for implementation in getattr(self._plugins.hook, hook).get_hookimpls():
+                wraps = implementation.wrapper or implementation.hookwrapper
+                if implementation.plugin is plugin and not wraps:
+                    function: Callable[[], object] = implementation.function
+                    return function
+        names = " or ".join(hooks)
+        raise LookupError(f"it has no function {names} that is marked @hookimpl, and no wrapper")
 
 
 def _installed_offer(kind: Kind, entry_point: EntryPoint) -> Offer:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from temporal_payloads._errors import Problem
 from temporal_payloads._settings.codec_server import CodecServerSettings
 from temporal_payloads._settings.models import KeyProviderTable, PluginTable, StorageSettings, Words
+from temporal_payloads._settings.observability import ObservabilitySettings
 from temporal_payloads._settings.problems import Origins
 from temporal_payloads._settings.provenance import Sources
 
@@ -53,6 +54,7 @@ class RootTable(BaseSettings):
     payload_converters: dict[str, PluginTable] = Field(default_factory=dict)
     key_providers: dict[str, KeyProviderTable] = Field(default_factory=dict)
     storage: StorageSettings = StorageSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
     codec_server: CodecServerSettings = CodecServerSettings()
 
     _origins: Origins = PrivateAttr(default_factory=Origins)

@@ -42,8 +42,14 @@ class AskedDriver:
     circuit: Circuit
     retries_itself: bool
 
-    async def ask(self, work: Callable[[StorageDriver], Awaitable[T]]) -> T:
+    async def ask(
+        self, work: Callable[[StorageDriver], Awaitable[T]], *, on_retry: Callable[[], None] = lambda: None
+    ) -> T:
         """Call the driver.
+
+        Args:
+            work: Calls it.
+            on_retry: Called each time before it is called again.
 
         Raises:
             StorageUnavailableError: The circuit is open; the driver was not called.
@@ -62,6 +68,7 @@ class AskedDriver:
                     await asyncio.sleep(pause)
                     if self.circuit.refuses:
                         raise
+                    on_retry()
             return await self._once(work)
 
     async def _once(self, work: Callable[[StorageDriver], Awaitable[T]]) -> T:

@@ -28,7 +28,7 @@ from temporal_payloads._storage.errors import (
 from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from temporal_payloads._settings.models import CircuitSettings
 
@@ -60,11 +60,18 @@ class Circuit:
     Args:
         settings: When it opens, and for how long.
         driver: How the driver is called, for messages.
+        on_change: Told whether it is open when it has opened or closed, in whichever thread that was found.
     """
 
-    def __init__(self, settings: CircuitSettings, driver: str) -> None:
+    def __init__(
+        self,
+        settings: CircuitSettings,
+        driver: str,
+        on_change: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._driver = driver
+        self._on_change = on_change
         self._failures: deque[tuple[float, object]] = deque(maxlen=settings.failures or 1)
         """When each failed, and of which call of the SDK's it was a part."""
         self._answered = float("-inf")
@@ -178,6 +185,7 @@ class Circuit:
             open_for,
             failure,
         )
+        self._on_change(True)
 
     def _close(self) -> None:
         self._answered = time.monotonic()
@@ -193,6 +201,7 @@ class Circuit:
                 self._driver,
                 time.monotonic() - opened,
             )
+            self._on_change(False)
 
 
 def _answered(error: Exception) -> bool:

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 from temporalio.converter import ExternalStorage, StorageDriver, WithSerializationContext
 
+from temporal_payloads._observe.belonging import Belonging, begin_task, belonging_to, current_belonging
+from temporal_payloads._plugins.events import InlineEvent
 from temporal_payloads._storage.errors import PayloadTooLargeError, UnknownDriverError
 from temporal_payloads._storage.fallback import Fallbacks
 from temporal_payloads._storage.inline_limit import InlineLimit
 from temporal_payloads._storage.references import read_reference
+from temporal_payloads._storage.routing import something_is_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from temporalio.api.common.v1 import Payload, Payloads
     from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
         StorageDriverRetrieveContext,
         StorageDriverStoreContext,
     )
+
+    from temporal_payloads._observe.observers import Observers
 
 logger = logging.getLogger("temporal_payloads")
 
@@ -53,22 +59,35 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
     inline_limit: InlineLimit = field(default_factory=InlineLimit)
     context: SerializationContext | None = field(default=None, repr=False, compare=False)
     """What the payloads belong to, as far as the SDK says."""
+    observers: Observers | None = field(default=None, repr=False, compare=False)
+    """Who is told of payloads that no driver stores."""
 
     def with_context(self, context: SerializationContext) -> PayloadStorage:
         """Return the same, knowing what the payloads belong to."""
-        if self.inline_limit.size is None:
-            return self
         # Not `replace`, which makes anew what the SDK's own methods have set.
         bound = copy.copy(self)
         object.__setattr__(bound, "context", context)
         return bound
+
+    def _with_store_context(self, ctx: StorageDriverStoreContext) -> ExternalStorage:
+        bound = super()._with_store_context(ctx)
+        if begin_task(self.context, ctx.target) and self.observers is not None:
+            self.observers.begin(self.context, ctx.target)
+        return bound
+
+    def _belonging(self) -> AbstractContextManager[None]:
+        """Let what the drivers do, and what is logged of it, be done for whom the storage is bound to."""
+        known = Belonging.of(self.context, self._store_context.target)
+        return belonging_to(known.within(current_belonging()))
 
     async def _store_payload(self, payload: Payload) -> Payload:
         [stored] = await self._store_payload_sequence([payload])
         return stored
 
     async def _store_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
-        stored = await self.fallbacks.store(payloads, self._store_where_routed)
+        with self._belonging():
+            stored = await self.fallbacks.store(payloads, self._store_where_routed)
+            self._tell_of_inline(payloads, stored)
         await self.inline_limit.require_kept(stored, self.context, self._store_context.target)
         return stored
 
@@ -79,9 +98,29 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
         worker reports one that is tried again, though the activity may have ended for good. The server cuts a
         failure down that is too large.
         """
-        stored = await self._store_what_fits(payloads.payloads)
+        with self._belonging():
+            stored = await self._store_what_fits(payloads.payloads)
+            self._tell_of_inline(payloads.payloads, stored)
         for payload, kept in zip(payloads.payloads, stored, strict=True):
             payload.CopyFrom(kept)
+
+    def _tell_of_inline(self, payloads: Sequence[Payload], stored: Sequence[Payload]) -> None:
+        if self.observers is None or not something_is_stored() or not self.observers.wants(InlineEvent):
+            return
+        # The SDK gives back what no driver takes.
+        inline = [one for one, result in zip(payloads, stored, strict=True) if result is one]
+        if inline:
+            size = sum(payload.ByteSize() for payload in inline)
+            namespace = current_belonging().namespace
+            self.observers.notify(InlineEvent(payloads=len(inline), size=size, namespace=namespace))
+
+    async def _retrieve_payload(self, payload: Payload) -> Payload:
+        with self._belonging():
+            return await super()._retrieve_payload(payload)
+
+    async def _retrieve_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
+        with self._belonging():
+            return await super()._retrieve_payload_sequence(payloads)
 
     async def _store_what_fits(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Store a failure's payloads; one that is too large for its driver stays as it is, if it can."""

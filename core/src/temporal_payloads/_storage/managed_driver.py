@@ -10,7 +10,7 @@ from temporalio.converter import StorageDriver
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.shared_work import shared
-from temporal_payloads._plugins.contract import ConfinedClaim, StorageEvent
+from temporal_payloads._plugins.contract import ConfinedClaim
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
 
     from temporal_payloads._concurrency.shared_work import Board
+    from temporal_payloads._plugins.events import StorageEvent
     from temporal_payloads._storage.asking import AskedDriver
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
 
@@ -170,14 +171,17 @@ class ManagedDriver(StorageDriver):
 
             new = {key: wanted[key] for key in wanted if key not in claims}
             claims |= await shared(
-                self._stores, new, lambda some: self._put(context, {key: new[key] for key in some})
+                self._stores, new, lambda some: self._put(context, {key: new[key] for key in some}, tally)
             )
+            tally.note(claims[key] for key in keys)
             return [claims[key] for key in keys]
 
     async def _put(
-        self, context: StorageDriverStoreContext, items: dict[StoreKey, Digest]
+        self, context: StorageDriverStoreContext, items: dict[StoreKey, Digest], tally: Tally
     ) -> dict[StoreKey, StorageDriverClaim]:
-        stored = await self._inner.ask(lambda driver: store_with(driver, context, list(items.values())))
+        stored = await self._inner.ask(
+            lambda driver: store_with(driver, context, list(items.values())), on_retry=tally.retried
+        )
         claims = dict(zip(items, stored, strict=True))
         for key, claim in claims.items():
             # A claim that could not be read back must not get into a history.
@@ -207,6 +211,7 @@ class ManagedDriver(StorageDriver):
         """Retrieve payloads and their sizes; see `retrieve`."""
         async with self._operations.run_told("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
+            tally.note(one.claim for one in confined)
             keys = [self._cache.fetch_key(one) for one in confined]
             self._tell_of_reads(keys)
             wanted = dict(zip(keys, confined, strict=True))
@@ -259,6 +264,7 @@ class ManagedDriver(StorageDriver):
         if size is not None:
             return size
         async with self._operations.run_told("retrieve", 1) as tally:
+            tally.note([confined.claim])
             found = await shared(
                 self._fetches, [key], lambda _: self._fetch(context, {key: confined.claim}, tally)
             )
@@ -294,7 +300,8 @@ class ManagedDriver(StorageDriver):
         if missing:
             with self._forgetting_lost({key.content for key in missing}):
                 fetched = await self._inner.ask(
-                    lambda driver: retrieve_with(driver, context, [claims[key] for key in missing])
+                    lambda driver: retrieve_with(driver, context, [claims[key] for key in missing]),
+                    on_retry=tally.retried,
                 )
             tally.fetched += len(missing)
             for key, (payload, data) in zip(missing, fetched, strict=True):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.time_limit import operation_ending_at
-from temporal_payloads._plugins.contract import StorageEvent
+from temporal_payloads._observe.belonging import current_belonging
+from temporal_payloads._plugins.events import StorageEvent
 from temporal_payloads._storage.attempt import current_attempt
 from temporal_payloads._storage.errors import (
     PayloadNotFoundError,
@@ -23,9 +25,16 @@ from temporal_payloads._storage.retries import inbound, outbound
 from temporal_payloads._storage.unavailable import lost_connection, storage_error_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from datetime import timedelta
     from typing import Literal
+
+    from temporalio.converter import StorageDriverClaim
+
+MOST_KEYS = 16
+"""Of a call's payloads, how many observers are told the keys of."""
+_NAMES_OF_KEYS = ("key", "object_name", "blob_name")
+"""What claims call the key, the name of an object or blob."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +63,18 @@ class Tally:
     dedupe_hits: int = 0
     fetched: int = 0
     """Payloads that came from the store."""
+    retries: int = 0
+    keys: list[str] = field(default_factory=list)
+    """Where the payloads lie in the store."""
+
+    def retried(self) -> None:
+        """Count that the driver is called again."""
+        self.retries += 1
+
+    def note(self, claims: Iterable[StorageDriverClaim]) -> None:
+        """Note where payloads lie, the first of them."""
+        room = MOST_KEYS - len(self.keys)
+        self.keys += [_key_of(claim) for claim in islice(claims, room)]
 
 
 class DriverOperations:
@@ -105,7 +126,7 @@ class DriverOperations:
             Where the operation notes what it did.
         """
         tally = Tally()
-        start = time.monotonic()
+        started, start = time.time_ns(), time.monotonic()
         failure: str | None = None
         try:
             async with self.run(operation):
@@ -127,6 +148,10 @@ class DriverOperations:
                     cache_hits=tally.cache_hits,
                     dedupe_hits=tally.dedupe_hits,
                     error=failure,
+                    namespace=current_belonging().namespace,
+                    retries=tally.retries,
+                    keys=tuple(tally.keys),
+                    started=started,
                 )
             )
 
@@ -203,3 +228,8 @@ class DriverOperations:
         missing = PayloadNotFoundError(f"{error.message}. {advice}", non_retryable=self._missing_is_final)
         missing.__cause__ = error.__cause__
         return missing.with_traceback(error.__traceback__)
+
+
+def _key_of(claim: StorageDriverClaim) -> str:
+    data = claim.claim_data
+    return next((data[name] for name in _NAMES_OF_KEYS if name in data), data.get("hash_value", ""))

@@ -34,6 +34,11 @@ def nothing_is_stored() -> Iterator[None]:
         _storing.reset(token)
 
 
+def something_is_stored() -> bool:
+    """Tell whether new payloads may be stored here."""
+    return _storing.get()
+
+
 @dataclass(frozen=True)
 class Router:
     """The SDK's driver selector, from the settings' routes; the first match wins."""

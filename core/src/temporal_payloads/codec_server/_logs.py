@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.log import server_logger
+
+from temporal_payloads._observe.logs import JsonFormatter, fields_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,39 +34,17 @@ def _cut(value: object) -> object:
     return f"{str(value)[:MAX_FIELD_LENGTH]}..." if long else value
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    found = getattr(record, "fields", {})
-    return found if isinstance(found, dict) else {}
-
-
 class TextFormatter(logging.Formatter):
     """`TIME LEVEL message key=value ...`, one line whatever the values hold."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        pairs = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
-        text = f"{_time(record)} {record.levelname} {_printable(record.getMessage())}{pairs}"
+        pairs = "".join(f" {name}={_word(value)}" for name, value in fields_of(record).items())
+        text = f"{time_of(record)} {record.levelname} {_printable(record.getMessage())}{pairs}"
         if not record.exc_info:
             return text
         trace = self.formatException(record.exc_info).split("\n")
         return "\n".join([text, *map(_printable, trace)])
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        line = {
-            "time": _time(record),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
 
 
 def _without_trace(record: logging.LogRecord) -> bool:
@@ -87,10 +66,6 @@ def configure_logging(*, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
 def _printable(text: str) -> str:

@@ -1,0 +1,1 @@
+"""What can be seen from outside: metrics, spans and logs, made from the events that core tells."""

@@ -105,7 +105,7 @@ async def test_a_runner_of_the_applications_own_class_is_kept(make_worker, plugi
     given = OwnRunner("ours")
     worker = await make_worker(plugin, workflow_runner=given)
     runner = worker.config(active_config=True)["workflow_runner"]
-    assert type(runner) is OwnRunner
+    assert isinstance(runner, OwnRunner)
     assert runner.label == "ours"
     _, result = await run(worker)
     assert result == "restricted"
@@ -128,7 +128,9 @@ class AnotherRunner(WorkflowRunner):
 
 
 @pytest.mark.parametrize("runner", [UnsandboxedWorkflowRunner(), AnotherRunner()], ids=type)
-async def test_runners_without_the_sdks_sandbox_are_left_alone(make_worker, plugin, runner):
+async def test_runners_without_the_sdks_sandbox_are_left_alone(make_worker, modules, runner):
+    settings = PayloadSettings(payload_converter="tidy", observability={"spans": False})
+    plugin = PayloadsPlugin(settings)
     worker = await make_worker(plugin, workflow_runner=runner)
     assert worker.config(active_config=True)["workflow_runner"] is runner
     _, result = await run(worker)
@@ -137,5 +139,24 @@ async def test_runners_without_the_sdks_sandbox_are_left_alone(make_worker, plug
 
 async def test_without_modules_to_pass_through_the_runner_is_left_alone(make_worker):
     given = SandboxedWorkflowRunner(OWN_RESTRICTIONS)
-    worker = await make_worker(PayloadsPlugin(PayloadSettings()), workflow_runner=given)
+    settings = PayloadSettings(observability={"spans": False})
+    worker = await make_worker(PayloadsPlugin(settings), workflow_runner=given)
     assert worker.config(active_config=True)["workflow_runner"] is given
+
+
+@pytest.mark.parametrize(
+    "runner",
+    [SandboxedWorkflowRunner(OWN_RESTRICTIONS), OwnRunner("ours"), AnotherRunner()],
+    ids=type,
+)
+async def test_for_spans_a_runner_is_told_apart_by_nothing_else(make_worker, runner):
+    worker = await make_worker(PayloadsPlugin(PayloadSettings()), workflow_runner=runner)
+    its_own = worker.config(active_config=True)["workflow_runner"]
+    assert isinstance(its_own, type(runner))
+    assert vars(its_own) == vars(runner)
+    assert type(its_own).__qualname__ == type(runner).__qualname__
+    if type(runner) is SandboxedWorkflowRunner:
+        # The SDK's own OpenTelemetry plugin does it.
+        assert type(dataclasses.replace(its_own)) is type(its_own)
+    _, result = await run(worker)
+    assert result in ("free", "restricted")

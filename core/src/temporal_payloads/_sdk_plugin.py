@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import temporalio
+from temporalio.common import MetricMeter
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
+from temporalio.runtime import Runtime
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._observe.metrics import Metrics
+from temporal_payloads._observe.runtime_metrics import RuntimeRecorder
+from temporal_payloads._observe.worker import TaskInterceptor, traced
 from temporal_payloads._operate.fetching_ahead import fetching_ahead
 from temporal_payloads._operate.replay_reads import ReplayReads
 from temporal_payloads._settings.settings import PayloadSettings
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from temporalio.client import WorkflowHistory
+    from temporalio.service import ConnectConfig, ServiceClient
     from temporalio.worker import Replayer, Worker, WorkerConfig, WorkflowReplayResult, WorkflowRunner
 
     from temporal_payloads._plugins.registry import PluginRegistry
@@ -51,6 +57,9 @@ class PayloadsPlugin(SimplePlugin):
     `storage.cache.max_size` before they are asked for. While one history is replayed, the next one is taken
     and fetched for. Without a cache (`max_size = 0`) payloads are fetched one at a time, when asked for. A
     replay stores nothing.
+
+    Metrics go to the SDK runtime of the client too, if that exports any, and spans of a worker's tasks are
+    put below those of the SDK's OpenTelemetry interceptors; `[observability]` in the settings turns that off.
 
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
 
@@ -83,16 +92,31 @@ class PayloadsPlugin(SimplePlugin):
         self._registry = registry
         self._assemblies: list[Assembly] = []
         self._never_started: WeakSet[Worker] = WeakSet()
+        observers = self._first.observers
         super().__init__(
             "temporal_payloads.PayloadsPlugin",
             data_converter=self._convert,
-            workflow_runner=self._pass_through,
+            interceptors=[TaskInterceptor(observers)] if observers.makes_spans else None,
+            workflow_runner=self._prepare_runner,
             run_context=self._drivers_open,
         )
 
+    async def connect_service_client(
+        self,
+        config: ConnectConfig,
+        next: Callable[[ConnectConfig], Awaitable[ServiceClient]],  # noqa: A002  # the SDK's name for it
+    ) -> ServiceClient:
+        """Connect, and record metrics with the client's runtime; see `temporalio.client.Plugin`."""
+        client = await super().connect_service_client(config, next)
+        # A client that connects later leaves it open which runtime will be the default one.
+        if config.runtime is not None or not config.lazy:
+            self._measure(config.runtime)
+        return client
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        """Set the worker's storage concurrency; see `temporalio.worker.Plugin`."""
+        """Set the worker's storage concurrency, and record its metrics; see `temporalio.worker.Plugin`."""
         config = super().configure_worker(config)
+        self._measure(config["client"].service_client.config.runtime)
         given = config.get("max_workflow_task_external_storage_concurrency", SDK_DEFAULT_CONCURRENCY)
         if given == SDK_DEFAULT_CONCURRENCY:
             config["max_workflow_task_external_storage_concurrency"] = self._settings.storage.concurrency
@@ -175,8 +199,22 @@ class PayloadsPlugin(SimplePlugin):
             self._assemblies.append(assembly)
         return assembly.converter
 
-    def _pass_through(self, existing: WorkflowRunner | None) -> WorkflowRunner:
-        """Return the runner; if it has a sandbox, with the payload converter's modules passed through it."""
+    def _measure(self, runtime: Runtime | None) -> None:
+        """Record metrics with a runtime, by default the SDK's default one, if it exports any."""
+        if not self._settings.observability.runtime_metrics:
+            return
+        runtime = runtime or Runtime.default()
+        if runtime.metric_meter is MetricMeter.noop:
+            return
+        for assembly in self._assemblies:
+            if not assembly.observers.has(runtime):
+                assembly.observers.add(Metrics(RuntimeRecorder(runtime.metric_meter)), key=runtime)
+
+    def _prepare_runner(self, existing: WorkflowRunner | None) -> WorkflowRunner:
+        """Return the runner; if it has a sandbox, with the payload converter's modules passed through it.
+
+        With spans, it also reads the trace of each workflow.
+        """
         runner = existing or SandboxedWorkflowRunner()  # the SDK's default
         modules = self._first.sandbox_passthrough
         if modules and isinstance(runner, SandboxedWorkflowRunner):
@@ -184,7 +222,8 @@ class PayloadsPlugin(SimplePlugin):
             runner = copy(runner)
             restrictions = runner.restrictions.with_passthrough_modules(*modules)
             object.__setattr__(runner, "restrictions", restrictions)  # the class is frozen
-        return runner
+        observers = self._first.observers
+        return traced(runner, observers) if observers.makes_spans else runner
 
     @asynccontextmanager
     async def _drivers_open(self, *, encodes: bool = True) -> AsyncIterator[None]:

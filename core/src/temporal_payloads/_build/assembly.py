@@ -27,7 +27,7 @@ from temporal_payloads._storage.external_storage import PayloadStorage
 from temporal_payloads._storage.failures import with_payload_failures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from temporal_payloads._observe.observers import Observers
     from temporal_payloads._storage.managed_driver import ManagedDriver
@@ -135,18 +135,21 @@ def assemble(
     registry: PluginRegistry | None = None,
     required: bool | None = None,
     bounded_reads: bool = False,
+    namespaces: Collection[str] | None = None,
 ) -> Assembly:
     """Build the converter and keep its parts.
 
     Every problem is in one error: those that were found when the settings were read, which `read_settings`
     leaves to whoever builds from them, and those that only plugins can tell. Arguments as of
     `build_data_converter`; with `bounded_reads` no payload is read that is larger than what its driver
-    stores.
+    stores, and `namespaces` are the only ones that metrics name.
     """
     if settings is None:
         settings = read_settings(PayloadSettings, required=required)
     announce(settings.sources)
-    assembly = build(settings, base=base, registry=registry, bounded_reads=bounded_reads)
+    assembly = build(
+        settings, base=base, registry=registry, bounded_reads=bounded_reads, namespaces=namespaces
+    )
     announce_warnings(assembly.drivers.values())
     return assembly
 
@@ -157,6 +160,7 @@ def build(
     base: DataConverter | None = None,
     registry: PluginRegistry | None = None,
     bounded_reads: bool = False,
+    namespaces: Collection[str] | None = None,
 ) -> Assembly:
     """Build from settings that were read before; the rest as of `assemble`."""
     give_records_context()
@@ -169,7 +173,7 @@ def build(
     chosen = payload_converter(settings, base, registry, findings)
     changes: dict[str, Any] = {"payload_converter_class": chosen.converter}
     base = _without_our_placeholders(base)
-    told = observers(settings.observability, registry)
+    told = observers(settings.observability, registry, namespaces=namespaces)
     codecs = build_codecs(settings, base, registry, findings, told)
     # Also without codecs and drivers: a payload that needs one is told in our words, not the SDK's.
     if base.payload_codec is None:

@@ -7,10 +7,12 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from temporal_payloads._observe.metrics import Metrics
+from temporal_payloads._observe.metrics import Metrics, as_it_is, only_listed
 from temporal_payloads._observe.observers import Observers
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from temporal_payloads._plugins.registry import PluginRegistry
     from temporal_payloads._settings.observability import ObservabilitySettings
 
@@ -20,8 +22,16 @@ OLDEST_OTEL = (1, 30)
 """The first release of OpenTelemetry's API in which a library can say which buckets a histogram has."""
 
 
-def observers(settings: ObservabilitySettings, registry: PluginRegistry) -> Observers:
-    """Return those whom the settings and the registry name. OpenTelemetry is imported if it is installed."""
+def observers(
+    settings: ObservabilitySettings, registry: PluginRegistry, *, namespaces: Collection[str] | None = None
+) -> Observers:
+    """Return those whom the settings and the registry name. OpenTelemetry is imported if it is installed.
+
+    Args:
+        settings: What is turned on.
+        registry: Whose observers are told.
+        namespaces: The only ones that metrics name, where whoever asks may name any.
+    """
     if not (settings.metrics or settings.spans) or not has_otel():
         return Observers(registry)
     from temporal_payloads._observe.otel_metrics import OTelRecorder  # noqa: PLC0415  # it may be missing
@@ -32,7 +42,7 @@ def observers(settings: ObservabilitySettings, registry: PluginRegistry) -> Obse
     if spans is not None:
         told.add(spans)
     if settings.metrics:
-        told.add(Metrics(OTelRecorder()))
+        told.add(Metrics(OTelRecorder(), as_it_is if namespaces is None else only_listed(namespaces)))
     return told
 
 

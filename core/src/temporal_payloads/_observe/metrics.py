@@ -16,7 +16,7 @@ from temporal_payloads._plugins.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from temporal_payloads._observe.catalogue import Metric
     from temporal_payloads._observe.recorder import Recorder
@@ -24,8 +24,19 @@ if TYPE_CHECKING:
 INLINE = "inline"
 
 
-def _as_it_is(namespace: str) -> str:
+OTHER = "other"
+"""Stands for every namespace that is not listed."""
+
+
+def as_it_is(namespace: str) -> str:
+    """Return a namespace that a worker or client is configured with."""
     return namespace
+
+
+def only_listed(namespaces: Collection[str]) -> Callable[[str], str]:
+    """Return what calls namespaces by their names where those who ask may name any."""
+    listed = frozenset(namespaces)
+    return lambda namespace: namespace if namespace in listed else OTHER
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Metrics:
     """Makes measurements of events."""
 
     recorder: Recorder
-    label: Callable[[str], str] = _as_it_is
+    label: Callable[[str], str] = as_it_is
     """Returns what a namespace is called: those that nobody configured must not each make a time series."""
 
     def __call__(self, event: Event) -> None:

@@ -87,7 +87,7 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
     async def _store_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
         with self._belonging():
             stored = await self.fallbacks.store(payloads, self._store_where_routed)
-            self._tell_of_inline(payloads, stored)
+            self.tell_of_inline(payloads, stored)
         await self.inline_limit.require_kept(stored, self.context, self._store_context.target)
         return stored
 
@@ -100,14 +100,14 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
         """
         with self._belonging():
             stored = await self._store_what_fits(payloads.payloads)
-            self._tell_of_inline(payloads.payloads, stored)
+            self.tell_of_inline(payloads.payloads, stored)
         for payload, kept in zip(payloads.payloads, stored, strict=True):
             payload.CopyFrom(kept)
 
-    def _tell_of_inline(self, payloads: Sequence[Payload], stored: Sequence[Payload]) -> None:
+    def tell_of_inline(self, payloads: Sequence[Payload], stored: Sequence[Payload]) -> None:
+        """Tell observers of new payloads that stay as they are: the very same are in `stored`."""
         if self.observers is None or not something_is_stored() or not self.observers.wants(InlineEvent):
             return
-        # The SDK gives back what no driver takes.
         inline = [one for one, result in zip(payloads, stored, strict=True) if result is one]
         if inline:
             size = sum(payload.ByteSize() for payload in inline)

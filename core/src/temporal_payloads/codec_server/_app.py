@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 
 from temporal_payloads._errors import ConfigurationError
+from temporal_payloads._observe.belonging import Belonging, belonging_to
 from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.reading import read_settings
 from temporal_payloads._settings.settings import PayloadSettings
@@ -25,6 +26,8 @@ from temporal_payloads.codec_server._health import Health
 from temporal_payloads.codec_server._jwt import JwtVerifier
 from temporal_payloads.codec_server._limits import Allowance, Limits
 from temporal_payloads.codec_server._logs import access_log, audit_log, log_fields
+from temporal_payloads.codec_server._metrics import ROUTE as METRICS
+from temporal_payloads.codec_server._metrics import ServerMetrics
 from temporal_payloads.codec_server._operations import Work
 from temporal_payloads.codec_server._page import Page
 from temporal_payloads.codec_server._profiles import Profile, Profiles, build_profiles
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("temporal_payloads.codec_server")
 
+QUIET = ("/healthz", "/readyz", "/metrics")
+"""What is asked so often that the log tells only of what went wrong."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PREFIX = "/{prefix:(?:.*/)?}"
 """Before `encode`, `decode` and `download` stands the namespace or a proxy's prefix: see `read_namespace`."""
@@ -89,7 +94,10 @@ def create_app(
     cors = Cors(server)
     codec_server = CodecServer(server, built, authenticator)
     health = Health(built)
-    app = web.Application(middlewares=[_log_access, _answer_errors, check_headers, cors.middleware])
+    metrics = ServerMetrics(built, authenticator)
+    app = web.Application(
+        middlewares=[AccessLog(metrics).middleware, _answer_errors, check_headers, cors.middleware]
+    )
     app.on_response_prepare.append(cors.add_headers)
     app.add_routes(
         [
@@ -98,6 +106,7 @@ def create_app(
             web.post(f"{PREFIX}download", codec_server.download),
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
+            web.get("/metrics", metrics.show, name=METRICS),
             web.get("/", Page(server, built, protected=authenticator.required).show),
         ]
     )
@@ -173,7 +182,8 @@ class CodecServer:
             work = Work(access, allowance)
             try:
                 # Nobody here keeps the request's payloads while the response is sent.
-                results = await do(work, await self._read(request, allowance))
+                with belonging_to(Belonging(namespace=namespace or None)):
+                    results = await do(work, await self._read(request, allowance))
                 return await _send(request, results, allowance)
             finally:
                 story |= {"references": work.references, "failed": work.failed}
@@ -263,28 +273,36 @@ def _audit(access: Access, caller: Caller, operation: Operation) -> None:
         )
 
 
-@web.middleware
-async def _log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    request[STORY] = _Story()
-    start = time.monotonic()
-    status: int | None = None
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    finally:
-        quiet = request.path.endswith(("/healthz", "/readyz")) and status == 200  # noqa: PLR2004  # OK
-        if not quiet:
-            fields = {
-                "method": request.method,
-                "path": request.path,
-                "status": status or "aborted",
-                "remote": request.remote,
-                "origin": request.headers.get(hdrs.ORIGIN),
-                **request[STORY].fields,
-                "duration_ms": round((time.monotonic() - start) * 1000, 1),
-            }
-            log_fields(access_log, "request", fields)
+class AccessLog:
+    """Logs and measures each request when it has ended."""
+
+    def __init__(self, metrics: ServerMetrics) -> None:
+        self._metrics = metrics
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Have the request answered, and tell of it."""
+        request[STORY] = _Story()
+        start = time.monotonic()
+        status: int | None = None
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            seconds = time.monotonic() - start
+            self._metrics.add(request[STORY].fields, status, seconds)
+            if not (request.path.endswith(QUIET) and status == 200):  # noqa: PLR2004  # OK
+                fields = {
+                    "method": request.method,
+                    "path": request.path,
+                    "status": status or "aborted",
+                    "remote": request.remote,
+                    "origin": request.headers.get(hdrs.ORIGIN),
+                    **request[STORY].fields,
+                    "duration_ms": round(seconds * 1000, 1),
+                }
+                log_fields(access_log, "request", fields)
 
 
 _STATUS_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.LIMIT_EXCEEDED}

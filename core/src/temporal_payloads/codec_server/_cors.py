@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 
 from temporal_payloads.codec_server._errors import Code, RequestError
+from temporal_payloads.codec_server._metrics import ROUTE as METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,7 +53,9 @@ class Cors:
         return await handler(request)
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Put the headers on a response that is about to be sent."""
+        """Put the headers on a response that is about to be sent. No page is to read metrics."""
+        if request.match_info.route.name == METRICS:
+            return
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         origin = request.headers.get(hdrs.ORIGIN)
         if origin in self._origins:

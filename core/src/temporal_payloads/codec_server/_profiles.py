@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._plugins.registry import PluginRegistry
+    from temporal_payloads._settings.codec_server import CodecServerSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 _CALLER = Caller(profile="codec_server.namespaces")
@@ -125,7 +126,7 @@ def build_profiles(
             chosen = given.get(name) if name else settings
             if chosen is None:
                 chosen = read_settings(PayloadSettings, file, name, caller=_CALLER)
-            built[name] = _build(name, chosen, int(server.limits.decompressed_size), registry)
+            built[name] = _build(name, chosen, server, registry)
         except ConfigurationError as error:
             # What is wrong in the file is wrong in each of its profiles; once is enough.
             if not any(set(error.problems) <= set(earlier.problems) for earlier in errors):
@@ -136,9 +137,15 @@ def build_profiles(
     return Profiles(built[""] if serve_unlisted else None, listed)
 
 
-def _build(name: str, settings: PayloadSettings, decompressed_size: int, registry: PluginRegistry) -> Profile:
-    # Memory is reserved for what a driver stores. What a peer with a higher limit wrote, workers read.
-    assembly = assemble(settings, registry=registry, bounded_reads=True)
+def _build(
+    name: str, settings: PayloadSettings, server: CodecServerSettings, registry: PluginRegistry
+) -> Profile:
+    def assembled() -> Assembly:
+        # Memory is reserved for what a driver stores. What a peer with a higher limit wrote, workers read.
+        return assemble(settings, registry=registry, bounded_reads=True, namespaces=server.namespaces)
+
+    assembly = assembled()
+    decompressed_size = int(server.limits.decompressed_size)
     tables = dict(settings.codec)
     for codec in (*settings.codecs, *settings.decode_only):
         table = tables.get(codec, PluginTable())
@@ -149,5 +156,5 @@ def _build(name: str, settings: PayloadSettings, decompressed_size: int, registr
             tables[codec] = table.model_copy(update={"max_decoded_size": decompressed_size})
     if tables != settings.codec:
         settings = settings.model_copy(update={"codec": tables})
-        assembly = assemble(settings, registry=registry, bounded_reads=True)
+        assembly = assembled()
     return Profile(name, assembly)

@@ -150,7 +150,9 @@ async def store(access: Access, payloads: Sequence[Payload]) -> list[Payload]:
         return list(payloads)
     where_routed = partial(_store_where_routed, access, storage)
     if isinstance(storage, PayloadStorage):
-        return await storage.fallbacks.store(payloads, where_routed)
+        stored = await storage.fallbacks.store(payloads, where_routed)
+        storage.tell_of_inline(payloads, stored)
+        return stored
     return await where_routed(payloads)
 
 

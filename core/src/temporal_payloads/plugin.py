@@ -59,6 +59,7 @@ from temporal_payloads._storage.content_addressed import (
     ContentAddressedDriver,
     ContentAddressedSettings,
 )
+from temporal_payloads._storage.diagnosing import DiagnosisContext, Finding
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     KeyNotForNamespaceError,
@@ -107,9 +108,11 @@ __all__ = [
     "ContentAddressedDriver",
     "ContentAddressedSettings",
     "DataKey",
+    "DiagnosisContext",
     "DriverContext",
     "DriverPlugin",
     "Duration",
+    "Finding",
     "InlineEvent",
     "KeyDescription",
     "KeyLayout",

@@ -184,7 +184,8 @@ def make_driver(
         retrieve_only=table.retrieve_only,
         largest_read=int(max_payload_size) if bounded_reads else None,
     )
-    expires = plugin.expiry(options) is not None
+    expiry = plugin.expiry(options)
+    expires = expiry is not None
     trusts_claims = isinstance(options, TrustedClaims)
     identity = DriverIdentity(
         name=name,
@@ -216,6 +217,7 @@ def make_driver(
         max_payload_size=int(max_payload_size),
         warning=plugin.warning(options),
         trusts_claims=trusts_claims,
+        expiry=expiry,
     )
 
 

@@ -132,7 +132,10 @@ class DriverPlugin(Generic[SettingsT]):
     """Opens the client and yields the driver; called once per event loop.
 
     If the yielded driver has a method `async def check(self) -> None`, it is called wherever a wrong
-    endpoint, credential or bucket must show at once; it raises a `StorageError`.
+    endpoint, credential or bucket must show at once; it raises a `StorageError`. If it has a method
+    `async def diagnose(self, context: DiagnosisContext) -> Sequence[Finding]`, `temporal-payloads check`
+    shows what that finds: the role's rights one by one, the store's clock, settings of the store by which
+    payloads may be lost.
     """
     confine: Callable[[SettingsT, StorageDriverClaim], ConfinedClaim]
     """Raises `ClaimRejectedError` unless the claim lies inside these settings. A claim is untrusted input."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from temporal_payloads._plugins.events import StorageEvent
     from temporal_payloads._storage.asking import AskedDriver
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
+    from temporal_payloads._storage.diagnosing import DiagnosisContext, Finding
 
 
 class ManagedDriver(StorageDriver):
@@ -55,6 +56,7 @@ class ManagedDriver(StorageDriver):
         max_payload_size: Largest serialized payload in bytes that the driver stores.
         warning: What is no error, and must be known of the store.
         trusts_claims: Whether claims lead wherever they say, for the driver confines none.
+        expiry: How long the store keeps a payload; None if it does not expire.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class ManagedDriver(StorageDriver):
         max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
         warning: str | None = None,
         trusts_claims: bool = False,
+        expiry: timedelta | None = None,
     ) -> None:
         self.max_payload_size = max_payload_size
+        self.expiry = expiry
         self.warning = warning
         self.trusts_claims = trusts_claims
         self._identity = identity
@@ -151,6 +155,16 @@ class ManagedDriver(StorageDriver):
             checker = getattr(driver, "check", None)
             if checker is not None:
                 await checker()
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding] | None:
+        """Return what the plugin's driver finds of its store, or None if it looks at nothing.
+
+        Raises:
+            StorageError: Why the store is of no use.
+        """
+        async with self._operations.run("check"), self._inner.driver.use() as driver:
+            diagnose = getattr(driver, "diagnose", None)
+            return None if diagnose is None else list(await diagnose(context))
 
     async def store(
         self, context: StorageDriverStoreContext, payloads: Sequence[Payload]

@@ -1,0 +1,162 @@
+"""What a driver may tell of its store for `temporal-payloads check`: findings, each with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from temporalio.converter import StorageDriverClaim
+
+Level = Literal["ok", "skipped", "warning", "problem"]
+Use = Literal["worker", "reader", "collector"]
+
+CLOCK_WARNING = timedelta(seconds=30)
+"""What a codec server's tokens are allowed by default (`codec_server.auth.jwt.leeway`)."""
+CLOCK_PROBLEM = timedelta(minutes=5)
+"""AWS refuses signatures that are 15 minutes off; Kerberos, and many a token, what is off by 5."""
+_WHO = {"worker": "workers", "reader": "readers", "collector": "the collector"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Example::
+
+        finding = Finding(
+            level="warning",
+            check="lid",
+            place="storage.drivers.shelf.url",
+            message="The shelf has no lid, so that what is on it fades within a year",
+            advice="Order one, or store what is to be kept for longer somewhere else",
+        )
+        assert finding.level == "warning"
+    """
+
+    level: Literal["ok", "skipped", "warning", "problem"]
+    """`skipped`: it could not be looked at, and the message says why. `problem`: payloads are, or will be,
+    lost or out of reach. `warning`: that may become so."""
+    check: str
+    """What was looked at, in a word or three, always the same: `clock`, `permission s3:GetObject`."""
+    message: str
+    """What was found, and what that means. It holds no secret."""
+    place: str = ""
+    """Where it is configured (`storage.drivers.s3.bucket`); empty if nowhere."""
+    advice: str = ""
+    """What to do; empty where nothing is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisContext:
+    """What a driver's `diagnose` is told, and how it words what all drivers look at.
+
+    Example::
+
+        class LiddedShelfDriver(ShelfDriver):
+            async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+                asked = context.now()
+                theirs = await self._shelf.time()
+                return [
+                    context.clock(theirs, asked=asked, answered=context.now()),
+                    context.permission("lift", has=await self._shelf.may("lift"), needed_by={"worker"}),
+                ]
+    """
+
+    place: str
+    """The driver's table (`storage.drivers.s3`)."""
+    use: Literal["worker", "reader", "collector"] = "worker"
+    """What the process is to do whose rights are looked at: a worker stores and reads, a reader (a codec
+    server) only reads, the collector (`gc`) lists, puts aside and deletes."""
+    namespaces: Sequence[str] = ("default",)
+    """Temporal namespaces whose payloads are stored."""
+    retention: timedelta | None = None
+    """How long Temporal keeps the histories of closed workflows: the longest of the namespaces; None if that
+    is not known."""
+    written: Sequence[StorageDriverClaim] = ()
+    """Payloads that were stored for this check, with the right to write there. `diagnose` removes them, which
+    shows the right to delete; without any it writes and deletes nothing."""
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), repr=False)
+    """Tells the time by the local clock."""
+
+    def clock(
+        self,
+        theirs: datetime,
+        *,
+        asked: datetime,
+        answered: datetime,
+        resolution: timedelta = timedelta(0),
+        place: str = "",
+    ) -> Finding:
+        """Return what is found by comparing the store's clock with the local one.
+
+        Half a minute apart is a warning, five minutes are a problem.
+
+        Args:
+            theirs: The store's time, with its time zone.
+            asked: The local time just before it was asked for.
+            answered: The local time just after.
+            resolution: In what steps the store tells its time: a second where it cuts off what is less.
+            place: Where the store's address is configured; by default the driver's table.
+        """
+        ahead, behind = theirs - answered, asked - theirs - resolution
+        apart = max(ahead, behind, timedelta(0))
+        if apart < CLOCK_WARNING:
+            return Finding(level="ok", check="clock", place=place or self.place, message="agrees with ours")
+        which = "ahead of" if ahead > behind else "behind"
+        return Finding(
+            level="problem" if apart >= CLOCK_PROBLEM else "warning",
+            check="clock",
+            place=place or self.place,
+            message=f"The store's clock is {_told(apart)} {which} the one of this machine: requests may be "
+            "refused for their signature, tokens seem expired, and ages of payloads are off by as much",
+            advice="Let both machines keep their time by NTP",
+        )
+
+    def permission(
+        self,
+        name: str,
+        *,
+        has: bool | None,
+        needed_by: Collection[Literal["worker", "reader", "collector"]],
+        why: str = "",
+        place: str = "",
+        advice: str = "",
+    ) -> Finding:
+        """Return what is found of one right.
+
+        That a right is missing is a problem only for whom it is needed.
+
+        Args:
+            name: The right in the store's words.
+            has: Whether the role has it; None if that could not be found out.
+            needed_by: Who needs it, one at least.
+            why: What the store said, or why it could not be found out.
+            place: Where the role is configured; by default the driver's table.
+            advice: How to give the right, if it is not simply granted.
+        """
+        whose = [_WHO[use] for use in _WHO if use in needed_by]
+        needed = f"needed by {' and '.join([', '.join(whose[:-1]), whose[-1]] if whose[1:] else whose)}"
+        reason = f" ({why})" if why else ""
+        check = f"permission {name}"
+        place = place or self.place
+        if has is None:
+            return Finding(
+                level="skipped", check=check, place=place, message=f"not tried{reason}; it is {needed}"
+            )
+        if has:
+            return Finding(level="ok", check=check, place=place, message=f"granted; {needed}")
+        if self.use not in needed_by:
+            return Finding(level="ok", check=check, place=place, message=f"not granted; {needed}")
+        return Finding(
+            level="problem",
+            check=check,
+            place=place,
+            message=f"not granted{reason}; it is {needed}",
+            advice=advice or f"Grant {name} to the role, or use another role",
+        )
+
+
+def _told(duration: timedelta) -> str:
+    return str(timedelta(seconds=round(duration.total_seconds())))

@@ -1,0 +1,73 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporal_payloads.plugin import DiagnosisContext
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+PLACE = "storage.drivers.shelf"
+
+
+def clock(theirs, *, took=timedelta(0), resolution=timedelta(0)):
+    context = DiagnosisContext(place=PLACE)
+    return context.clock(theirs, asked=NOON, answered=NOON + took, resolution=resolution)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "level", "told"),
+    [
+        (NOON, "ok", "agrees"),
+        (NOON + timedelta(seconds=29), "ok", "agrees"),
+        (NOON + timedelta(seconds=31), "warning", "0:00:31 ahead of"),
+        (NOON - timedelta(seconds=31), "warning", "0:00:31 behind"),
+        (NOON - timedelta(minutes=6), "problem", "0:06:00 behind"),
+        (NOON + timedelta(days=1), "problem", "1 day, 0:00:00 ahead of"),
+    ],
+)
+def test_a_clock_that_is_far_from_ours_is_told(theirs, level, told):
+    finding = clock(theirs)
+    assert (finding.level, finding.check, finding.place) == (level, "clock", PLACE)
+    assert told in finding.message
+    assert bool(finding.advice) == (level != "ok")
+
+
+def test_the_time_that_an_answer_took_is_no_difference_of_clocks():
+    assert clock(NOON + timedelta(minutes=2), took=timedelta(minutes=3)).level == "ok"
+
+
+def test_what_a_store_cuts_off_its_time_is_no_difference_of_clocks():
+    early = NOON - timedelta(seconds=60)
+    assert clock(early, resolution=timedelta(seconds=60)).level == "ok"
+    assert clock(early).level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("use", "has", "level"),
+    [
+        ("worker", True, "ok"),
+        ("worker", False, "problem"),
+        ("collector", False, "problem"),
+        ("reader", False, "ok"),
+        ("worker", None, "skipped"),
+    ],
+)
+def test_a_right_that_is_missing_is_a_problem_for_whom_it_is_needed(use, has, level):
+    context = DiagnosisContext(place=PLACE, use=use)
+    finding = context.permission("lift", has=has, needed_by={"worker", "collector"}, why="said the shelf")
+    assert finding.level == level
+    assert finding.check == "permission lift"
+    assert finding.message.endswith("needed by workers and the collector")
+    assert ("said the shelf" in finding.message) == (level != "ok")
+    assert finding.advice == ("Grant lift to the role, or use another role" if level == "problem" else "")
+
+
+@pytest.mark.parametrize(
+    ("needed_by", "told"),
+    [
+        ({"collector"}, "needed by the collector"),
+        ({"reader", "worker"}, "needed by workers and readers"),
+        ({"collector", "reader", "worker"}, "needed by workers, readers and the collector"),
+    ],
+)
+def test_all_who_need_a_right_are_named(needed_by, told):
+    finding = DiagnosisContext(place=PLACE).permission("look", has=True, needed_by=needed_by)
+    assert finding.message == f"granted; {told}"

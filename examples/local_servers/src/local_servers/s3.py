@@ -20,6 +20,9 @@ class S3Server:
     endpoint_url: str
     access_key_id: str = "local-access-key"
     secret_access_key: str = field(default="local-secret-key", repr=False)
+    reader_access_key_id: str = "local-reader-access-key"
+    """Of somebody who may list and read, and nothing else; SeaweedFS alone knows him."""
+    reader_secret_access_key: str = field(default="local-reader-secret-key", repr=False)
     region: str = "us-east-1"
     process_group: int | None = field(default=None, compare=False)
     """Id of the group of processes that it runs in, to stop or kill it; None if it has none of its own."""
@@ -127,11 +130,22 @@ def start_s3(directory: Path, *, port: int | None = None, options: Sequence[str]
 
 
 def _write_identities(directory: Path, server: S3Server) -> Path:
-    identity = {
-        "name": "local",
-        "credentials": [{"accessKey": server.access_key_id, "secretKey": server.secret_access_key}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
+    identities = [
+        {
+            "name": name,
+            "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+            "actions": actions,
+        }
+        for name, access_key, secret_key, actions in (
+            (
+                "local",
+                server.access_key_id,
+                server.secret_access_key,
+                ["Admin", "Read", "Write", "List", "Tagging"],
+            ),
+            ("reader", server.reader_access_key_id, server.reader_secret_access_key, ["Read", "List"]),
+        )
+    ]
     file = directory / "seaweedfs-identities.json"
-    file.write_text(json.dumps({"identities": [identity]}))
+    file.write_text(json.dumps({"identities": identities}))
     return file

@@ -10,6 +10,7 @@ from temporalio.contrib.aws.s3driver import S3StorageDriverClient
 
 from temporal_payloads_s3._aside import is_aside
 from temporal_payloads_s3._body import Body
+from temporal_payloads_s3._diagnosing import BucketDiagnosis
 from temporal_payloads_s3._download import get_in_ranges
 from temporal_payloads_s3._errors import S3Errors, hides_missing, status_of
 from temporal_payloads_s3._location import Location
@@ -18,6 +19,7 @@ from temporal_payloads_s3._upload import put_in_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from temporal_payloads.plugin import DiagnosisContext, Finding
     from types_aiobotocore_s3.client import S3Client
 
 _EMPTY_PAYLOAD_KEY = "v0/d/sha256/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -116,6 +118,22 @@ class ConditionalS3Client(S3StorageDriverClient):
                 raise
         if data:
             raise self.errors.not_s3("GetObject", location)
+
+    async def diagnose(self, context: DiagnosisContext, written: Mapping[str, list[str]]) -> list[Finding]:
+        """Return what is found of buckets; see `temporal_payloads.plugin.DriverPlugin.open`.
+
+        Args:
+            context: What core tells.
+            written: The buckets, and in each the keys of what was stored for this check.
+        """
+        findings: list[Finding] = []
+        for bucket, keys in written.items():
+            with self.errors.told("check", Location(bucket, _EMPTY_PAYLOAD_KEY)):
+                diagnosis = BucketDiagnosis(
+                    self.client, bucket, _EMPTY_PAYLOAD_KEY, context, self.put_arguments, keys
+                )
+                findings += await diagnosis.run()
+        return findings
 
     async def read(self, location: Location) -> bytes:
         """Read an object; what goes wrong is raised as it comes."""

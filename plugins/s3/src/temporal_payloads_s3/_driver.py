@@ -13,7 +13,7 @@ from temporal_payloads_s3._location import Location
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from temporal_payloads.plugin import DriverContext, SerializedPayload
+    from temporal_payloads.plugin import DiagnosisContext, DriverContext, Finding, SerializedPayload
 
     from temporal_payloads_s3._client import ConditionalS3Client
     from temporal_payloads_s3._settings import S3Settings
@@ -38,6 +38,15 @@ class OffLoopS3StorageDriver(SDKBucketDriver, S3StorageDriver):
         """
         bucket = bucket_for(self._settings, "default")
         await self._requests.check(bucket, bucket_may_be_missing=bucket != self._settings.bucket)
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+        """Return what is found of the buckets of the namespaces."""
+        written: dict[str, list[str]] = {
+            bucket_for(self._settings, namespace): [] for namespace in context.namespaces
+        }
+        for claim in context.written:
+            written.setdefault(claim.claim_data["bucket"], []).append(claim.claim_data["key"])
+        return await self._requests.diagnose(context, written)
 
     def sdk_driver(self, objects: Mapping[tuple[str, str], bytes]) -> S3StorageDriver:
         """Return the SDK's driver over these objects."""

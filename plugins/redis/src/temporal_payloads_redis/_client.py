@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from temporal_payloads.plugin import gather_bounded
+from temporal_payloads.plugin import Finding, gather_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
+
+    from temporal_payloads.plugin import DiagnosisContext
 
 SINGLE_COMMANDS_AT_ONCE = 32
 """How many commands the bulk methods have under way, where a client brings no bulk methods of its own."""
@@ -80,3 +82,30 @@ class RedisStorageDriverClient(ABC):
     async def check(self, *, key: str) -> None:
         """Raise an error unless the server can be reached and used. The key is one that never exists."""
         await self.get(key=key)
+
+    async def diagnose(
+        self, context: DiagnosisContext, *, key: str, written: Sequence[str], ttl: timedelta | None
+    ) -> list[Finding]:
+        """Return what is found of the server; nothing, unless a client knows how to look.
+
+        Args:
+            context: What core tells.
+            key: One that never exists.
+            written: The keys of what was stored for this check, to be deleted.
+            ttl: After how long payloads expire; None: never.
+        """
+        del key, ttl
+        told = f"{type(self).__name__} does not look at its server"
+        findings = [Finding(level="skipped", check="store", place=context.place, message=told)]
+        if written:
+            left = f"What was written for this check is still in the store: {', '.join(written)}"
+            findings.append(
+                Finding(
+                    level="warning",
+                    check="clean-up",
+                    place=context.place,
+                    message=left,
+                    advice="Delete it by hand",
+                )
+            )
+        return findings

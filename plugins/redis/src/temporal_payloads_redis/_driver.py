@@ -13,6 +13,8 @@ from temporal_payloads_redis._keys import DEFAULT_KEY_PREFIX, key_layout
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from temporal_payloads.plugin import DiagnosisContext, Finding
+
 DRIVER_TYPE = "redis"
 
 
@@ -76,3 +78,8 @@ class RedisStorageDriver(ContentAddressedDriver):
     async def check(self) -> None:
         """Raise a `StorageError` unless the server can be reached and used with these settings."""
         await self._client.check(key=self._check_key)
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+        """Return what is found of the server."""
+        written = [claim.claim_data["key"] for claim in context.written]
+        return await self._client.diagnose(context, key=self._check_key, written=written, ttl=self._ttl)

@@ -13,10 +13,13 @@ from redis.asyncio import Redis, RedisCluster
 from temporal_payloads.plugin import gather_bounded
 
 from temporal_payloads_redis._client import RedisStorageDriverClient
+from temporal_payloads_redis._diagnosing import ServerDiagnosis
 from temporal_payloads_redis._errors import Origin, redis_errors_explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from temporal_payloads.plugin import DiagnosisContext, Finding
 
 MAX_CONNECTIONS = 32
 PIPELINE_BYTES = 1024 * 1024
@@ -145,6 +148,14 @@ class RedisAsyncioClient(RedisStorageDriverClient):
                 # permission beyond the driver's own is needed, as it would be for ROLE or INFO.
                 with suppress(errors.NoPermissionError, errors.OutOfMemoryError):  # reading is still good
                     await self._redis.set(key, b"", xx=True)
+
+    async def diagnose(
+        self, context: DiagnosisContext, *, key: str, written: Sequence[str], ttl: timedelta | None
+    ) -> list[Finding]:
+        """Return what is found of the server, or of the cluster's."""
+        async with self._turns:
+            with redis_errors_explained(self._origin):
+                return await ServerDiagnosis(self._redis, self._origin, context, key, written, ttl).run()
 
     async def _set_and_refresh(self, items: dict[str, bytes], milliseconds: int) -> None:
         """Write or extend each key; whichever it was, the key lives on for at least the given time."""

@@ -13,11 +13,14 @@ from temporal_payloads.plugin import (
 )
 
 from temporal_payloads_postgres._checking import check_table, require_expiry
+from temporal_payloads_postgres._diagnosing import TableDiagnosis
 from temporal_payloads_postgres._table import LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
+
+    from temporal_payloads.plugin import DiagnosisContext, Finding
 
     from temporal_payloads_postgres._connections import Connections
     from temporal_payloads_postgres._table import Table
@@ -139,6 +142,13 @@ class PostgresStorageDriver(ContentAddressedDriver):
                 self._connections.origin,
                 retrieve_only=self._retrieve_only,
             )
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+        """Return what is found of the table, the role and the server."""
+        written = [claim.claim_data["key"] for claim in context.written]
+        origin = self._connections.origin
+        async with self._connections.one() as connection:
+            return await TableDiagnosis(connection, self._table, self._ttl, origin, context, written).run()
 
     async def _require_expiry(self) -> None:
         """Raise a `StorageError` unless the table is one whose payloads expire; asked once."""

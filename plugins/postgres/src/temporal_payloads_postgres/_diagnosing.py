@@ -1,0 +1,189 @@
+"""What `temporal-payloads check` finds of a database: rights, clock, settings by which payloads are lost."""
+
+# ruff: noqa: S608 - a table's names are of letters, digits and underscores: see the settings
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from temporal_payloads.plugin import Finding
+
+from temporal_payloads_postgres._psycopg import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from temporal_payloads.plugin import DiagnosisContext
+
+    from temporal_payloads_postgres._connections import Connection
+    from temporal_payloads_postgres._errors import Origin
+    from temporal_payloads_postgres._table import Table
+
+NEEDED_BY: dict[str, frozenset[Any]] = {
+    "SELECT": frozenset({"worker", "reader", "collector"}),
+    "INSERT": frozenset({"worker", "collector"}),
+    "UPDATE": frozenset({"worker", "collector"}),
+    "DELETE": frozenset({"collector"}),
+}
+_DURABLE = {
+    "fsync": "what was stored may be lost, or the whole database damaged, when the machine fails",
+    "full_page_writes": "the database may be damaged when the machine fails",
+    "synchronous_commit": "what was stored in the last second may be lost when the server fails, though its "
+    "reference is in a history",
+}
+"""Settings that must not be off, and why."""
+
+
+@dataclass
+class TableDiagnosis:
+    """Looks at the table, the role and the server.
+
+    Args:
+        connection: To the database.
+        table: The table.
+        ttl: After how long its payloads expire; None: never.
+        origin: How findings call the server and its settings.
+        context: What core tells.
+        written: The keys of what was stored for this check.
+    """
+
+    connection: Connection
+    table: Table
+    ttl: timedelta | None
+    origin: Origin
+    context: DiagnosisContext
+    written: Sequence[str]
+    findings: list[Finding] = field(default_factory=list)
+
+    async def run(self) -> list[Finding]:
+        """Return what is found."""
+        await self._clock()
+        await self._rights()
+        await self._durability()
+        if self.ttl is not None:
+            await self._partitions()
+        await self._clean_up()
+        return self.findings
+
+    async def _clock(self) -> None:
+        asked = self.context.now()
+        theirs = await self._one("SELECT clock_timestamp()")
+        self.findings.append(
+            self.context.clock(
+                theirs, asked=asked, answered=self.context.now(), place=self.origin.setting("host")
+            )
+        )
+
+    async def _rights(self) -> None:
+        for privilege, needed_by in NEEDED_BY.items():
+            has = await self._one("SELECT has_table_privilege(%s, %s)", self.table.qualified, privilege)
+            self.findings.append(
+                self.context.permission(
+                    privilege,
+                    has=has,
+                    needed_by=needed_by,
+                    place=self._role,
+                    advice=f"GRANT {privilege} ON {self.origin.table}, or use another role",
+                )
+            )
+        role, superuser = await self._row(
+            "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
+        )
+        if superuser:
+            self._found(
+                "warning",
+                "least privilege",
+                f"The role {role!r} is a superuser: whoever gets at this process's password owns the server",
+                f"Use a role that may do no more than {', '.join(self._needed())} on {self.origin.table}",
+                self._role,
+            )
+        elif self.context.use != "collector" and await self._one(
+            "SELECT has_table_privilege(%s, 'TRUNCATE')", self.table.qualified
+        ):
+            self._found(
+                "warning",
+                "least privilege",
+                f"The role {role!r} may empty the table {self.origin.table} (it owns it, or has TRUNCATE)",
+                f"Let another role own it, and grant {', '.join(self._needed())} to this one",
+                self._role,
+            )
+        else:
+            self._found(
+                "ok", "least privilege", f"the role {role!r} does not own the table", place=self._role
+            )
+
+    def _needed(self) -> list[str]:
+        return [name for name, uses in NEEDED_BY.items() if self.context.use in uses]
+
+    async def _durability(self) -> None:
+        off = [name for name in _DURABLE if await self._one("SELECT current_setting(%s)", name) == "off"]
+        for name in off:
+            self._found(
+                "warning", "durability", f"{name} is off on the server: {_DURABLE[name]}", f"Set {name} = on"
+            )
+        if not off:
+            self._found("ok", "durability", "what is stored has been flushed to the server's disk")
+
+    async def _partitions(self) -> None:
+        """Look whether there are partitions for the days to come."""
+        tomorrow = await self._one(
+            "SELECT to_regclass(%s || to_char((now() AT TIME ZONE 'UTC')::date + 1, 'YYYYMMDD') || '\"') "
+            "IS NOT NULL",
+            self.table.named("_").removesuffix('"'),
+        )
+        if tomorrow:
+            self._found("ok", "partitions", "there is one for tomorrow")
+            return
+        self._found(
+            "warning",
+            "partitions",
+            "There is no partition for tomorrow: payloads then go into the default one, from which what has "
+            "expired is deleted row by row",
+            f"Run temporal-payloads postgres maintain --driver {self.origin.key} every day",
+        )
+
+    async def _clean_up(self) -> None:
+        if not self.written:
+            return
+        try:
+            async with self.connection.transaction():
+                await self.connection.execute(
+                    f"DELETE FROM {self.table.qualified} WHERE key = ANY(%s::text[])", (list(self.written),)
+                )
+        except psycopg.errors.InsufficientPrivilege:
+            self._found(
+                "warning",
+                "clean-up",
+                f"What was written for this check is still in {self.origin.table}: {', '.join(self.written)}",
+                "Delete it with another role, or leave it to gc: nothing refers to it",
+            )
+        else:
+            self._found("ok", "clean-up", "what was written for this check was deleted")
+
+    async def _row(self, statement: str, *values: Any) -> tuple[Any, ...]:
+        cursor = await self.connection.execute(statement, values)
+        row = await cursor.fetchone()
+        assert row is not None  # none of the statements finds nothing
+        found: tuple[Any, ...] = row
+        return found
+
+    async def _one(self, statement: str, *values: Any) -> Any:
+        (value,) = await self._row(statement, *values)
+        return value
+
+    @property
+    def _role(self) -> str:
+        return self.origin.setting("user")
+
+    def _found(self, level: Any, check: str, message: str, advice: str = "", place: str = "") -> None:
+        self.findings.append(
+            Finding(
+                level=level,
+                check=check,
+                place=place or self.origin.setting("host"),
+                message=message,
+                advice=advice,
+            )
+        )

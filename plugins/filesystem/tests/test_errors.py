@@ -4,7 +4,6 @@ import errno
 import os
 import resource
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,14 +61,6 @@ async def test_a_read_only_mount_can_be_read_and_not_stored_in(
         assert await driver.retrieve(retrieve_context, claims) == payloads
         with pytest.raises(StorageUnavailableError, match="mounted read-only"):
             await driver.store(store_context, make_payloads(5))
-
-
-@pytest.fixture
-def public():
-    """A directory that every user may enter; those of pytest are closed."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)
-        yield Path(directory)
 
 
 async def test_a_user_without_rights_is_told_whom_the_store_is_closed_to(

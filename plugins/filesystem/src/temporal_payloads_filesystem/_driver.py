@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from datetime import timedelta
 
-    from temporal_payloads.plugin import Change, ListedPayload
+    from temporal_payloads.plugin import Change, DiagnosisContext, Finding, ListedPayload
 
     from temporal_payloads_filesystem._trash import Item
 
@@ -117,6 +117,11 @@ class FilesystemStorageDriver(ContentAddressedDriver, CollectableDriver):
         Where nothing is to be stored, or on a read-only mount: unless they can be read.
         """
         await self._in_thread(lambda: self._files.check(write=not self._retrieve_only))
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+        """Return what is found of the store's directory."""
+        written = [claim.claim_data["key"] for claim in context.written]
+        return await self._in_thread(lambda: self._files.diagnose(context, written))
 
     # -- what a collector asks for
 

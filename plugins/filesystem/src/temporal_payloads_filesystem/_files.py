@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads.plugin import StorageUnavailableError
 
+from temporal_payloads_filesystem._diagnosing import StoreDiagnosis
 from temporal_payloads_filesystem._errors import Origin
 from temporal_payloads_filesystem._file import Found, holds, link, move, read, touch
 from temporal_payloads_filesystem._folders import Folders, flush, give_mode
@@ -25,6 +26,8 @@ from temporal_payloads_filesystem._root import Root
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from temporal_payloads.plugin import DiagnosisContext, Finding
 
 TEMPORARY = "tmp"
 """The folder of files that are being written."""
@@ -142,6 +145,19 @@ class Files:
                 finally:
                     with suppress(FileNotFoundError):
                         os.unlink(name, dir_fd=temporary)
+
+    def diagnose(self, context: DiagnosisContext, written: Sequence[str]) -> list[Finding]:
+        """Return what is found of the store.
+
+        Args:
+            context: What core tells.
+            written: The keys of what was stored for this check; it is deleted.
+
+        Raises:
+            StorageError: The store is not there.
+        """
+        with self._root.opened() as root:
+            return StoreDiagnosis(root, self._folders, self._origin, self._mode, context, written).run()
 
     def _write_group(
         self, root: int, temporary: int, folders: tuple[str, ...], files: Sequence[tuple[str, bytes]]

@@ -1,0 +1,170 @@
+"""What `temporal-payloads check` finds of the store's directory. All of it blocks: it is for a thread."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporal_payloads.plugin import Finding
+
+from temporal_payloads_filesystem._paths import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporal_payloads.plugin import DiagnosisContext
+
+    from temporal_payloads_filesystem._errors import Origin
+    from temporal_payloads_filesystem._folders import Folders
+
+_EFFECTIVE = os.access in os.supports_effective_ids
+_COARSE = timedelta(seconds=2)
+"""In what steps some file systems date files."""
+LITTLE_ROOM = 0.05
+"""Part of the file system that is free, under which it is told."""
+READERS = frozenset({"worker", "reader", "collector"})
+WRITERS = frozenset({"worker", "collector"})
+COLLECTOR = frozenset({"collector"})
+
+
+@dataclass
+class StoreDiagnosis:
+    """Looks at an open store.
+
+    Args:
+        root: The descriptor of its directory.
+        folders: Enters the folders in it.
+        origin: Its path, and where that is configured.
+        mode: Permissions that the settings give to files.
+        context: What core tells.
+        written: The keys of what was stored for this check.
+    """
+
+    root: int
+    folders: Folders
+    origin: Origin
+    mode: int
+    context: DiagnosisContext
+    written: Sequence[str]
+    findings: list[Finding] = field(default_factory=list)
+
+    def run(self) -> list[Finding]:
+        """Return what is found."""
+        self._rights()
+        self._modes()
+        self._room()
+        self._clock_and_clean_up()
+        return self.findings
+
+    def _rights(self) -> None:
+        read_only = bool(os.fstatvfs(self.root).f_flag & os.ST_RDONLY)
+        may_write = os.access(".", os.W_OK | os.X_OK, dir_fd=self.root, effective_ids=_EFFECTIVE)
+        why = "it is mounted read-only" if read_only else ""
+        may_read = os.access(".", os.R_OK | os.X_OK, dir_fd=self.root, effective_ids=_EFFECTIVE)
+        self._permission("to read", may_read, READERS)
+        self._permission("to write", may_write and not read_only, WRITERS, why)
+
+    def _modes(self) -> None:
+        found = os.fstat(self.root)
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            self._found(
+                "problem",
+                "permissions of the directory",
+                f"Everybody on the machine may change it ({mode:04o}): payloads can be deleted or replaced",
+                f"chmod o-w {self.origin.path}",
+            )
+        elif mode & stat.S_IROTH and not self.mode & stat.S_IROTH:
+            self._found(
+                "warning",
+                "permissions of the directory",
+                f"Everybody on the machine may list it ({mode:04o}), though not read its files "
+                f"({self.mode:04o}): names of namespaces, workflow types and ids are not secret",
+                f"chmod o-rx {self.origin.path}",
+            )
+        else:
+            self._found("ok", "permissions of the directory", f"{mode:04o}; files get {self.mode:04o}")
+
+    def _room(self) -> None:
+        volume = os.fstatvfs(self.root)
+        parts = {"bytes": (volume.f_bavail, volume.f_blocks), "files": (volume.f_favail, volume.f_files)}
+        scarce = [name for name, (free, total) in parts.items() if total and free / total < LITTLE_ROOM]
+        free = volume.f_bavail * volume.f_frsize
+        if scarce:
+            self._found(
+                "warning",
+                "room",
+                f"Less than {LITTLE_ROOM:.0%} of the file system's {' and '.join(scarce)} are free "
+                f"({free:,} bytes): once it is full, nothing is stored and workflows wait",
+                "Make room, or delete what nothing needs (gc)",
+            )
+        else:
+            self._found("ok", "room", f"{free:,} bytes are free")
+
+    def _clock_and_clean_up(self) -> None:
+        """Compare clocks by what was written: a network file system's server dates files by its own."""
+        if not self.written:
+            self._found(
+                "skipped", "clock", "a server's clock shows in the files that it dates; it takes --write"
+            )
+            self._permission("to delete", None, COLLECTOR, "it takes --write")
+            return
+        left: list[str] = []
+        for key in self.written:
+            place = place_of(key)
+            try:
+                with self.folders.entered(self.root, place.folders) as descriptors:
+                    if not any(finding.check == "clock" for finding in self.findings):
+                        self._clock(descriptors[-1], place.name)
+                    os.unlink(place.name, dir_fd=descriptors[-1])
+                    for depth in range(len(place.folders), 1, -1):
+                        with suppress(OSError):  # somebody else's payloads are in it
+                            os.rmdir(place.folders[depth - 1], dir_fd=descriptors[depth - 1])
+            except PermissionError:
+                left.append(key)
+        self._permission("to delete", not left, COLLECTOR)
+        if left:
+            self._found(
+                "warning",
+                "clean-up",
+                f"What was written for this check is still there: {', '.join(left)}",
+                "Delete it by hand, or leave it to gc: nothing refers to it",
+            )
+        else:
+            self._found("ok", "clean-up", "what was written for this check was deleted")
+
+    def _clock(self, folder: int, name: str) -> None:
+        asked = self.context.now()
+        with suppress(PermissionError):
+            os.utime(name, dir_fd=folder, follow_symlinks=False)
+        written = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+        self.findings.append(
+            self.context.clock(
+                datetime.fromtimestamp(written, UTC),
+                asked=asked,
+                answered=self.context.now(),
+                resolution=_COARSE,
+                place=f"{self.origin.its}path",
+            )
+        )
+
+    def _permission(self, name: str, has: bool | None, needed_by: frozenset[Any], why: str = "") -> None:
+        self.findings.append(
+            self.context.permission(
+                name,
+                has=has,
+                needed_by=needed_by,
+                why=why,
+                place=f"{self.origin.its}path",
+                advice="Give the directory, with all that is in it, to the user or group of this process",
+            )
+        )
+
+    def _found(self, level: Any, check: str, message: str, advice: str = "") -> None:
+        self.findings.append(
+            Finding(level=level, check=check, place=f"{self.origin.its}path", message=message, advice=advice)
+        )

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.json_schema import installed_plugins
 from temporal_payloads._settings.codec_server import CodecServerSettings
+from temporal_payloads._settings.collection import CollectionSettings
 from temporal_payloads._settings.models import (
     CacheSettings,
     CircuitSettings,
@@ -61,6 +62,7 @@ def reference() -> str:
         title = f"{str(kind).capitalize()} `{offer.name}` ({offer.distribution})"
         sections += _nested(title, plugin.settings, (*kind.table.split("."), offer.name))
     sections += _nested("`[codec_server]`", CodecServerSettings, ("codec_server",))
+    sections += _nested("`[gc]`", CollectionSettings, ("gc",))
     return "\n".join(sections)
 
 

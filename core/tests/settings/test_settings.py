@@ -173,6 +173,12 @@ EVERY_FIELD = {
     "STORAGE__CIRCUIT__WITHIN": "1m",
     "STORAGE__CIRCUIT__OPEN_FOR": "3s",
     "STORAGE__ROUTES": '[{"driver": "inline", "namespace": "x"}]',
+    "GC__GRACE": "3d",
+    "GC__OWNERS": '[{"namespaces": ["orders"]}]',
+    "GC__WITHOUT_NAMESPACE": "true",
+    "GC__STATE": "state",
+    "GC__REQUESTS_PER_SECOND": "10",
+    "GC__STORE_REQUESTS_PER_SECOND": "2.5",
 }
 
 

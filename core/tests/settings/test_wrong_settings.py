@@ -52,6 +52,12 @@ def the_problem(load=PayloadSettings.load, **arguments):
         ("storage.cache = 3", "storage.cache", "must be a table"),
         ("storage.circuit = true", "storage.circuit", "must be a table, or false"),
         ("storage.routes = 3", "storage.routes", "must be a list"),
+        ("gc.grace = '59m'", "gc.grace", "must be 1h or more"),
+        ("gc.grace = -1", "gc.grace", "longer than 0 seconds"),
+        ("gc.owners = 3", "gc.owners", "must be a list"),
+        ("[[gc.owners]]\naddress = 'a:1'", "gc.owners[0].namespaces", "is required"),
+        ("gc.owners = [{namespaces = []}]", "gc.owners[0].namespaces", "at least 1 item"),
+        ("gc.requests_per_second = 0", "gc.requests_per_second", "should be greater than 0"),
         ("storage.routes = [3]", "storage.routes[0]", "must be a table"),
         (
             "[[storage.routes]]\nnamespace = 'a'",

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from temporal_payloads._errors import Problem
 from temporal_payloads._settings.codec_server import CodecServerSettings
+from temporal_payloads._settings.collection import CollectionSettings
 from temporal_payloads._settings.models import KeyProviderTable, PluginTable, StorageSettings, Words
 from temporal_payloads._settings.observability import ObservabilitySettings
 from temporal_payloads._settings.problems import Origins
@@ -56,6 +57,7 @@ class RootTable(BaseSettings):
     storage: StorageSettings = StorageSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
     codec_server: CodecServerSettings = CodecServerSettings()
+    gc: CollectionSettings = CollectionSettings()
 
     _origins: Origins = PrivateAttr(default_factory=Origins)
     _sources: Sources = PrivateAttr(default_factory=Sources)

@@ -109,6 +109,23 @@ class ManagedDriver(StorageDriver):
         """Return the SDK driver type."""
         return self._identity.type
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells its store from others."""
+        return self._identity.fingerprint
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[StorageDriver]:
+        """Yield the plugin's own driver, for what is not among the SDK's methods: see `CollectableDriver`.
+
+        Raises:
+            StorageError: It cannot be opened.
+        """
+        async with AsyncExitStack() as stack:
+            async with self._operations.run("open"):
+                driver = await stack.enter_async_context(self._inner.driver.use())
+            yield driver
+
     def confine(self, claim: StorageDriverClaim) -> ConfinedClaim:
         """Return the claim as the driver may be given it.
 

@@ -1,0 +1,95 @@
+"""When each payload was put aside, and by which collection: what a store does not tell, or not for sure."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporal_payloads._operate.collection.marks import WIDTH
+from temporal_payloads._operate.collection.partitions import Partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from temporal_payloads._operate.collection.state import Files
+
+_RECORD = struct.Struct(f">{WIDTH}sq")
+_LOADED = struct.Struct(">qI")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class PutAside:
+    """That a payload was put aside; or was about to be, for the record comes first."""
+
+    time: datetime
+    segment: str
+    """The name of the file that says so."""
+
+    @property
+    def collection(self) -> str:
+        """The id of the collection that did it."""
+        return self.segment.rpartition("/")[0].rpartition("/")[2]
+
+
+class AsideRecords:
+    """The records of one store. A record of a payload that is not aside any more says nothing.
+
+    Args:
+        files: Where they are kept.
+        store: What tells the store from others.
+    """
+
+    def __init__(self, files: Files, store: str) -> None:
+        self._files = files
+        self._folder = f"aside/{store}"
+
+    async def add(self, collection: str, shard: str, marks: Iterable[bytes], time: datetime) -> str:
+        """Record that payloads are put aside, before they are; return the name of the file that says so."""
+        # Whoever does the same at the same time writes another file.
+        name = f"{self._folder}/{collection}/{shard}-{secrets.token_hex(8)}"
+        stamp = (time - _EPOCH) // timedelta(microseconds=1)
+        await self._files.write_bytes(name, b"".join(_RECORD.pack(mark, stamp) for mark in sorted(marks)))
+        return name
+
+    async def load(self, work: Path) -> LoadedRecords:
+        """Read all of them into an empty local directory.
+
+        Raises:
+            DamagedStateError: One of the files is damaged.
+        """
+        names = await self._files.store.names(f"{self._folder}/")
+        partitions = Partitions(work)
+        for number, name in enumerate(names):
+            data = await self._files.read_bytes(name) or b""
+            for mark, stamp in _RECORD.iter_unpack(data):
+                partitions.add(mark, _LOADED.pack(stamp, number))
+        return LoadedRecords(names, partitions)
+
+    async def remove(self, segments: Iterable[str]) -> None:
+        """Remove files of which no payload is aside any more."""
+        for name in segments:
+            await self._files.store.remove(name)
+
+
+@dataclass(frozen=True)
+class LoadedRecords:
+    """The records, part by part."""
+
+    segments: list[str]
+    """The names of all files."""
+    partitions: Partitions
+
+    def part(self, number: int) -> Mapping[bytes, PutAside]:
+        """Return the latest record of each payload in a part, by the mark of its claim."""
+        found: dict[bytes, PutAside] = {}
+        for mark, record in self.partitions.part(number):
+            stamp, segment = _LOADED.unpack(record)
+            put = PutAside(_EPOCH + timedelta(microseconds=stamp), self.segments[segment])
+            if mark not in found or found[mark].time < put.time:
+                found[mark] = put
+        return found

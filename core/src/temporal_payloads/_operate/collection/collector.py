@@ -1,0 +1,351 @@
+"""A collection, step by step: begin, mark each namespace, sweep each part of each store, finish.
+
+Each step can be taken by another process, and again: what it has found lies in the collector's files, and
+every change to a store is made on a condition. So whoever is interrupted goes on, and two at once do no harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from temporal_payloads._operate.collection.aside import AsideRecords
+from temporal_payloads._operate.collection.manifest import Manifest
+from temporal_payloads._operate.collection.marking import Marked, Marking
+from temporal_payloads._operate.collection.report import (
+    ACTIONS,
+    Collection,
+    Report,
+    merged,
+    swept_from_json,
+    why_incomplete,
+)
+from temporal_payloads._operate.collection.rules import Rules, Undo
+from temporal_payloads._operate.collection.sweeping import MarksOfParts, Sweep, Swept
+from temporal_payloads._operate.collection.throttle import Throttle
+from temporal_payloads._storage.errors import StorageMisconfiguredError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from temporal_payloads._operate.collection.marking import Namespace
+    from temporal_payloads._operate.collection.owners import Owner
+    from temporal_payloads._operate.collection.report import Purpose
+    from temporal_payloads._operate.collection.rules import Decider
+    from temporal_payloads._operate.collection.stores import Stores
+    from temporal_payloads._settings.collection import CollectionSettings
+
+Shard = tuple[str, str]
+"""The key of a driver's table, and a part of its store."""
+
+
+class CannotResumeError(Exception):
+    """There is no collection to go on with, or not with these settings."""
+
+
+class Collector:
+    """Takes the steps of collections.
+
+    Args:
+        stores: The stores of the settings, open.
+        owners: The namespaces whose payloads they have, each as its server tells of it.
+        settings: `[gc]`.
+        clock: Tells the time.
+        tell: Called with what was found, now and then: for progress.
+        work: A local directory for what does not fit into memory; by default a temporary one.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        owners: Mapping[Owner, Namespace],
+        settings: CollectionSettings,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tell: Callable[[Marked | Swept], None] = lambda _: None,
+        work: Path | None = None,
+    ) -> None:
+        self._stores = stores
+        self._files = stores.files
+        self._owners = {owner.key: (owner, namespace) for owner, namespace in owners.items()}
+        self._settings = settings
+        self._clock = clock
+        self._tell = tell
+        self._work = work
+        self._throttles = {key: Throttle(settings.store_requests_per_second) for key in stores.collectable}
+
+    async def collect(self, purpose: Purpose, *, resume: bool = False, undo_of: str | None = None) -> Report:
+        """Take all steps, one after the other.
+
+        Args:
+            purpose: What for.
+            resume: Go on with the latest collection for this purpose that was not finished.
+            undo_of: Of `undo`: the id of the collection whose payloads are brought back.
+
+        Raises:
+            CannotResumeError: There is none to go on with, or not with these settings.
+            StorageError: A store, or the collector's files, cannot be used.
+            DamagedStateError: A file of the collector's is damaged.
+        """
+        collection = await (self.resume(purpose) if resume else self.begin(purpose, undo_of=undo_of))
+        for owner in self.to_mark(collection):
+            await self.mark(collection, owner)
+        for shard in await self.shards(collection):
+            await self.sweep(collection, shard)
+        return await self.finish(collection)
+
+    async def begin(self, purpose: Purpose, *, undo_of: str | None = None) -> Collection:
+        """Begin a collection."""
+        began = self._clock()
+        collection = Collection(
+            id=f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            purpose=purpose,
+            began=began,
+            grace=self._settings.grace,
+            owners=tuple(owner for owner, _ in self._owners.values()),
+            without_namespace=self._settings.without_namespace,
+            stores=self._fingerprints,
+            segments=tuple(await self._files.store.names("aside/")),
+            undo_of=undo_of,
+        )
+        await self._remove_old_marks(began)
+        await self._files.write_json(f"collections/{collection.id}", collection.as_json())
+        return collection
+
+    async def resume(self, purpose: Purpose) -> Collection:
+        """Return the latest collection for this purpose that was not finished.
+
+        Raises:
+            CannotResumeError: There is none, or it was begun with other settings.
+        """
+        for name in reversed(await self._files.store.names("collections/")):
+            collection = await self.read(name.rpartition("/")[2])
+            if collection.purpose != purpose:
+                continue
+            if await self.report(collection.id) is not None:
+                break
+            if self._with_settings_of_now(collection) != collection:
+                raise CannotResumeError(
+                    f"collection {collection.id} was begun with other settings (owners, stores, codecs or "
+                    "grace); begin a new one"
+                )
+            return collection
+        raise CannotResumeError(f"no collection for {purpose} was interrupted; begin a new one")
+
+    def _with_settings_of_now(self, collection: Collection) -> Collection:
+        return replace(
+            collection,
+            grace=self._settings.grace,
+            owners=tuple(owner for owner, _ in self._owners.values()),
+            without_namespace=self._settings.without_namespace,
+            stores=self._fingerprints,
+        )
+
+    @property
+    def _fingerprints(self) -> dict[str, str]:
+        return {**self._stores.fingerprints, "": self._stores.codecs}
+
+    async def read(self, collection_id: str) -> Collection:
+        """Return a collection that was begun.
+
+        Raises:
+            CannotResumeError: There is none of this id.
+        """
+        document = await self._files.read_json(f"collections/{collection_id}")
+        if document is None:
+            raise CannotResumeError(f"there is no collection {collection_id}")
+        return Collection.from_json(document)
+
+    async def report(self, collection_id: str) -> Report | None:
+        """Return what came of a collection; None if it was not finished."""
+        document = await self._files.read_json(f"reports/{collection_id}")
+        return None if document is None else Report(**document)
+
+    # -- marks
+
+    def to_mark(self, collection: Collection) -> list[str]:
+        """Return the keys of the owners to mark. What is brought back needs no marks."""
+        return [] if collection.purpose == "undo" else [owner.key for owner in collection.owners]
+
+    async def mark(self, collection: Collection, owner_key: str) -> Marked:
+        """Mark what a namespace needs; not again, if it was done before and nothing was missed.
+
+        Raises:
+            StorageError: The collector's files cannot be used.
+        """
+        name = f"{self._marks_of(collection, owner_key)}/summary"
+        document = await self._files.read_json(name)
+        if document is not None and (marked := Marked.from_json(document)).complete:
+            return marked
+        _, namespace = self._owners[owner_key]
+        with self._working() as work:
+            marking = Marking(
+                namespace,
+                owner=owner_key,
+                claims=self._stores.claims,
+                files=self._files,
+                folder=self._marks_of(collection, owner_key),
+                work=work,
+                codecs=self._stores.codecs,
+                begun=collection.began,
+                grace=collection.grace,
+                clock=self._clock,
+                tell=self._tell,
+            )
+            marked = await marking.mark()
+        await self._files.write_json(name, marked.as_json())
+        return marked
+
+    async def _marked(self, collection: Collection) -> list[Marked]:
+        names = [f"{self._marks_of(collection, key)}/summary" for key in self.to_mark(collection)]
+        documents = [await self._files.read_json(name) for name in names]
+        return [Marked.from_json(document) for document in documents if document is not None]
+
+    # -- sweeping
+
+    async def shards(self, collection: Collection) -> list[Shard]:
+        """Return the parts of the stores to sweep; of none that does not keep to its conditions.
+
+        Raises:
+            StorageError: A store cannot be used.
+        """
+        shards: list[Shard] = []
+        refused: dict[str, str] = {}
+        for key, store in self._stores.collectable.items():
+            if ACTIONS[collection.purpose] - {"restore", "record"}:
+                try:
+                    await store.probe()
+                except StorageMisconfiguredError as error:
+                    refused[key] = error.message
+                    continue
+            names = dict.fromkeys(owner.namespace for owner in collection.owners)
+            shards += [(key, shard) for shard in store.shards([*names, None])]
+        await self._files.write_json(f"sweeps/{collection.id}/refused", refused)
+        return shards
+
+    async def sweep(self, collection: Collection, shard: Shard) -> Swept:
+        """Sweep a part of a store; not again, if it was done before.
+
+        Raises:
+            StorageError: The store, or the collector's files, cannot be used.
+            DamagedStateError: A file of the collector's is damaged.
+        """
+        key, part = shard
+        short = hashlib.sha256(part.encode()).hexdigest()[:16]
+        name = f"sweeps/{collection.id}/{_file_name(key)}/{short}"
+        document = await self._files.read_json(name)
+        if document is not None:
+            return swept_from_json(document)
+        marks = MarksOfParts(
+            self._files, [self._marks_of(collection, owner) for owner in self.to_mark(collection)]
+        )
+        with self._working() as work:
+            sweep = Sweep(
+                key,
+                self._stores.collectable[key],
+                part,
+                name=short,
+                rules=await self._rules(collection, marks),
+                grace=collection.grace,
+                marks=marks,
+                actions=ACTIONS[collection.purpose],
+                collection=collection.id,
+                records=self._records(key),
+                manifest=Manifest(self._files, collection.id),
+                throttle=self._throttles[key],
+                clock=self._clock,
+                work=work,
+                tell=self._tell,
+            )
+            swept = await sweep.sweep()
+        await self._files.write_json(name, swept.as_json())
+        return swept
+
+    async def _rules(self, collection: Collection, marks: MarksOfParts) -> Decider:
+        namespaces = frozenset(owner.namespace for owner in collection.owners)
+        if collection.purpose == "undo":
+            return Undo(namespaces, collection.without_namespace, collection.undo_of)
+        marked = await self._marked(collection)
+        uncertain: dict[str, frozenset[str]] = {}
+        for one in marked:
+            uncertain[one.namespace] = uncertain.get(one.namespace, frozenset()) | frozenset(one.uncertain)
+        return Rules(
+            begun=collection.began,
+            grace=collection.grace,
+            complete=not why_incomplete(collection, marked),
+            namespaces=namespaces,
+            without_namespace=collection.without_namespace,
+            open_runs=await marks.open_runs(),
+            uncertain=uncertain,
+        )
+
+    # -- the end
+
+    async def finish(self, collection: Collection) -> Report:
+        """Write down what came of a collection, and remove what it needs no more."""
+        marked = await self._marked(collection)
+        report = Report(collection.id, collection.purpose, collection.began.isoformat())
+        report.namespaces = [one.as_json() for one in marked]
+        report.incomplete = [] if collection.purpose == "undo" else why_incomplete(collection, marked)
+        report.complete = not report.incomplete
+        refused = await self._files.read_json(f"sweeps/{collection.id}/refused") or {}
+        report.refused = {**self._stores.refused, **refused}
+        for key in self._stores.collectable:
+            names = await self._files.store.names(f"sweeps/{collection.id}/{_file_name(key)}/")
+            parts = [swept_from_json(await self._files.read_json(name)) for name in names]
+            if parts:
+                swept = merged(parts)
+                report.stores[key] = swept.as_json()
+                if ACTIONS[collection.purpose]:
+                    await self._remove_old_records(collection, key, swept)
+                del report.stores[key]["segments"]
+        report.ended = self._clock().isoformat()
+        await self._files.write_json(f"reports/{collection.id}", report.as_json())
+        for folder in ("marks", "sweeps"):
+            for name in await self._files.store.names(f"{folder}/{collection.id}/"):
+                await self._files.store.remove(name)
+        return report
+
+    async def _remove_old_records(self, collection: Collection, key: str, swept: Swept) -> None:
+        prefix = f"aside/{self._store_name(key)}/"
+        old = {name for name in collection.segments if name.startswith(prefix)}
+        await self._records(key).remove(sorted(old - set(swept.segments)))
+
+    async def _remove_old_marks(self, now: datetime) -> None:
+        """Remove the marks of collections that were never finished, and can't be any more."""
+        retentions = [owner.retention for owner, _ in self._owners.values() if owner.retention]
+        if not retentions:
+            return
+        for name in await self._files.store.names("marks/"):
+            began = datetime.strptime(name.split("/")[1].partition("-")[0], "%Y%m%dT%H%M%S%z")
+            if now - began > min(retentions) + self._settings.grace:
+                await self._files.store.remove(name)
+
+    # -- names
+
+    @staticmethod
+    def _marks_of(collection: Collection, owner_key: str) -> str:
+        return f"marks/{collection.id}/{owner_key}"
+
+    def _records(self, key: str) -> AsideRecords:
+        return AsideRecords(self._files, self._store_name(key))
+
+    def _store_name(self, key: str) -> str:
+        # Another store under the same table has records of its own.
+        return self._stores.fingerprints[key][:16]
+
+    @contextmanager
+    def _working(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=self._work, prefix="temporal-payloads-gc-") as work:
+            yield Path(work)
+
+
+def _file_name(key: str) -> str:
+    """Return a name for the files of a driver's table, whatever its key is."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -1,0 +1,400 @@
+"""Marks of one namespace: of everything in it that is listed, and of what was there a short while ago."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.collection.kept import KeptRun, KeptRuns, as_time, gone_since, key_of
+from temporal_payloads._operate.collection.marks import PARTS, mark_of_hash, mark_of_open_run
+from temporal_payloads._operate.collection.partitions import Partitions
+from temporal_payloads._operate.collection.schedules import (
+    ScheduleNow,
+    ScheduleRecord,
+    ScheduleRecords,
+    describe,
+    left,
+    updated,
+)
+from temporal_payloads._operate.collection.state import DamagedStateError
+from temporal_payloads._operate.gaps import Gaps
+from temporal_payloads._operate.holders import Holder, in_divisions, schedules, workflows
+from temporal_payloads._operate.needs import Needs, needs_of
+from temporal_payloads._storage.errors import UnknownDriverError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+    from pathlib import Path
+
+    from temporalio.client import Client
+
+    from temporal_payloads._codecs.chain import CodecChain
+    from temporal_payloads._operate.collection.claims import Claims
+    from temporal_payloads._operate.collection.state import Files
+    from temporal_payloads._operate.recorded import RecordedReference
+
+READ_AT_ONCE = 8
+"""Histories that are read at the same time: frontends limit the calls of a namespace."""
+_NOT_TO_BE_RELIED_ON = -1
+"""Events of a run that was read with other codecs: no run that is listed has so many."""
+_IN_HAND = 4096
+"""Runs whose segments are in memory at the same time, about."""
+
+
+class Namespace:
+    """A namespace, as its server tells of it.
+
+    Args:
+        client: Of the namespace. Its data converter is not used.
+        chain: Decodes references that have been through codecs.
+    """
+
+    def __init__(self, client: Client, chain: CodecChain) -> None:
+        self._client = client
+        self._chain = chain
+
+    @property
+    def name(self) -> str:
+        """The namespace."""
+        return self._client.namespace
+
+    def schedules(self) -> AsyncGenerator[Holder, None]:
+        """Yield its schedules."""
+        return schedules(self._client)
+
+    async def executions(self) -> AsyncGenerator[Holder, None]:
+        """Yield everything else that holds payloads, also what the default listing leaves out."""
+        for listed in (workflows(self._client), in_divisions(self._client)):
+            async with aclosing(listed):
+                async for holder in listed:
+                    yield holder
+
+    async def describe(self, schedule_id: str) -> ScheduleNow:
+        """Return what a schedule did last."""
+        return await describe(self._client, schedule_id)
+
+    async def needs_of(self, holder: Holder) -> Needs:
+        """Read what a holder needs."""
+        return await needs_of(self._client, holder, self._chain)
+
+
+@dataclass
+class Marked:
+    """What came of marking a namespace. It may be looked at while that goes on."""
+
+    namespace: str
+    listed: int = 0
+    """Runs, schedules and activities."""
+    read: int = 0
+    """Those of them that were read; of the others, what was read in an earlier collection is known."""
+    running: int = 0
+    deleted: int = 0
+    """Those that were deleted meanwhile."""
+    kept: int = 0
+    """Runs that are not listed any more, and still count."""
+    marks: int = 0
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    """What could not be read: nothing is swept then."""
+    uncertain: list[str] = field(default_factory=list)
+    """Ids of schedules' actions: what their latest run has left cannot be told."""
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether what has no mark is needed by nobody in this namespace."""
+        return self.ended is not None and not self.gaps
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        document = asdict(self)
+        for name in ("began", "ended"):
+            time: datetime | None = document[name]
+            document[name] = time.isoformat() if time else None
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Marked:
+        """Return what `as_json` made."""
+        times = {name: as_time(document[name]) for name in ("began", "ended")}
+        return cls(**document | times)
+
+
+class Marking:
+    """Marks what a namespace needs.
+
+    Args:
+        namespace: As its server tells of it.
+        owner: What tells it from namespaces of the same name, of earlier times or on other clusters.
+        claims: Tells the marks of references.
+        files: Where what was read is kept, and marks are written.
+        folder: Where the marks are written to.
+        work: An empty local directory.
+        codecs: A fingerprint of the codecs that decode references.
+        begun: When the collection began.
+        grace: How long what is gone still counts.
+        clock: Tells the time.
+        tell: Called with what was found, now and then.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        *,
+        owner: str,
+        claims: Claims,
+        files: Files,
+        folder: str,
+        work: Path,
+        codecs: str,
+        begun: datetime,
+        grace: timedelta,
+        clock: Callable[[], datetime],
+        tell: Callable[[Marked], None] = lambda _: None,
+    ) -> None:
+        self._namespace = namespace
+        self._claims = claims
+        self._files = files
+        self._folder = folder
+        self._begun = begun
+        self._grace = grace
+        self._clock = clock
+        self._tell = tell
+        self._kept = KeptRuns(files, owner, codecs)
+        self._records = ScheduleRecords(files, owner)
+        self._listed = Partitions(work / "listed")
+        self._marks = Partitions(work / "marks")
+        self._open = Partitions(work / "open")
+        self._schedules: dict[str, ScheduleNow] = {}
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
+        self._gaps = Gaps()
+        self._found = Marked(namespace.name)
+
+    async def mark(self) -> Marked:
+        """Read whatever is not known yet, and write the marks.
+
+        What cannot be read is a gap in what was found, and no error.
+
+        Raises:
+            StorageError: The collector's own files cannot be read or written.
+        """
+        self._found.began = self._clock()
+        # First what schedules did last, then the runs: an action in that list has its run among those.
+        await self._list(self._namespace.schedules(), "schedules")
+        await self._describe_schedules()
+        await self._list(self._namespace.executions(), "workflows and activities")
+        at_once = max(1, min(32, _IN_HAND * PARTS // max(self._listed.count, 1)))
+        parts = sorted({*self._listed.parts, *await self._kept.parts()})
+        await gather_bounded(self._mark_part, parts, limit=at_once)
+        await self._mark_schedules()
+        await self._write()
+        self._found.gaps = [
+            {
+                "what": what,
+                "count": gap.count or None,
+                "why": gap.why,
+                "example": gap.holder
+                and {"kind": gap.holder.kind, "id": gap.holder.id, "run_id": gap.holder.run_id},
+            }
+            for what, gap in self._gaps.items()
+        ]
+        self._found.ended = self._clock()
+        return self._found
+
+    async def _list(self, holders: AsyncGenerator[Holder, None], what: str) -> None:
+        try:
+            async with aclosing(holders):
+                async for holder in holders:
+                    self._note(holder)
+        except RPCError as error:
+            self._gaps.miss(f"{what} that the server did not list", str(error), count=0)
+
+    def _note(self, holder: Holder) -> None:
+        self._listed.add(key_of(holder.kind, holder.id, holder.run_id), _packed(holder))
+        if holder.kind == "schedule":
+            self._schedules[holder.id] = ScheduleNow(frozenset(), frozenset())
+        elif holder.running:
+            self._found.running += 1
+            for run_id in (holder.run_id, ""):
+                self._open.add(mark_of_open_run(holder.namespace, holder.kind, holder.id, run_id))
+        self._found.listed += 1
+        self._tell(self._found)
+
+    async def _describe_schedules(self) -> None:
+        async def one(schedule_id: str) -> None:
+            try:
+                async with self._reading:
+                    self._schedules[schedule_id] = await self._namespace.describe(schedule_id)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return
+                self._gaps.miss(
+                    "schedules that could not be read",
+                    str(error),
+                    Holder("schedule", self._namespace.name, schedule_id),
+                )
+
+        await gather_bounded(one, list(self._schedules), limit=READ_AT_ONCE)
+
+    # -- runs
+
+    async def _mark_part(self, part: int) -> None:
+        listed = self._listed_in(part)
+        kept, same_codecs = await self._load(part)
+        known = dict(kept)
+
+        async def one(key: bytes) -> None:
+            run = await self._run_of(listed[key], kept.get(key))
+            if run is not None:
+                known[key] = run
+
+        await gather_bounded(one, list(listed), limit=READ_AT_ONCE)
+        now = self._clock()
+        for key in kept.keys() - listed.keys():
+            # A reset may have handed on what it needs, and the new run not be listed yet.
+            known[key] = run = gone_since(kept[key], now)
+            if run.gone is not None and now - run.gone >= self._grace:
+                del known[key]
+        for run in known.values():
+            self._mark_run(run.references, run.hashes)
+            self._found.kept += run.gone is not None
+            if run.scheduled_by in self._schedules and run.gone is None:
+                self._schedules[run.scheduled_by].note(run, self._begun)
+        if known != kept or not same_codecs:
+            await self._kept.save(part, known)
+        self._tell(self._found)
+
+    def _listed_in(self, part: int) -> dict[bytes, Holder]:
+        listed: dict[bytes, Holder] = {}
+        for key, record in self._listed.part(part):
+            holder = _unpacked(self._namespace.name, record)
+            # What ends while runs are listed may come twice.
+            if key not in listed or holder.running:
+                listed[key] = holder
+        return listed
+
+    async def _run_of(self, holder: Holder, kept: KeptRun | None) -> KeptRun | None:
+        """Return what is known of a run; it is read unless it has ended and was read since."""
+        if kept is not None and kept.still_holds_for(holder):
+            return replace(kept, gone=None)
+        return await self._read(holder)
+
+    async def _load(self, part: int) -> tuple[dict[bytes, KeptRun], bool]:
+        """Return the runs of a segment, and whether they were read with the same codecs as now."""
+        try:
+            kept, same_codecs = await self._kept.load(part)
+        except DamagedStateError as error:
+            # Of what is not listed any more nothing is known.
+            self._gaps.miss("kept marks of an earlier collection, which are damaged", str(error))
+            return {}, False
+        if not same_codecs:
+            # It still counts, and is no reason not to read the run again.
+            kept = {key: replace(run, length=_NOT_TO_BE_RELIED_ON) for key, run in kept.items()}
+        return kept, same_codecs
+
+    async def _read(self, holder: Holder) -> KeptRun | None:
+        try:
+            async with self._reading:
+                needs = await self._namespace.needs_of(holder)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                self._found.deleted += 1
+                return None
+            self._gaps.miss(f"{holder.kind}s that could not be read", str(error), holder)
+            return None
+        self._found.read += 1
+        self._tell(self._found)
+        for what, gap in needs.gaps.items():
+            self._gaps.miss(what, gap.why, gap.holder, count=gap.count)
+        if not needs.complete:
+            # Marked all the same, but not kept: it is to be read again.
+            self._mark_run(needs.references, needs.hashes)
+            return None
+        return KeptRun.of(holder, sorted(needs.references, key=_order), sorted(needs.hashes))
+
+    def _mark_run(self, references: Iterable[RecordedReference], hashes: Iterable[str]) -> None:
+        for reference in references:
+            try:
+                for mark in self._claims.marks_of(reference):
+                    self._marks.add(mark)
+            except UnknownDriverError as error:
+                self._gaps.miss("references to a storage driver that the settings do not have", error.message)
+        for sha256 in hashes:
+            self._marks.add(mark_of_hash(sha256))
+
+    # -- schedules
+
+    async def _mark_schedules(self) -> None:
+        try:
+            known = await self._records.load()
+        except DamagedStateError as error:
+            self._gaps.miss("kept marks of an earlier collection, which are damaged", str(error))
+            known = {}
+        records = left(known, self._schedules, self._clock(), self._grace)
+        for schedule_id, now in self._schedules.items():
+            record = updated(known.get(schedule_id, ScheduleRecord()), now)
+            records[schedule_id] = record
+            if not record.certain:
+                self._found.uncertain += sorted(record.actions)
+        for record in records.values():
+            if record.success is not None:
+                self._mark_run(record.success.references, record.success.hashes)
+        if records != known:
+            await self._records.save(records)
+
+    # -- what the sweep reads
+
+    async def _write(self) -> None:
+        async def one(part: int) -> None:
+            marks = await asyncio.to_thread(lambda: b"".join(self._marks.keys(part)))
+            self._found.marks += len(marks) // 16
+            await self._files.write_bytes(f"{self._folder}/{part:02x}", marks)
+
+        await gather_bounded(one, self._marks.parts, limit=4)
+        open_runs = [key for part in self._open.parts for key in self._open.keys(part)]
+        await self._files.write_bytes(f"{self._folder}/open", b"".join(open_runs))
+
+
+def _packed(holder: Holder) -> bytes:
+    return json.dumps(
+        [
+            holder.kind,
+            holder.id,
+            holder.run_id,
+            holder.status,
+            holder.start_time.isoformat() if holder.start_time else None,
+            holder.close_time.isoformat() if holder.close_time else None,
+            holder.history_length,
+            holder.type,
+            holder.division,
+            holder.scheduled_by,
+        ]
+    ).encode()
+
+
+def _unpacked(namespace: str, record: bytes) -> Holder:
+    kind, id_, run_id, status, start, close, length, type_, division, scheduled_by = json.loads(record)
+    return Holder(
+        kind,
+        namespace,
+        id_,
+        run_id,
+        status=status,
+        start_time=as_time(start),
+        close_time=as_time(close),
+        history_length=length,
+        type=type_,
+        division=division,
+        scheduled_by=scheduled_by,
+    )
+
+
+def _order(reference: RecordedReference) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return reference.driver_name, reference.claim_data

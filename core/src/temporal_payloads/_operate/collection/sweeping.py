@@ -1,0 +1,281 @@
+"""Sweeping a part of a store: what it has is listed, and joined with the marks part by part."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporalio.converter import StorageDriverClaim
+
+from temporal_payloads._operate.collection.marks import Marks, mark_of_claim
+from temporal_payloads._operate.collection.partitions import Partitions
+from temporal_payloads._operate.collection.rules import Decision, Rule
+from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
+from temporal_payloads._storage.key_layout import ParsedKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    from temporal_payloads._operate.collection.aside import AsideRecords, PutAside
+    from temporal_payloads._operate.collection.manifest import Manifest
+    from temporal_payloads._operate.collection.rules import Action, Decider
+    from temporal_payloads._operate.collection.state import Files
+    from temporal_payloads._operate.collection.throttle import Throttle
+    from temporal_payloads._storage.collecting import Change
+
+BATCH = 500
+"""Payloads that are changed together."""
+_NAMESPACES = 1000
+"""Namespaces that are counted: keys come from whoever writes to the store."""
+_QUIET = frozenset({Rule.NEEDED, Rule.NEEDED_BY_HASH, Rule.NOT_ASIDE})
+"""What is needed is counted; the manifest says no more of it."""
+
+
+@dataclass
+class Swept:
+    """What was found in a part of a store, and done. It may be looked at while that goes on."""
+
+    driver: str
+    """The key of its table."""
+    shard: str
+    listed: int = 0
+    size: int = 0
+    """Bytes of all that were listed."""
+    others: int = 0
+    """Things beside them that are no payloads."""
+    rules: dict[str, list[int]] = field(default_factory=dict)
+    """By the name of the rule: how many payloads it kept or condemned, and their bytes."""
+    actions: dict[str, list[int]] = field(default_factory=dict)
+    """By action: how many payloads it was decided for, and their bytes."""
+    outcomes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By action and outcome: how many payloads."""
+    garbage: dict[str, list[int]] = field(default_factory=dict)
+    """By namespace: how many payloads nothing refers to, that are or will be put aside or deleted; bytes."""
+    undeclared: dict[str, list[int]] = field(default_factory=dict)
+    """By namespace: how many payloads belong to namespaces that are not declared, and their bytes."""
+    aside: dict[str, list[int]] = field(default_factory=dict)
+    """By the collection that put them aside: how many payloads are aside after this, and their bytes."""
+    segments: list[str] = field(default_factory=list)
+    """Files with records of payloads that are aside."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+class Sweep:
+    """Sweeps one part of a store.
+
+    Args:
+        driver: The key of the driver's table.
+        store: The driver.
+        shard: Which part.
+        name: What the part's files are called by.
+        rules: Decides.
+        grace: How long at least payloads stay aside.
+        marks: Returns those of a part, of all owners.
+        actions: What may be done; everything else is only decided.
+        collection: The collection's id.
+        records: When payloads were put aside.
+        manifest: Where decisions are written down.
+        throttle: How many requests a second the store is sent.
+        clock: Tells the time.
+        tell: Called with what was found, now and then.
+        work: An empty local directory.
+    """
+
+    def __init__(
+        self,
+        driver: str,
+        store: CollectableDriver,
+        shard: str,
+        *,
+        name: str,
+        rules: Decider,
+        grace: timedelta,
+        marks: MarksOfParts,
+        actions: Collection[Action],
+        collection: str,
+        records: AsideRecords,
+        manifest: Manifest,
+        throttle: Throttle,
+        clock: Callable[[], datetime],
+        work: Path,
+        tell: Callable[[Swept], None] = lambda _: None,
+    ) -> None:
+        self._driver = driver
+        self._store = store
+        self._shard = shard
+        self._name = name
+        self._rules = rules
+        self._grace = grace
+        self._marks = marks
+        self._actions = actions
+        self._collection = collection
+        self._records = records
+        self._manifest = manifest
+        self._throttle = throttle
+        self._clock = clock
+        self._tell = tell
+        self._work = work
+        self._found = Swept(driver, shard)
+        self._segments: set[str] = set()
+        self._pending: dict[Action, list[tuple[ListedPayload, Decision]]] = {}
+
+    async def sweep(self) -> Swept:
+        """List the part of the store, decide on each payload, and do what may be done.
+
+        Raises:
+            StorageError: The store, or the collector's files, cannot be used.
+            DamagedStateError: A file of the collector's is damaged.
+        """
+        listed = await self._list()
+        put = await self._records.load(self._work / "aside")
+        for part in listed.parts:
+            marks = await self._marks.of(part)
+            records = put.part(part)
+            for mark, record in listed.part(part):
+                payload = unpacked(record)
+                decision = self._rules.decide(payload, marks, records.get(mark))
+                await self._note(payload, decision, records.get(mark))
+            self._tell(self._found)
+        for action in list(self._pending):
+            await self._do(action)
+        self._found.segments = sorted(self._segments)
+        return self._found
+
+    async def _list(self) -> Partitions:
+        listed = Partitions(self._work / "listed")
+        await self._throttle.wait()
+        async with aclosing(self._store.list_payloads(self._shard)) as pages:
+            async for page in pages:
+                for payload in page.payloads:
+                    listed.add(mark_of_claim(payload.claim, payload.key.sha256), packed(payload))
+                    self._found.size += payload.size
+                self._found.listed += len(page.payloads)
+                self._found.others += page.others
+                self._tell(self._found)
+                await self._throttle.wait()
+        return listed
+
+    async def _note(self, payload: ListedPayload, decision: Decision, put: PutAside | None) -> None:
+        _count(self._found.rules, decision.rule.name.lower(), payload.size)
+        if decision.rule in (Rule.UNREFERENCED, Rule.DUE, Rule.WAITS, Rule.NOT_RECORDED):
+            self._count_namespace(self._found.garbage, payload)
+        if decision.rule is Rule.NOT_DECLARED:
+            self._count_namespace(self._found.undeclared, payload)
+        if payload.aside and put is not None:
+            self._segments.add(put.segment)
+            if decision.action == "keep" or decision.action not in self._actions:
+                _count(self._found.aside, put.collection, payload.size)
+        if decision.action != "keep":
+            _count(self._found.actions, decision.action, payload.size)
+        if decision.action in self._actions or decision.rule not in _QUIET:
+            batch = self._pending.setdefault(decision.action, [])
+            batch.append((payload, decision))
+            if len(batch) >= BATCH:
+                await self._do(decision.action)
+
+    async def _do(self, action: Action) -> None:
+        batch = self._pending.pop(action)
+        now = self._clock()
+        await self._manifest.decided(self._driver, batch, now)
+        if action not in self._actions or action == "keep":
+            return
+        payloads = [payload for payload, _ in batch]
+        await self._throttle.wait(len(payloads))
+        changes: list[Change] = ["done"] * len(payloads)
+        if action in ("put_aside", "record"):
+            # Before it is done: what is aside and not recorded waits a grace more.
+            marks = [mark_of_claim(payload.claim, payload.key.sha256) for payload in payloads]
+            self._segments.add(await self._records.add(self._collection, self._name, marks, now))
+        if action == "put_aside":
+            changes = await self._store.put_aside(payloads, grace=self._grace)
+        elif action == "restore":
+            changes = await self._store.restore(payloads)
+        elif action == "delete":
+            changes = await self._store.delete(payloads)
+        outcomes = Counter(changes)
+        counted = Counter(self._found.outcomes.get(action, {}))
+        self._found.outcomes[action] = dict(counted + Counter({str(c): n for c, n in outcomes.items()}))
+        if action in ("put_aside", "record"):
+            for payload, change in zip(payloads, changes, strict=True):
+                if change == "done":
+                    _count(self._found.aside, self._collection, payload.size)
+        await self._manifest.done(action, payloads, changes, self._clock())
+        self._tell(self._found)
+
+    def _count_namespace(self, counts: dict[str, list[int]], payload: ListedPayload) -> None:
+        name = payload.key.namespace or ""
+        if name not in counts and len(counts) >= _NAMESPACES:
+            name = "..."
+        _count(counts, name, payload.size)
+
+
+class MarksOfParts:
+    """The marks that a collection has written, part by part.
+
+    Args:
+        files: Where they are.
+        folders: Those of all owners.
+    """
+
+    def __init__(self, files: Files, folders: Sequence[str]) -> None:
+        self._files = files
+        self._folders = folders
+
+    async def of(self, part: int) -> list[Marks]:
+        """Return the marks of a part."""
+        return await self._read(f"{part:02x}")
+
+    async def open_runs(self) -> list[Marks]:
+        """Return what tells that runs are open."""
+        return await self._read("open")
+
+    async def _read(self, name: str) -> list[Marks]:
+        found = [await self._files.read_bytes(f"{folder}/{name}") for folder in self._folders]
+        return [Marks(data) for data in found if data]
+
+
+def _count(counts: dict[str, list[int]], name: str, size: int) -> None:
+    count = counts.setdefault(name, [0, 0])
+    count[0] += 1
+    count[1] += size
+
+
+def packed(payload: ListedPayload) -> bytes:
+    """Return a listed payload as bytes."""
+    key = payload.key
+    stored = None if payload.stored is None else (payload.stored - _EPOCH) // timedelta(microseconds=1)
+    return json.dumps(
+        [
+            dict(payload.claim.claim_data),
+            [key.namespace, key.sha256, key.kind, key.id, key.run_id],
+            payload.size,
+            payload.tag,
+            stored,
+            payload.aside,
+        ],
+        separators=(",", ":"),
+    ).encode()
+
+
+def unpacked(data: bytes) -> ListedPayload:
+    """Return what `packed` made."""
+    claim, (namespace, sha256, kind, id_, run_id), size, tag, stored, aside = json.loads(data)
+    return ListedPayload(
+        claim=StorageDriverClaim(claim_data=claim),
+        key=ParsedKey(namespace=namespace, sha256=sha256, kind=kind, id=id_, run_id=run_id),
+        size=size,
+        tag=tag,
+        stored=None if stored is None else _EPOCH + timedelta(microseconds=stored),
+        aside=aside,
+    )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,261 @@
+"""What is marked in a namespace, what is read again, and what keeps a collection from sweeping."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporal_payloads._operate.recorded import RecordedReference
+from temporalio.service import RPCStatusCode
+
+HOUR, DAY, GRACE = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+
+
+def key_of(reference):
+    return dict(reference.claim_data)["key"]
+
+
+@pytest.fixture
+async def garbage(world):
+    reference = await world.store("garbage", workflow_id="nobody")
+    world.clock.advance(2 * GRACE)
+    return reference
+
+
+# -- incomplete
+
+
+async def nothing_is_swept(world, why):
+    report = await world.collect()
+    assert not report.complete
+    assert why in " ".join(report.incomplete)
+    assert not world.shelf.changes
+    assert report.stores["shelf"]["rules"].keys() <= {
+        "incomplete",
+        "needed",
+        "needed_by_hash",
+        "own_run_open",
+    }
+
+
+async def test_nothing_is_swept_where_the_server_did_not_list_everything(world, garbage):
+    world.orders.fail_listing = True
+    await nothing_is_swept(world, "workflows and activities that the server did not list")
+
+
+async def test_nothing_is_swept_where_a_history_could_not_be_read(world, garbage):
+    world.orders.run("w", error=RPCStatusCode.UNAVAILABLE)
+    await nothing_is_swept(world, "workflows that could not be read")
+
+
+async def test_nothing_is_swept_where_one_of_several_namespaces_could_not_be_read(world, garbage):
+    world.also("billing").run("w", error=RPCStatusCode.PERMISSION_DENIED)
+    await nothing_is_swept(world, "billing: 1 workflows that could not be read")
+
+
+async def test_nothing_is_swept_where_a_payload_could_not_be_decoded(world, garbage):
+    world.orders.run("w", gap="payloads that no codec decodes")
+    await nothing_is_swept(world, "payloads that no codec decodes: no way in")
+
+
+async def test_nothing_is_swept_where_a_reference_names_an_unknown_driver(world, garbage):
+    world.orders.run("w", RecordedReference("attic", (("key", "k"),), 0))
+    await nothing_is_swept(world, "'attic'")
+
+
+async def test_nothing_is_swept_where_marking_took_longer_than_the_shortest_retention(world, garbage):
+    world.retention = timedelta(hours=12)
+    world.orders.run("w")
+
+    async def slowly(_):
+        world.clock.advance(timedelta(hours=13))
+
+    world.orders.on_reading = slowly
+    await nothing_is_swept(world, "marking took 13:00:00")
+
+
+async def test_what_is_referred_to_is_brought_back_even_where_not_everything_was_marked(world, garbage):
+    await world.collect("put-aside")
+    world.orders.run("w", garbage)
+    world.orders.fail_listing = True
+    world.clock.advance(2 * GRACE)
+    await world.collect("delete")
+    assert world.shelf.keys(aside=False) == {key_of(garbage)}
+
+
+async def test_what_a_payload_that_was_only_read_in_part_needs_is_read_again(world, garbage):
+    run = world.orders.run("w", garbage, gap="payloads that no codec decodes")
+    await world.collect("plan")
+    run.gap = None
+    report = await world.collect("plan")
+    assert report.complete
+    assert world.orders.read == ["w", "w"]
+
+
+async def test_a_run_that_was_deleted_meanwhile_is_no_gap(world, garbage):
+    world.orders.run("w", garbage)
+
+    async def deleted(_):
+        world.orders.delete("w")
+
+    world.orders.on_reading = deleted
+    report = await world.collect()
+    assert report.complete
+    assert report.namespaces[0]["deleted"] == 1
+
+
+# -- what settings make of claims
+
+
+async def test_a_claim_that_the_settings_reject_keeps_what_its_hash_leads_to(world, garbage):
+    forged = RecordedReference("shelf", tuple({**dict(garbage.claim_data), "key": "elsewhere"}.items()), 0)
+    world.orders.run("w", forged)
+    report = await world.collect()
+    assert report.complete
+    assert set(report.stores["shelf"]["rules"]) == {"needed_by_hash"}
+
+
+async def test_a_claim_that_leads_nowhere_is_no_gap(world, garbage):
+    world.orders.run("w", RecordedReference("shelf", (("key", "nonsense"),), 0))
+    assert (await world.collect()).complete
+
+
+async def test_an_earlier_name_of_a_driver_counts(world, garbage):
+    world.settings["storage"]["drivers"]["shelf"]["read_aliases"] = ["old-shelf"]
+    world.orders.run("w", replace(garbage, driver_name="old-shelf"))
+    report = await world.collect()
+    assert report.complete
+    assert set(report.stores["shelf"]["rules"]) == {"needed"}
+
+
+# -- what is kept from one collection to the next
+
+
+async def test_what_has_ended_is_read_once(world):
+    references = [await world.store(f"p-{number}") for number in range(20)]
+    for number, reference in enumerate(references):
+        world.orders.run(f"w-{number}", reference)
+    world.clock.advance(2 * GRACE)
+    await world.collect()
+    world.orders.read.clear()
+    new = await world.store("new")
+    world.orders.run("new", new)
+    report = await world.collect()
+    assert world.orders.read == ["new"]
+    assert report.namespaces[0]["listed"] == 21
+    assert not world.shelf.keys(aside=True)
+
+
+async def test_what_runs_is_read_every_time(world):
+    world.orders.run("w", status="RUNNING")
+    await world.collect()
+    await world.collect()
+    assert world.orders.read == ["w", "w"]
+
+
+@pytest.mark.parametrize("change", [{"length": 12}, {"closed": "later"}, {"status": "FAILED"}])
+async def test_a_run_that_is_listed_otherwise_than_it_was_is_read_again(world, garbage, change):
+    world.orders.run("w")
+    await world.collect("plan")
+    if "closed" in change:
+        change = {"closed": world.clock()}
+    closed = change.pop("closed", world.orders.runs["workflow", "w", "run"].holder.close_time)
+    world.orders.run("w", garbage, closed=closed, **change)
+    report = await world.collect("put-aside")
+    assert world.orders.read == ["w", "w"]
+    assert set(report.stores["shelf"]["rules"]) == {"needed"}
+
+
+async def test_a_namespace_that_was_made_again_under_the_same_name_has_nothing_kept(world):
+    world.orders.run("w")
+    async with world.collector() as collector:
+        await collector.collect("plan")
+    async with world.collector() as collector:
+        [(owner, namespace)] = collector._owners.values()
+        renewed = replace(owner, namespace_id="another")
+        collector._owners = {renewed.key: (renewed, namespace)}
+        await collector.collect("plan")
+    assert world.orders.read == ["w", "w"]
+
+
+async def test_what_was_read_with_other_codecs_is_read_again(world, garbage):
+    world.orders.run("w", garbage)
+    await world.collect("plan")
+    world.settings["codecs"] = ["gzip"]
+    world.orders.runs["workflow", "w", "run"].gap = "payloads that no codec decodes"
+    assert not (await world.collect("plan")).complete
+    world.orders.runs["workflow", "w", "run"].gap = None
+    assert (await world.collect("plan")).complete
+    await world.collect("plan")
+    assert world.orders.read == ["w", "w", "w"]
+
+
+async def test_what_a_claim_means_is_told_anew_by_the_settings_of_each_collection(world, garbage):
+    world.settings["storage"]["drivers"]["old"] = {"type": "shelf", "name": "attic", "retrieve_only": True}
+    world.settings["storage"]["driver"] = "shelf"
+    world.orders.run("w", replace(garbage, driver_name="old"))
+    assert set((await world.collect("plan")).stores["shelf"]["rules"]) == {"needed_by_hash"}
+    del world.settings["storage"]["drivers"]["old"]
+    world.settings["storage"]["drivers"]["shelf"]["read_aliases"] = ["old"]
+    assert set((await world.collect("plan")).stores["shelf"]["rules"]) == {"needed"}
+    assert world.orders.read == ["w"]
+
+
+async def test_what_a_deleted_run_needed_counts_for_a_grace_more(world, garbage):
+    world.orders.run("w", garbage)
+    await world.collect()
+    world.orders.delete("w")
+    assert set((await world.collect("plan")).stores["shelf"]["rules"]) == {"needed"}
+    world.clock.advance(GRACE - HOUR)
+    assert set((await world.collect("plan")).stores["shelf"]["rules"]) == {"needed"}
+    world.clock.advance(HOUR)
+    assert set((await world.collect("plan")).stores["shelf"]["rules"]) == {"unreferenced"}
+
+
+async def test_a_reset_whose_new_run_is_not_listed_yet_loses_nothing(world, garbage):
+    world.orders.run("w", garbage, run_id="first")
+    await world.collect()
+    world.orders.delete("w", "first")
+    await world.collect()
+    world.orders.run("w", garbage, run_id="second", status="RUNNING")
+    world.clock.advance(2 * GRACE)
+    await world.collect()
+    assert world.shelf.keys(aside=False) == {key_of(garbage)}
+
+
+async def test_damaged_records_are_read_again_and_nothing_is_swept_meanwhile(world, garbage):
+    world.orders.run("w")
+    await world.collect("plan")
+    [name] = [name for name in world.shelf.files if name.startswith("kept/")]
+    world.shelf.files[name] = world.shelf.files[name][:-4]
+    await nothing_is_swept(world, "damaged")
+    assert (await world.collect()).complete
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+
+
+async def test_what_is_kept_is_not_written_again_where_nothing_changed(world):
+    for number in range(20):
+        world.orders.run(f"w-{number}")
+    await world.collect("plan")
+    kept = {name: data for name, data in world.shelf.files.items() if name.startswith("kept/")}
+    world.shelf.files.update({name: bytes(data) + b"" for name, data in kept.items()})
+    before = {name: id(world.shelf.files[name]) for name in kept}
+    await world.collect("plan")
+    assert {name: id(world.shelf.files[name]) for name in kept} == before
+
+
+async def test_what_moves_to_another_holder_while_holders_are_listed_is_never_lost(world, garbage):
+    """A schedule hands its input to a run, a parent to a child."""
+    schedule = world.orders.schedule("s", garbage)
+    await world.collect()
+
+    async def moves(_):
+        schedule.references.clear()  # before it is read, and the run that it goes to is not listed yet
+        world.orders.on_reading = None
+
+    world.orders.on_reading = moves
+    world.clock.advance(DAY)
+    await world.collect()
+    world.orders.run("s-run", garbage)
+    world.clock.advance(2 * GRACE)
+    await world.collect()
+    assert world.shelf.keys(aside=False) == {key_of(garbage)}

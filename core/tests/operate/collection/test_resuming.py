@@ -1,0 +1,156 @@
+"""Collections that are interrupted anywhere, begun twice, or gone on with by somebody else."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+from temporal_payloads._operate.collection.collector import CannotResumeError
+
+DAY, GRACE = timedelta(days=1), timedelta(days=7)
+
+
+def key_of(reference):
+    return dict(reference.claim_data)["key"]
+
+
+class KilledError(BaseException):
+    """The process has ended."""
+
+
+class Killer:
+    """Ends a collection at one of its operations on files and payloads."""
+
+    def __init__(self, shelf):
+        shelf.on_operation = self._count
+        self.left = None
+        """How many operations it may do yet."""
+        self.killed = 0
+
+    def _count(self):
+        if self.left is None:
+            return
+        if self.left == 0:
+            self.killed += 1
+            raise KilledError
+        self.left -= 1
+
+
+async def test_a_collection_goes_on_where_it_was_interrupted(world):
+    for number in range(10):
+        world.orders.run(f"w-{number}")
+    async with world.collector() as collector:
+        collection = await collector.begin("plan")
+        [owner] = collector.to_mark(collection)
+        await collector.mark(collection, owner)
+    world.orders.read.clear()
+    report = await world.collect("plan", resume=True)
+    assert report.id == collection.id
+    assert not world.orders.read
+
+
+async def test_there_is_nothing_to_go_on_with_where_nothing_was_interrupted(world):
+    with pytest.raises(CannotResumeError, match="no collection for plan was interrupted"):
+        await world.collect("plan", resume=True)
+    await world.collect("plan")
+    with pytest.raises(CannotResumeError, match="no collection for plan was interrupted"):
+        await world.collect("plan", resume=True)
+
+
+async def test_a_collection_is_gone_on_with_for_what_it_was_begun(world):
+    async with world.collector() as collector:
+        await collector.begin("plan")
+    with pytest.raises(CannotResumeError):
+        await world.collect("delete", resume=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grace": 3 * DAY},
+        {"without_namespace": True},
+    ],
+)
+async def test_a_collection_is_not_gone_on_with_by_other_settings(world, change):
+    async with world.collector() as collector:
+        await collector.begin("put-aside")
+    world.gc.update(change)
+    with pytest.raises(CannotResumeError, match="begun with other settings"):
+        await world.collect("put-aside", resume=True)
+
+
+async def test_a_collection_is_not_gone_on_with_for_more_owners(world):
+    async with world.collector() as collector:
+        await collector.begin("put-aside")
+    world.also("billing")
+    with pytest.raises(CannotResumeError, match="begun with other settings"):
+        await world.collect("put-aside", resume=True)
+
+
+async def test_a_collection_that_was_interrupted_for_too_long_sweeps_nothing(world):
+    await world.store("garbage")
+    world.clock.advance(2 * GRACE)
+    async with world.collector() as collector:
+        await collector.begin("put-aside")
+    world.clock.advance(world.retention)
+    report = await world.collect("put-aside", resume=True)
+    assert not report.complete
+    assert not world.shelf.changes
+
+
+async def test_marks_of_collections_that_were_never_finished_are_removed_in_time(world):
+    world.orders.run("w", await world.store("p"))
+    async with world.collector() as collector:
+        collection = await collector.begin("plan")
+        await collector.mark(collection, *collector.to_mark(collection))
+    world.clock.advance(world.retention + DAY)
+    await world.collect("plan")
+    assert any(name.startswith("marks/") for name in world.shelf.files)
+    world.clock.advance(GRACE)
+    await world.collect("plan")
+    assert not any(name.startswith("marks/") for name in world.shelf.files)
+
+
+async def test_two_collections_at_once_do_each_other_no_harm(world):
+    needed = [await world.store(f"needed {number}") for number in range(5)]
+    garbage = [await world.store(f"garbage {number}") for number in range(5)]
+    for number, reference in enumerate(needed):
+        world.orders.run(f"w-{number}", reference)
+    world.clock.advance(2 * GRACE)
+    for _ in range(2):
+        reports = await asyncio.gather(*(world.collect() for _ in range(3)))
+        assert all(report.complete for report in reports)
+        world.clock.advance(GRACE)
+    assert world.shelf.keys() == {key_of(one) for one in needed}
+    assert len({key for what, key in world.shelf.changes if what == "delete"}) == len(garbage)
+
+
+async def test_a_collection_that_is_killed_anywhere_and_gone_on_with_ends_as_any_other(world):
+    """Kills it at each of its operations in turn; now and then the one that goes on is killed as well."""
+    killer = Killer(world.shelf)
+    chance = random.Random(20261130)
+    world.shelf.parts = 2
+    kept = set()
+    for round_ in range(24):
+        needed = await world.store(f"needed {round_}", workflow_id=f"w-{round_}")
+        world.orders.run(f"w-{round_}", needed)
+        kept.add(key_of(needed))
+        for number in range(3):
+            await world.store(f"garbage {round_} {number}")
+        world.clock.advance(2 * GRACE)
+        killer.left = 2 * round_ + chance.randrange(3)
+        for resume in (False, True, True):
+            try:
+                await world.collect(resume=resume)
+                break
+            except KilledError:
+                killer.left = chance.choice([None, chance.randrange(60)])
+            except CannotResumeError:  # it was killed before it had begun
+                break
+        killer.left = None
+        assert kept <= world.shelf.keys(aside=False)
+    assert killer.killed > 24
+    for _ in range(3):
+        world.clock.advance(2 * GRACE)
+        assert (await world.collect()).complete
+    assert world.shelf.keys() == kept

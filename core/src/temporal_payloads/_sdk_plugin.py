@@ -20,6 +20,7 @@ from temporal_payloads._build.assembly import Assembly, assemble
 from temporal_payloads._observe.metrics import Metrics
 from temporal_payloads._observe.runtime_metrics import RuntimeRecorder
 from temporal_payloads._observe.worker import TaskInterceptor, traced
+from temporal_payloads._operate.collection.update_limit import UpdateLimit
 from temporal_payloads._operate.fetching_ahead import fetching_ahead
 from temporal_payloads._operate.replay_reads import ReplayReads
 from temporal_payloads._settings.settings import PayloadSettings
@@ -61,6 +62,10 @@ class PayloadsPlugin(SimplePlugin):
     Metrics go to the SDK runtime of the client too, if that exports any, and spans of a worker's tasks are
     put below those of the SDK's OpenTelemetry interceptors; `[observability]` in the settings turns that off.
 
+    A client's call of an update ends after half of `gc.grace`, with the SDK's
+    `WorkflowUpdateRPCTimeoutOrCancelledError`: until a worker has accepted the update nothing shows what it
+    refers to, and a garbage collection would take it for garbage.
+
     Give it to `Client.connect(..., plugins=[PayloadsPlugin()])`; workers of that client take it over.
 
     A store that cannot be used keeps a worker from starting: `async with Worker(...)` and
@@ -96,7 +101,10 @@ class PayloadsPlugin(SimplePlugin):
         super().__init__(
             "temporal_payloads.PayloadsPlugin",
             data_converter=self._convert,
-            interceptors=[TaskInterceptor(observers)] if observers.makes_spans else None,
+            interceptors=[
+                UpdateLimit(self._settings.gc.grace / 2),
+                *([TaskInterceptor(observers)] if observers.makes_spans else ()),
+            ],
             workflow_runner=self._prepare_runner,
             run_context=self._drivers_open,
         )

@@ -245,6 +245,8 @@ class FakeNamespace(Namespace):
 
     def __init__(self, name, clock):
         self._name = name
+        self.namespace_id = f"id-{name}"
+        self.retention = timedelta(days=30)
         self._clock = clock
         self.runs: dict[tuple[str, str, str], Run] = {}
         self.described: dict[str, list[str]] = {}
@@ -256,6 +258,9 @@ class FakeNamespace(Namespace):
     @property
     def name(self):
         return self._name
+
+    async def owner(self):
+        return Owner(self._name, self.namespace_id, self.retention)
 
     def run(self, workflow_id, *references, status="COMPLETED", run_id="run", kind="workflow", **more):
         """Let there be a run, an activity or a schedule that needs these."""
@@ -357,11 +362,16 @@ class World:
     @asynccontextmanager
     async def collector(self, **options):
         async with self.assembly() as assembly, stores_open(assembly) as stores:
-            owners = {
-                Owner(name, f"id-{name}", self.retention, "here"): namespace
-                for name, namespace in self.namespaces.items()
-            }
-            yield Collector(stores, owners, assembly.settings.gc, clock=self.clock, work=self.work, **options)
+            for namespace in self.namespaces.values():
+                namespace.retention = self.retention
+            yield Collector(
+                stores,
+                list(self.namespaces.values()),
+                assembly.settings.gc,
+                clock=self.clock,
+                work=self.work,
+                **options,
+            )
 
     async def collect(self, purpose="collect", **options):
         """Do a whole collection."""

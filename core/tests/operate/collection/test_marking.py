@@ -167,13 +167,9 @@ async def test_a_run_that_is_listed_otherwise_than_it_was_is_read_again(world, g
 
 async def test_a_namespace_that_was_made_again_under_the_same_name_has_nothing_kept(world):
     world.orders.run("w")
-    async with world.collector() as collector:
-        await collector.collect("plan")
-    async with world.collector() as collector:
-        [(owner, namespace)] = collector._owners.values()
-        renewed = replace(owner, namespace_id="another")
-        collector._owners = {renewed.key: (renewed, namespace)}
-        await collector.collect("plan")
+    await world.collect("plan")
+    world.orders.namespace_id = "another"
+    await world.collect("plan")
     assert world.orders.read == ["w", "w"]
 
 

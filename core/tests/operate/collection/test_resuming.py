@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from temporal_payloads._operate.collection.collector import CannotResumeError
+from temporal_payloads._operate.collection.state import DamagedStateError
 
 DAY, GRACE = timedelta(days=1), timedelta(days=7)
 
@@ -95,6 +96,26 @@ async def test_a_collection_that_was_interrupted_for_too_long_sweeps_nothing(wor
     world.clock.advance(world.retention)
     report = await world.collect("put-aside", resume=True)
     assert not report.complete
+    assert not world.shelf.changes
+
+
+async def test_marks_that_are_gone_are_not_taken_for_no_marks(world):
+    """The same collection is finished by somebody else, who removes its marks, while it is swept."""
+    world.orders.run("w", await world.store("needed"))
+    world.clock.advance(2 * GRACE)
+    async with world.collector() as collector:
+        collection = await collector.begin("put-aside")
+        await collector.mark(collection, *collector.to_mark(collection))
+        [shard] = await collector.shards(collection)
+
+        async def finished_meanwhile(_):
+            world.shelf.before.clear()
+            async with world.collector() as another:
+                await another.finish(collection)
+
+        world.shelf.before["list"] = finished_meanwhile
+        with pytest.raises(DamagedStateError, match="is gone"):
+            await collector.sweep(collection, shard)
     assert not world.shelf.changes
 
 

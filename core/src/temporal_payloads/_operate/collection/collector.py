@@ -32,7 +32,7 @@ from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._storage.errors import StorageMisconfiguredError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
     from temporal_payloads._operate.collection.marking import Namespace
     from temporal_payloads._operate.collection.owners import Owner
@@ -54,7 +54,7 @@ class Collector:
 
     Args:
         stores: The stores of the settings, open.
-        owners: The namespaces whose payloads they have, each as its server tells of it.
+        namespaces: Those whose payloads they have, each as its server tells of it.
         settings: `[gc]`.
         clock: Tells the time.
         tell: Called with what was found, now and then: for progress.
@@ -64,7 +64,7 @@ class Collector:
     def __init__(
         self,
         stores: Stores,
-        owners: Mapping[Owner, Namespace],
+        namespaces: Sequence[Namespace],
         settings: CollectionSettings,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -73,7 +73,9 @@ class Collector:
     ) -> None:
         self._stores = stores
         self._files = stores.files
-        self._owners = {owner.key: (owner, namespace) for owner, namespace in owners.items()}
+        self._namespaces = namespaces
+        self._owners: dict[str, dict[str, Namespace]] = {}
+        """By collection: the namespaces by the keys of their owners."""
         self._settings = settings
         self._clock = clock
         self._tell = tell
@@ -100,22 +102,34 @@ class Collector:
             await self.sweep(collection, shard)
         return await self.finish(collection)
 
-    async def begin(self, purpose: Purpose, *, undo_of: str | None = None) -> Collection:
-        """Begin a collection."""
+    async def begin(self, purpose: Purpose, *, undo_of: str | None = None, token: str = "") -> Collection:
+        """Begin a collection.
+
+        Args:
+            purpose: What for.
+            undo_of: Of `undo`: the id of the collection whose payloads are brought back.
+            token: What tells this beginning from others: with the same one the same collection is begun.
+        """
+        token = hashlib.sha256(token.encode()).hexdigest()[:12] if token else secrets.token_hex(6)
+        for name in await self._files.store.names("collections/"):
+            if name.endswith(f"-{token}"):
+                return await self.as_begun(name.rpartition("/")[2])
+        owners = await self._ask_owners()
         began = self._clock()
         collection = Collection(
-            id=f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            id=f"{began:%Y%m%dT%H%M%SZ}-{token}",
             purpose=purpose,
             began=began,
             grace=self._settings.grace,
-            owners=tuple(owner for owner, _ in self._owners.values()),
+            owners=tuple(owners),
             without_namespace=self._settings.without_namespace,
             stores=self._fingerprints,
             segments=tuple(await self._files.store.names("aside/")),
             undo_of=undo_of,
         )
-        await self._remove_old_marks(began)
+        await self._remove_old_marks(collection)
         await self._files.write_json(f"collections/{collection.id}", collection.as_json())
+        self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
         return collection
 
     async def resume(self, purpose: Purpose) -> Collection:
@@ -130,22 +144,36 @@ class Collector:
                 continue
             if await self.report(collection.id) is not None:
                 break
-            if self._with_settings_of_now(collection) != collection:
-                raise CannotResumeError(
-                    f"collection {collection.id} was begun with other settings (owners, stores, codecs or "
-                    "grace); begin a new one"
-                )
-            return collection
+            return await self.as_begun(collection.id)
         raise CannotResumeError(f"no collection for {purpose} was interrupted; begin a new one")
 
-    def _with_settings_of_now(self, collection: Collection) -> Collection:
-        return replace(
+    async def as_begun(self, collection_id: str) -> Collection:
+        """Return a collection that was begun, to go on with.
+
+        Raises:
+            CannotResumeError: There is none of this id, or it was begun with other settings.
+        """
+        collection = await self.read(collection_id)
+        if collection.id not in self._owners:
+            owners = await self._ask_owners()
+            self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
+        # Not the retention: that is told by when it was begun.
+        as_now = replace(
             collection,
             grace=self._settings.grace,
-            owners=tuple(owner for owner, _ in self._owners.values()),
             without_namespace=self._settings.without_namespace,
             stores=self._fingerprints,
         )
+        owners_begun = {owner.key for owner in collection.owners}
+        if as_now != collection or owners_begun != set(self._owners[collection.id]):
+            raise CannotResumeError(
+                f"collection {collection.id} was begun with other settings (owners, stores, codecs or "
+                "grace); begin a new one"
+            )
+        return collection
+
+    async def _ask_owners(self) -> dict[Owner, Namespace]:
+        return {await namespace.owner(): namespace for namespace in self._namespaces}
 
     @property
     def _fingerprints(self) -> dict[str, str]:
@@ -183,10 +211,9 @@ class Collector:
         document = await self._files.read_json(name)
         if document is not None and (marked := Marked.from_json(document)).complete:
             return marked
-        _, namespace = self._owners[owner_key]
         with self._working() as work:
             marking = Marking(
-                namespace,
+                self._owners[collection.id][owner_key],
                 owner=owner_key,
                 claims=self._stores.claims,
                 files=self._files,
@@ -202,10 +229,13 @@ class Collector:
         await self._files.write_json(name, marked.as_json())
         return marked
 
-    async def _marked(self, collection: Collection) -> list[Marked]:
-        names = [f"{self._marks_of(collection, key)}/summary" for key in self.to_mark(collection)]
-        documents = [await self._files.read_json(name) for name in names]
-        return [Marked.from_json(document) for document in documents if document is not None]
+    async def _marked(self, collection: Collection) -> dict[str, Marked]:
+        """Return what was marked, by the owners' keys."""
+        documents = {
+            key: await self._files.read_json(f"{self._marks_of(collection, key)}/summary")
+            for key in self.to_mark(collection)
+        }
+        return {key: Marked.from_json(document) for key, document in documents.items() if document}
 
     # -- sweeping
 
@@ -242,16 +272,16 @@ class Collector:
         document = await self._files.read_json(name)
         if document is not None:
             return swept_from_json(document)
-        marks = MarksOfParts(
-            self._files, [self._marks_of(collection, owner) for owner in self.to_mark(collection)]
-        )
+        marked = await self._marked(collection)
+        parts = {self._marks_of(collection, owner): one.parts for owner, one in marked.items()}
+        marks = MarksOfParts(self._files, parts)
         with self._working() as work:
             sweep = Sweep(
                 key,
                 self._stores.collectable[key],
                 part,
                 name=short,
-                rules=await self._rules(collection, marks),
+                rules=await self._rules(collection, list(marked.values()), marks),
                 grace=collection.grace,
                 marks=marks,
                 actions=ACTIONS[collection.purpose],
@@ -267,11 +297,10 @@ class Collector:
         await self._files.write_json(name, swept.as_json())
         return swept
 
-    async def _rules(self, collection: Collection, marks: MarksOfParts) -> Decider:
+    async def _rules(self, collection: Collection, marked: list[Marked], marks: MarksOfParts) -> Decider:
         namespaces = frozenset(owner.namespace for owner in collection.owners)
         if collection.purpose == "undo":
             return Undo(namespaces, collection.without_namespace, collection.undo_of)
-        marked = await self._marked(collection)
         uncertain: dict[str, frozenset[str]] = {}
         for one in marked:
             uncertain[one.namespace] = uncertain.get(one.namespace, frozenset()) | frozenset(one.uncertain)
@@ -289,7 +318,7 @@ class Collector:
 
     async def finish(self, collection: Collection) -> Report:
         """Write down what came of a collection, and remove what it needs no more."""
-        marked = await self._marked(collection)
+        marked = list((await self._marked(collection)).values())
         report = Report(collection.id, collection.purpose, collection.began.isoformat())
         report.namespaces = [one.as_json() for one in marked]
         report.incomplete = [] if collection.purpose == "undo" else why_incomplete(collection, marked)
@@ -317,14 +346,14 @@ class Collector:
         old = {name for name in collection.segments if name.startswith(prefix)}
         await self._records(key).remove(sorted(old - set(swept.segments)))
 
-    async def _remove_old_marks(self, now: datetime) -> None:
+    async def _remove_old_marks(self, collection: Collection) -> None:
         """Remove the marks of collections that were never finished, and can't be any more."""
-        retentions = [owner.retention for owner, _ in self._owners.values() if owner.retention]
+        retentions = [owner.retention for owner in collection.owners if owner.retention]
         if not retentions:
             return
         for name in await self._files.store.names("marks/"):
             began = datetime.strptime(name.split("/")[1].partition("-")[0], "%Y%m%dT%H%M%S%z")
-            if now - began > min(retentions) + self._settings.grace:
+            if collection.began - began > min(retentions) + collection.grace:
                 await self._files.store.remove(name)
 
     # -- names

@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.kept import KeptRun, KeptRuns, as_time, gone_since, key_of
 from temporal_payloads._operate.collection.marks import PARTS, mark_of_hash, mark_of_open_run
+from temporal_payloads._operate.collection.owners import owner_of
 from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.schedules import (
     ScheduleNow,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._operate.collection.claims import Claims
+    from temporal_payloads._operate.collection.owners import Owner
     from temporal_payloads._operate.collection.state import Files
     from temporal_payloads._operate.recorded import RecordedReference
 
@@ -59,6 +61,10 @@ class Namespace:
     def __init__(self, client: Client, chain: CodecChain) -> None:
         self._client = client
         self._chain = chain
+
+    async def owner(self) -> Owner:
+        """Return what its server tells about itself."""
+        return await owner_of(self._client)
 
     @property
     def name(self) -> str:
@@ -100,6 +106,8 @@ class Marked:
     kept: int = 0
     """Runs that are not listed any more, and still count."""
     marks: int = 0
+    parts: list[int] = field(default_factory=list)
+    """Those that have marks."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """What could not be read: nothing is swept then."""
     uncertain: list[str] = field(default_factory=list)
@@ -357,7 +365,8 @@ class Marking:
             self._found.marks += len(marks) // 16
             await self._files.write_bytes(f"{self._folder}/{part:02x}", marks)
 
-        await gather_bounded(one, self._marks.parts, limit=4)
+        self._found.parts = self._marks.parts
+        await gather_bounded(one, self._found.parts, limit=4)
         open_runs = [key for part in self._open.parts for key in self._open.keys(part)]
         await self._files.write_bytes(f"{self._folder}/open", b"".join(open_runs))
 

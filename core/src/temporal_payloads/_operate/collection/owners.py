@@ -23,8 +23,6 @@ class Owner:
     """The server's: a namespace that is deleted and made again has another one."""
     retention: timedelta
     """How long the server keeps what has ended."""
-    cluster: str
-    """Where it is configured that it is one, for a person."""
 
     @property
     def key(self) -> str:
@@ -32,7 +30,7 @@ class Owner:
         return hashlib.sha256(f"{self.namespace_id}/{self.namespace}".encode()).hexdigest()[:16]
 
 
-async def owner_of(client: Client, cluster: str) -> Owner:
+async def owner_of(client: Client) -> Owner:
     """Ask the server about the client's namespace.
 
     Raises:
@@ -45,5 +43,4 @@ async def owner_of(client: Client, cluster: str) -> Owner:
         namespace=client.namespace,
         namespace_id=described.namespace_info.id,
         retention=described.config.workflow_execution_retention_ttl.ToTimedelta(),
-        cluster=cluster,
     )

@@ -14,11 +14,12 @@ from temporalio.converter import StorageDriverClaim
 from temporal_payloads._operate.collection.marks import Marks, mark_of_claim
 from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.rules import Decision, Rule
+from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
 from temporal_payloads._storage.key_layout import ParsedKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from temporal_payloads._operate.collection.aside import AsideRecords, PutAside
@@ -222,24 +223,35 @@ class MarksOfParts:
 
     Args:
         files: Where they are.
-        folders: Those of all owners.
+        folders: Those of all owners, and which parts have marks in them.
     """
 
-    def __init__(self, files: Files, folders: Sequence[str]) -> None:
+    def __init__(self, files: Files, folders: Mapping[str, Collection[int]]) -> None:
         self._files = files
         self._folders = folders
 
     async def of(self, part: int) -> list[Marks]:
-        """Return the marks of a part."""
-        return await self._read(f"{part:02x}")
+        """Return the marks of a part.
+
+        Raises:
+            DamagedStateError: Some are not where they were written.
+        """
+        with_marks = [folder for folder, parts in self._folders.items() if part in parts]
+        return [await self._read(f"{folder}/{part:02x}") for folder in with_marks]
 
     async def open_runs(self) -> list[Marks]:
-        """Return what tells that runs are open."""
-        return await self._read("open")
+        """Return what tells that runs are open; raises as `of` does."""
+        return [await self._read(f"{folder}/open") for folder in self._folders]
 
-    async def _read(self, name: str) -> list[Marks]:
-        found = [await self._files.read_bytes(f"{folder}/{name}") for folder in self._folders]
-        return [Marks(data) for data in found if data]
+    async def _read(self, name: str) -> Marks:
+        data = await self._files.read_bytes(name)
+        if data is None:
+            # Not no marks: that would make everything garbage.
+            raise DamagedStateError(
+                f"The collector's file {name} is gone. Was the collection finished by somebody else, or does "
+                "gc.state name a directory that is not the same everywhere?"
+            )
+        return Marks(data)
 
 
 def _count(counts: dict[str, list[int]], name: str, size: int) -> None:

@@ -156,8 +156,8 @@ class Files:
         Raises:
             StorageError: The store is not there.
         """
-        with self._root.opened() as root:
-            return StoreDiagnosis(root, self._folders, self._origin, self._mode, context, written).run()
+        with self.root.opened() as root:
+            return StoreDiagnosis(root, self.folders, self._origin, self._mode, context, written).run()
 
     def _write_group(
         self, root: int, temporary: int, folders: tuple[str, ...], files: Sequence[tuple[str, bytes]]

@@ -12,8 +12,9 @@ from temporal_payloads._cli import check
 from temporal_payloads._cli.codecs_found import FoundCodec
 from temporal_payloads._cli.document import shown_error
 from temporal_payloads._errors import Problem
+from temporal_payloads._operate.doctor.codec_samples import CodecSample
 from temporal_payloads._settings.models import Route
-from temporal_payloads.plugin import KeyDescription
+from temporal_payloads.plugin import Finding, KeyDescription
 
 PAGE = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
 
@@ -36,7 +37,9 @@ def orders(tmp_path, monkeypatch):
 def test_what_was_read_is_shown_as_the_page_says(orders):
     [(command, shown)] = commands(PAGE, "What was read")
     status, printed = run(command)
-    assert (status, alike(printed)) == (0, alike(shown))
+    before, findings, after = printed.partition("Findings\n")
+    assert (status, alike(before + findings + "...\n")) == (0, alike(shown))
+    assert after  # docs/checking.md shows it
 
 
 def names(model):
@@ -56,6 +59,8 @@ def test_the_page_has_the_keys_of_the_json(tmp_path, monkeypatch):
         "drivers": names(check._Driver),
         "routes": list(Route.model_fields),
         "peers": names(check._Compared),
+        "findings": names(Finding),
+        "codec_samples": names(CodecSample),
         "problems": names(Problem),
         "error": list(shown_error(ValueError("x"))),
     }

@@ -35,7 +35,7 @@ def alike(text: str) -> list[str]:
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME", text)
     text = re.sub(r"\bfile +\S+ \(", "file FILE (", text)
-    text = re.sub(r"answers \(\d+ ms\)", "answers (TIME)", text)
+    text = re.sub(r"\([\d.,]+ ms\)", "(TIME)", text)
     # Workflows are read side by side, and come in the order in which their payloads are found.
     return sorted(text.splitlines())
 

@@ -12,3 +12,9 @@ def run(capsys):
         return status, written.out, written.err
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def no_server_by_default(monkeypatch, closed_port):
+    """A Temporal server that happens to run on this machine is none of a test's."""
+    monkeypatch.setattr("temporal_payloads._cli.temporal.DEFAULT_ADDRESS", f"127.0.0.1:{closed_port}")

@@ -230,7 +230,7 @@ def test_check_says_what_it_checks_before_it_waits_for_a_store(
     store.on_opening = lambda: seen.append(capsys.readouterr().out)
     seen: list[str] = []
     run("check")
-    [before] = seen
+    before, *_ = seen
     assert "Settings" in before
     assert "gzip" in before
     assert "Drivers" in before
@@ -253,7 +253,7 @@ def test_the_json_of_check_has_the_same_keys_whatever_is_wrong(run, write_settin
     assert (ended, document["ok"]) == (status, status == 0)
     assert list(document) == [
         *("version", "ok", "settings", "payload_converter", "codecs", "require_encrypted"),
-        *("drivers", "routes", "threshold", "peers", "error", "problems"),
+        *("drivers", "routes", "threshold", "peers", "findings", "codec_samples", "error", "problems"),
     ]
     assert list(document["payload_converter"]) == ["name", "class", "sandbox_passthrough"]
     assert [list(problem) for problem in document["problems"]] == [["message", "place", "origin"]] * (

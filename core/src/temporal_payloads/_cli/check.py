@@ -1,11 +1,13 @@
-"""`temporal-payloads check`: are the settings right, and do the stores answer?"""
+"""`temporal-payloads check`: are the settings right, do the stores answer, and will that stay so?"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -19,11 +21,17 @@ from temporal_payloads._cli.codecs_found import (
     print_keys,
 )
 from temporal_payloads._cli.document import document, errors_in_document, shown_error
-from temporal_payloads._cli.exit_status import ExitStatus
+from temporal_payloads._cli.examining import TemporalIfThere, examine_with
+from temporal_payloads._cli.exit_status import ExitStatus, WrongUseError
+from temporal_payloads._cli.findings import examination_as_json, print_examination
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
-from temporal_payloads._cli.output import bad, good, heading, say, say_json, table, warn
+from temporal_payloads._cli.output import bad, complain, good, heading, say, say_json, table, warn
 from temporal_payloads._cli.peers import PEER_OPTION, STDIN, differences, read_peer
-from temporal_payloads._cli.progress import waiting_for
+from temporal_payloads._cli.progress import telling_progress, waiting_for
+from temporal_payloads._cli.temporal import Address, Namespaces, TemporalConfig, TemporalProfile
+from temporal_payloads._operate.doctor.examination import Examination, Wanted
+from temporal_payloads._settings.settings import without_cache
+from temporal_payloads._storage.diagnosing import Use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,16 +48,26 @@ its own variables and files, so it is asked itself: run check --json there, and 
 output holds no secret. Keys are compared by fingerprints, from which a key cannot be found out: an
 HMAC-SHA256 under the key itself, cut to 64 bits. A key that is a text could be guessed, so it has none.
 
+What loses payloads one day is looked for in the stores: rights that the role lacks, a clock that is off, a
+server that evicts, a lifecycle rule or an expiry that is shorter than what Temporal keeps histories for. A
+role needs other rights as a worker, as a reader and as the collector: --use says which are looked at. What
+cannot be seen with the rights of this role is skipped, and said to be.
+
+--write stores a payload with each driver, and sends a value through the whole converter; it reads them back,
+and removes them again. Their keys bear the workflow type temporal-payloads-check.
+
 Exit status:
-  0 all is well
-  1 a codec, a key provider or a store cannot be used, or a peer could not read
-    what is written here (or the other way round)
+  0 all is well, warnings aside
+  1 a problem was found: a codec, a key provider or a store cannot be used, or
+    will lose payloads; or a peer could not read what is written here (or the
+    other way round)
   2 the settings are wrong, or a peer's are
-  3 a store does not answer
+  3 a store does not answer, or Temporal, if it was asked for
 
 --json prints:
   version, ok, settings, payload_converter, codecs, require_encrypted, drivers,
-    routes, threshold, peers, error (null), problems
+    routes, threshold, peers, findings, codec_samples, error (or null),
+    problems
   settings: file, file_named_by, profile, profile_chosen_by, variables, warnings
   payload_converter: name, class, sandbox_passthrough
   codecs: name, type, decode_only, role, encodings, keys, checked,
@@ -61,6 +79,10 @@ Exit status:
   drivers.error: type, message
   routes: driver, and the conditions that it has
   peers: peer, differences
+  findings: level (ok, skipped, warning, problem), check, message, place, advice
+  codec_samples: sample, codec (empty: all), size, encoded_size,
+    encode_seconds, decode_seconds
+  error: type, message (why Temporal could not be asked)
   problems: message, place, origin (of each in the settings)
 
 Examples:
@@ -69,7 +91,14 @@ Examples:
   temporal-payloads check --json | jq '(.codecs, .drivers)[] | select(.error)'
   kubectl exec deploy/billing -- temporal-payloads check --json > billing.json
   temporal-payloads check --peer billing.json --peer codec-server.json
+  temporal-payloads check --write --namespace orders
+  temporal-payloads check --use collector --verbose
+  temporal-payloads check --codec-server http://127.0.0.1:8081
 """
+CODEC_SERVER = "Codec server"
+"""What the help puts its options under."""
+CODEC_AUTH_VARIABLE = "TEMPORAL_CODEC_AUTH"
+"""As for Temporal's own CLI."""
 _NO_ANSWER = ("StorageUnavailableError", "StorageTimeoutError")
 
 
@@ -107,16 +136,20 @@ class _Found:
     codecs: Sequence[FoundCodec] = ()
     drivers: Sequence[_Driver] = ()
     peers: list[_Compared] = field(default_factory=list)
+    examination: Examination = field(default_factory=Examination)
+    error: dict[str, str] | None = None
+    """Why Temporal could not be asked, if it was to be."""
 
     @property
     def status(self) -> ExitStatus:
         """What all of it comes to."""
         errors = [codec.error for codec in self.codecs if codec.error]
         errors += [driver.error for driver in self.drivers if driver.error]
-        if any(error["type"] in _NO_ANSWER for error in errors):
+        if self.error or any(error["type"] in _NO_ANSWER for error in errors):
             return ExitStatus.UNFINISHED
+        wrong = any(finding.level == "problem" for finding in self.examination.findings)
         differ = any(compared.differences for compared in self.peers)
-        return ExitStatus.FOUND if errors or differ else ExitStatus.FINE
+        return ExitStatus.FOUND if errors or differ or wrong else ExitStatus.FINE
 
 
 def run(
@@ -130,30 +163,95 @@ def run(
             "repeated.",
         ),
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Store payloads, read them back, and remove them again.")
+    ] = False,
+    use: Annotated[
+        Use, typer.Option(metavar="USE", help="Whose rights are needed: worker, reader or collector.")
+    ] = "worker",
+    codec_server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Also ask the codec server there whether it decodes what is encoded here. {namespace} "
+            "stands "
+            "for the namespace.",
+            rich_help_panel=CODEC_SERVER,
+        ),
+    ] = None,
+    codec_auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            envvar=CODEC_AUTH_VARIABLE,
+            show_envvar=False,
+            help=f"What it is sent as Authorization. Better in {CODEC_AUTH_VARIABLE}: others can see "
+            "arguments.",
+            rich_help_panel=CODEC_SERVER,
+        ),
+    ] = None,
+    ui_origin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Of the Web UI that uses it; else the first of codec_server.allowed_origins.",
+            rich_help_panel=CODEC_SERVER,
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also show what is fine.")] = False,
     as_json: Json = False,
     config: Config = None,
     profile: Profile = None,
+    address: Address = None,
+    namespaces: Namespaces = None,
+    temporal_config: TemporalConfig = None,
+    temporal_profile: TemporalProfile = None,
 ) -> ExitStatus:
-    """Check the settings, and that every store answers.
+    """Check the settings, that every store answers, and what may lose payloads.
 
-    Loads the settings, shows the codecs and their keys (never the keys themselves), and asks each store and
-    each key provider whether it is there and lets us in. Nothing is stored.
+    Loads the settings, shows the codecs and their keys (never the keys themselves), asks each store and each
+    key provider whether it is there and lets us in, and looks for what loses payloads one day. Nothing is
+    stored, unless --write says so.
+
+    Temporal is asked how long it keeps histories and how large a payload may be, if it can be reached.
     """
-    settings = settings_asked_for(config, profile)
+    settings = without_cache(settings_asked_for(config, profile))
+    if codec_server is not None and urlsplit(codec_server).scheme not in ("http", "https"):
+        raise WrongUseError("--codec-server must be a URL that begins with http:// or https://")
+    if codec_server is None and (ui_origin or (codec_auth and not os.environ.get(CODEC_AUTH_VARIABLE))):
+        raise WrongUseError("--codec-auth and --ui-origin need --codec-server")
     if not as_json:
         _print_settings(settings)
     with errors_in_document(as_json, **_parts(settings, None, _Found(named_codecs(settings)))):
         assembly = build(settings)
         reports = {name: read_peer(name) for name in peers or ()}
+        temporal = TemporalIfThere(address, namespaces, temporal_config, temporal_profile)
     found = asyncio.run(_check(assembly)) if as_json else _check_and_print(assembly)
+    wanted = Wanted(
+        use=use,
+        write=write,
+        namespaces=temporal.namespaces,
+        codec_server=codec_server,
+        codec_authorization=codec_auth or "",
+        ui_origin=ui_origin,
+    )
+    with telling_progress(lambda: "looking at stores, codecs and Temporal ..."):
+        unusable = {driver.key for driver in found.drivers if driver.error}
+        found.examination = asyncio.run(examine_with(assembly, unusable, wanted, temporal))
+    found.error = temporal.error
+    if not as_json:
+        print_examination(found.examination, verbose=verbose)
     here = document(ok=True, **_parts(settings, assembly, found))
     for name, peer in reports.items():
         shown = "the standard input" if name == STDIN else name
         found.peers.append(_Compared(shown, differences(here, peer, shown)))
     if as_json:
-        say_json(document(ok=found.status is ExitStatus.FINE, **_parts(settings, assembly, found)))
+        ok = found.status is ExitStatus.FINE
+        say_json(document(ok=ok, error=found.error, **_parts(settings, assembly, found)))
     else:
         _print_peers(found.peers)
+        if found.error:
+            complain(found.error["message"])
     return found.status
 
 
@@ -231,6 +329,7 @@ def _parts(settings: PayloadSettings, assembly: Assembly | None, found: _Found) 
         "routes": [route.model_dump(mode="json", exclude_defaults=True) for route in storage.routes],
         "threshold": int(storage.threshold),
         "peers": [asdict(compared) for compared in found.peers],
+        **examination_as_json(found.examination),
     }
 
 

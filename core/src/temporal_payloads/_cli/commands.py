@@ -23,7 +23,7 @@ class Group:
 
 
 COMMANDS: Mapping[str, str | Group] = {
-    "check": "Check the settings, and that every store answers.",
+    "check": "Check the settings, that every store answers, and what may lose payloads.",
     "keygen": "Print a new encryption key.",
     "keys": "List the encryption keys, and what still needs them.",
     "codec-server": "Decode payloads for the Web UI and the CLI.",

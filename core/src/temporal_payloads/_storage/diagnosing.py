@@ -142,8 +142,9 @@ class DiagnosisContext:
         check = f"permission {name}"
         place = place or self.place
         if has is None:
+            level: Level = "skipped" if self.use in needed_by else "ok"
             return Finding(
-                level="skipped", check=check, place=place, message=f"not tried{reason}; it is {needed}"
+                level=level, check=check, place=place, message=f"not tried{reason}; it is {needed}"
             )
         if has:
             return Finding(level="ok", check=check, place=place, message=f"granted; {needed}")

@@ -616,7 +616,7 @@ async def test_stores_that_cannot_be_reached(world: World, shown: Shown) -> None
 
 
 def test_checking_stores_that_cannot_be_reached(world: World, check: Callable[[Path], int]) -> None:
-    assert check(world.file()) == 1
+    assert check(world.file()) == 3
 
 
 async def test_stores_that_refuse(

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from local_servers import S3Server
 from temporal_payloads.plugin import DriverContext, StorageUnavailableError
 from temporal_payloads_s3 import _plugin
-from temporal_payloads_s3._open import _new_client
+from temporal_payloads_s3._open import _new_client, _new_session
 from temporal_payloads_s3._settings import S3Settings
 
 MIB = 1024 * 1024
@@ -145,9 +145,8 @@ def context(concurrency: int) -> DriverContext:
 async def test_the_pool_is_as_large_as_the_concurrency(
     settings: Any, concurrency: int, expected: int
 ) -> None:
-    async with _new_client(
-        S3Settings(bucket="payloads", **settings), context(concurrency)
-    ) as aioboto3_client:
+    configured = S3Settings(bucket="payloads", **settings)
+    async with _new_client(_new_session(configured), configured, context(concurrency)) as aioboto3_client:
         client: Any = aioboto3_client
         assert client.meta.config.max_pool_connections == expected
 
@@ -156,7 +155,7 @@ async def test_on_aws_the_bucket_is_in_the_host_name_and_objects_have_checksums(
     settings = S3Settings.model_validate(
         {"bucket": "payloads", "region": "eu-west-1", "access_key_id": "AK", "secret_access_key": "SK"}
     )
-    async with _new_client(settings, context(3)) as aioboto3_client:
+    async with _new_client(_new_session(settings), settings, context(3)) as aioboto3_client:
         client: Any = aioboto3_client
         assert client.meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
         assert client.meta.config.request_checksum_calculation == "when_supported"

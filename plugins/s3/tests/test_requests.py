@@ -37,7 +37,7 @@ async def test_a_put_waits_for_no_permission_to_send_its_body(wire: Any, s3_buck
     assert not [sent for sent in headers if "Expect" in sent]
 
 
-async def test_a_payload_that_is_there_is_one_put_and_a_look_and_stays_as_it_was(
+async def test_a_payload_that_is_there_is_a_put_and_a_head_and_stays_as_it_was(
     wire: Any, s3_bucket: str
 ) -> None:
     client = client_of(wire)

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from temporal_payloads.plugin import BucketClaims, KeyLayout, bucket_of_namespace
+from temporalio.converter import StorageDriverClaim, StorageDriverWorkflowInfo
 
 from temporal_payloads_s3._settings import is_bucket_name
 
 if TYPE_CHECKING:
     from temporal_payloads.plugin import ConfinedClaim, ParsedKey
-    from temporalio.converter import StorageDriverClaim
 
     from temporal_payloads_s3._settings import S3Settings
 
@@ -37,6 +37,38 @@ def bucket_for(settings: S3Settings, namespace: str | None) -> str:
 def confine(settings: S3Settings, claim: StorageDriverClaim) -> ConfinedClaim:
     """Return the claim if the SDK's driver could have made it with these settings; see `BucketClaims`."""
     return _CLAIMS.confine(claim, partial(bucket_for, settings))
+
+
+def claim_for(settings: S3Settings, namespace: str | None, sha256: str) -> StorageDriverClaim:
+    """Return the claim of a payload that the SDK's driver stores for a workflow without type, id and run id.
+
+    Raises:
+        ValueError: There is no bucket for it; the message says why.
+    """
+    # An empty namespace reads `null` in the SDK's keys, as every name that is missing does.
+    target = None if namespace is None else StorageDriverWorkflowInfo(namespace=namespace or "null")
+    return claim_of(bucket_for(settings, namespace), _LAYOUT.write(target, sha256), sha256)
+
+
+def claim_of(bucket: str, key: str, sha256: str) -> StorageDriverClaim:
+    """Return the claim of an object in its canonical spelling."""
+    return StorageDriverClaim(
+        claim_data={"bucket": bucket, "key": key, "hash_algorithm": "sha256", "hash_value": sha256}
+    )
+
+
+def prefix_of(namespace: str | None) -> str:
+    """Return what the keys of a namespace's payloads begin with; None: of those without a namespace."""
+    return "v0/d/sha256/" if namespace is None else f"v0/ns/{_LAYOUT.escape(namespace)}/"
+
+
+def key_in(settings: S3Settings, bucket: str, key: str) -> ParsedKey | None:
+    """Return what a key in a bucket says, or None if no driver with these settings writes it there."""
+    try:
+        found = _read_key(key)
+        return found if found and bucket_for(settings, found.namespace) == bucket else None
+    except ValueError:
+        return None
 
 
 def _read_key(key: str) -> ParsedKey | None:

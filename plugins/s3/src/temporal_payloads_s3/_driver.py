@@ -8,6 +8,7 @@ from temporal_payloads.plugin import SDKBucketDriver
 from temporalio.contrib.aws.s3driver import S3StorageDriver, S3StorageDriverClient
 
 from temporal_payloads_s3._claims import bucket_for
+from temporal_payloads_s3._collecting import S3Collecting
 from temporal_payloads_s3._location import Location
 
 if TYPE_CHECKING:
@@ -16,20 +17,25 @@ if TYPE_CHECKING:
     from temporal_payloads.plugin import DiagnosisContext, DriverContext, Finding, SerializedPayload
 
     from temporal_payloads_s3._client import ConditionalS3Client
+    from temporal_payloads_s3._once import OnFirstUse
     from temporal_payloads_s3._settings import S3Settings
 
 
-class OffLoopS3StorageDriver(SDKBucketDriver, S3StorageDriver):
+class OffLoopS3StorageDriver(SDKBucketDriver, S3StorageDriver, S3Collecting):
     """The driver that the settings describe."""
 
     name_field = "key"
 
-    def __init__(self, client: ConditionalS3Client, settings: S3Settings, context: DriverContext) -> None:
+    def __init__(
+        self,
+        client: ConditionalS3Client,
+        once: OnFirstUse,
+        settings: S3Settings,
+        context: DriverContext,
+    ) -> None:
         S3StorageDriver.__init__(self, client, self.choose_bucket, context.name, settings.max_payload_size)
-        self.context = context
+        S3Collecting.__init__(self, client, once, settings, context)
         self.max_payload_size = settings.max_payload_size
-        self._requests = client
-        self._settings = settings
 
     async def check(self) -> None:
         """Raise a `StorageError` if the endpoint, the credentials or the bucket are not as they should be.

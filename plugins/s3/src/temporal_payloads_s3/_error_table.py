@@ -160,3 +160,12 @@ OTHER_FAILURE = Rule(
     StorageUnavailableError,
     "look at {place}.endpoint_url, and whether the store runs and can be reached from here",
 )
+
+PERMISSIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
+    "UploadPartCopy": "s3:GetObject and s3:PutObject",
+    "DeleteObject": "s3:DeleteObject and, where the bucket has versions, s3:DeleteObjectVersion",
+}
+"""What the requests need that a writer or a reader does not send."""

@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+    SSLError,
+)
 
 from temporal_payloads_s3._error_table import (
     BY_CODE,
@@ -18,6 +27,7 @@ from temporal_payloads_s3._error_table import (
     OTHER_ANSWER,
     OTHER_FAILURE,
     OTHER_REGION,
+    PERMISSIONS,
     PROXY,
     TOO_LARGE,
     Rule,
@@ -36,6 +46,12 @@ _QUOTED = 500
 _PERMISSION = re.compile(r"\b(?:s3|kms):[A-Z][A-Za-z]+")
 
 
+_BROKEN_OFF = (EndpointConnectionError, HTTPClientError, aiohttp.ClientError, OSError)
+"""What is raised where no answer came; among them also the following."""
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, ConnectTimeoutError, ProxyConnectionError, SSLError)
+"""What is raised where the question was not even sent."""
+
+
 class TooLargeError(Exception):
     """An object has more bytes than are to be read."""
 
@@ -51,6 +67,16 @@ def hides_missing(error: ClientError) -> bool:
     # which permission it misses.
     code, named = error.response["Error"]["Code"], _PERMISSION.findall(_message_of(error))
     return code == "NoSuchKey" or (code == "AccessDenied" and named in ([], ["s3:ListBucket"]))
+
+
+def is_lost(error: Exception) -> bool:
+    """Tell whether a request was sent, and nobody knows what came of it."""
+    if isinstance(error, ClientError):
+        return status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
+    inner = getattr(error, "kwargs", {}).get("error", error)
+    return isinstance(error, _BROKEN_OFF) and not any(
+        isinstance(link, _NOT_CONNECTED) for link in (error, inner)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +144,8 @@ class S3Errors:
                 "s3:GetObject (with SSE-KMS also kms:Decrypt; without s3:ListBucket S3 says the same of an "
                 "object that is missing)"
             )
+        if error.operation_name in PERMISSIONS:
+            return PERMISSIONS[error.operation_name]
         extra = {"Tagging": "s3:PutObjectTagging", "SSEKMSKeyId": "kms:GenerateDataKey"}
         return " and ".join(["s3:PutObject", *(extra[name] for name in extra if name in self.put_arguments)])
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import aioboto3
 import aiobotocore
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from botocore.exceptions import BotoCoreError, InvalidRegionError, ProfileNotFound
 from temporal_payloads.plugin import StorageMisconfiguredError
 
 from temporal_payloads_s3._client import ConditionalS3Client
 from temporal_payloads_s3._driver import OffLoopS3StorageDriver
 from temporal_payloads_s3._endpoints import remember_endpoints
+from temporal_payloads_s3._once import OnFirstUse, SendingOnce
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,7 +43,8 @@ async def open_driver(settings: S3Settings, context: DriverContext) -> AsyncIter
     """
     async with AsyncExitStack() as stack:
         try:
-            aioboto3_client = await stack.enter_async_context(_new_client(settings, context))
+            session = _new_session(settings)
+            aioboto3_client = await stack.enter_async_context(_new_client(session, settings, context))
         except ProfileNotFound as error:
             raise StorageMisconfiguredError(
                 f"{error}; correct {context.place}.profile or the variable AWS_PROFILE, or add the "
@@ -67,21 +71,29 @@ async def open_driver(settings: S3Settings, context: DriverContext) -> AsyncIter
             place=context.place,
             largest_read=context.largest_read,
         )
-        yield OffLoopS3StorageDriver(client, settings, context)
+        once = OnFirstUse(partial(_new_client, session, settings, context, once=True), stack)
+        yield OffLoopS3StorageDriver(client, once, settings, context)
 
 
-def _new_client(settings: S3Settings, context: DriverContext) -> AbstractAsyncContextManager[S3Client]:
-    session = aioboto3.Session(
+def _new_session(settings: S3Settings) -> aioboto3.Session:
+    return aioboto3.Session(
         profile_name=settings.profile,
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=_reveal(settings.secret_access_key),
         aws_session_token=_reveal(settings.session_token),
     )
+
+
+def _new_client(
+    session: aioboto3.Session, settings: S3Settings, context: DriverContext, *, once: bool = False
+) -> AbstractAsyncContextManager[S3Client]:
+    """Make a client, not open yet; `once` for one that sends no request again."""
     endpoint_url = settings.endpoint_url or ""
     config = AioConfig(
         connect_timeout=settings.connect_timeout.total_seconds(),
         read_timeout=settings.read_timeout.total_seconds(),
-        retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+        retries={"mode": "standard", "total_max_attempts": 1 if once else settings.max_attempts},
+        http_session_cls=SendingOnce if once else AIOHTTPSession,
         max_pool_connections=settings.pool_size or max(context.concurrency, _MIN_POOL_SIZE),
         s3={
             "addressing_style": settings.addressing_style,

@@ -49,6 +49,8 @@ class UnversionedObjects:
 
     async def restore(self, location: Location, tag: str) -> Change:
         """Write an object again as writers do, if it still has this ETag."""
+        if not is_aside(tag):
+            return "changed"
         try:
             data = await self._requests.read(location)
             await self._requests.put(location, [data], {"IfMatch": tag})

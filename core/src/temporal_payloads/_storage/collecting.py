@@ -190,6 +190,9 @@ class CollectableDriver(ABC):
     async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
         """Delete payloads that are aside, each if it is still as it was listed.
 
+        Nobody else puts aside or restores the same payloads meanwhile, so one collection of a store runs at a
+        time: in some stores what was brought back and put aside again is in the same state as before.
+
         A request is sent once. Where its answer is lost the outcome is `unknown`, and nothing is sent again:
         a writer may have brought the payload back between the two.
         """

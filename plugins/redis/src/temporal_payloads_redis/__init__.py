@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporal_payloads_redis._client import RedisStorageDriverClient
+from temporal_payloads_redis._client import CollectableRedisClient, RedisStorageDriverClient
 from temporal_payloads_redis._driver import RedisStorageDriver
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster
 
-__all__ = ["RedisStorageDriver", "RedisStorageDriverClient", "new_redis_asyncio_client"]
+__all__ = [
+    "CollectableRedisClient",
+    "RedisStorageDriver",
+    "RedisStorageDriverClient",
+    "new_redis_asyncio_client",
+]
 
 
-def new_redis_asyncio_client(redis_client: Redis | RedisCluster) -> RedisStorageDriverClient:
+def new_redis_asyncio_client(redis_client: Redis | RedisCluster) -> CollectableRedisClient:
     """Make a driver client from a `redis.asyncio.Redis` or `redis.asyncio.RedisCluster`.
 
     The caller keeps the Redis client, and closes it when the driver is no longer used. Commands are sent in

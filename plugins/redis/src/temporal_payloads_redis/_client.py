@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporal_payloads.plugin import Finding, gather_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import timedelta
 
     from temporal_payloads.plugin import DiagnosisContext
@@ -109,3 +109,26 @@ class RedisStorageDriverClient(ABC):
                 )
             )
         return findings
+
+
+class CollectableRedisClient(RedisStorageDriverClient):
+    """A client that can do more than store and read: with it a store can be listed, collected and moved."""
+
+    @abstractmethod
+    async def set_many(self, *, items: Mapping[str, bytes]) -> None:
+        """Write each value under its key, whatever is there, without an expiry: `SET key data`."""
+
+    @abstractmethod
+    async def run(self, *, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:
+        """Run commands of one key each, and return their replies in the commands' order.
+
+        In a cluster each goes to the node that has its key. They may be run twice where an answer is lost.
+        """
+
+    @abstractmethod
+    def scan(self, *, pattern: str) -> AsyncGenerator[list[bytes], None]:
+        """Yield the keys of strings that fit a pattern, of all primaries: `SCAN cursor MATCH pattern`."""
+
+    @abstractmethod
+    async def eviction_policies(self) -> set[str]:
+        """Return the `maxmemory-policy` of each primary."""

@@ -37,6 +37,7 @@ class Rule:
 
 
 _CLIENT_CERTIFICATE = "if it asks for a client certificate, set {its}cert_file and {its}key_file"
+_TO_COLLECT = "+scan +strlen +pexpiretime +info +eval +pexpireat +persist +unlink +time"
 _SILENT = (
     "The Redis server {server} did not answer in time: {reason}. Check {address}, the network and the "
     "server's load; the limits are {its}connect_timeout and {its}timeout"
@@ -71,7 +72,20 @@ RULES = (
         StoragePermissionError,
         "The Redis server {server} refused a command: {reason}. Allow it to the user in {its}username: ACL "
         "SETUSER with +get +mget +set +ping and the pattern ~{{key_prefix}}:*; with refresh_ttl also "
-        "+pexpire +pttl, in a cluster +cluster|slots +command",
+        "+pexpire +pttl, in a cluster +cluster|slots +command, and to collect " + _TO_COLLECT,
+    ),
+    Rule(
+        (redis.RedisError,),
+        StoragePermissionError,
+        "The Redis server {server} refused a command in a script: {reason}. Allow it to the user in "
+        "{its}username: ACL SETUSER with " + _TO_COLLECT,
+        saying="ACL failure in script|can't run this command",
+    ),
+    Rule(
+        (redis.RedisError,),
+        StorageMisconfiguredError,
+        "The Redis server {server} is too old to be listed and collected: it needs to be Redis 7 or Valkey",
+        saying="(?i)unknown (redis )?command.*(pexpiretime|script)",
     ),
     Rule(
         (redis.AuthenticationError, redis.AuthenticationWrongNumberOfArgsError, redis.AuthorizationError),

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from redis import exceptions as errors
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from temporal_payloads.plugin import gather_bounded
 
-from temporal_payloads_redis._client import RedisStorageDriverClient
+from temporal_payloads_redis._client import CollectableRedisClient
 from temporal_payloads_redis._diagnosing import ServerDiagnosis
 from temporal_payloads_redis._errors import Origin, redis_errors_explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from temporal_payloads.plugin import DiagnosisContext, Finding
 
@@ -28,6 +29,9 @@ PIPELINE_KEYS = 256
 """Keys in one pipeline: packing or parsing so many takes the event loop a few milliseconds."""
 FIRST_READ_KEYS = 8
 """Keys in the first pipeline of a read, when nothing is known yet of the payloads' sizes."""
+SCAN_KEYS = 1000
+"""Keys that a server looks at for one answer to SCAN, about: other commands wait meanwhile, well under a
+millisecond."""
 NO_EXPIRY = -1
 """What PTTL answers for a key that never expires."""
 
@@ -42,7 +46,7 @@ _CLUSTER_CHANGED = (
 )
 
 
-class RedisAsyncioClient(RedisStorageDriverClient):
+class RedisAsyncioClient(CollectableRedisClient):
     """Wraps a `redis.asyncio` client, which it does not close.
 
     Args:
@@ -134,6 +138,52 @@ class RedisAsyncioClient(RedisStorageDriverClient):
                 await self._run([_set(key, data, milliseconds) for key, data in batch.items()])
 
         await gather_bounded(write, list(_batches(items)), self._connections)
+
+    async def set_many(self, *, items: Mapping[str, bytes]) -> None:
+        """Write each value under its key, whatever is there, in pipelines."""
+
+        async def write(batch: dict[str, bytes]) -> None:
+            await self._run([("SET", key, data) for key, data in batch.items()])
+
+        await gather_bounded(write, list(_batches(items)), self._connections)
+
+    async def run(self, *, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:
+        """Run commands of one key each, in pipelines."""
+        batches = [commands[at : at + PIPELINE_KEYS] for at in range(0, len(commands), PIPELINE_KEYS)]
+        replies = await gather_bounded(self._run, batches, self._connections) if batches else []
+        return [reply for batch in replies for reply in batch]
+
+    async def scan(self, *, pattern: str) -> AsyncGenerator[list[bytes], None]:
+        """Yield the keys of strings that fit a pattern, node by node."""
+        for node in await self._primaries():
+            cursor, command = None, ("MATCH", pattern, "COUNT", SCAN_KEYS, "TYPE", "string")
+            while cursor != 0:
+                cursor, keys = await self._ask(node, "SCAN", cursor or 0, *command)
+                if isinstance(cursor, dict):  # of a cluster: by the node's name
+                    (cursor,) = cursor.values()
+                yield keys
+
+    async def eviction_policies(self) -> set[str]:
+        """Return the `maxmemory-policy` of each primary."""
+        return {
+            str((await self._ask(node, "INFO", "memory"))["maxmemory_policy"])
+            for node in await self._primaries()
+        }
+
+    async def _primaries(self) -> list[ClusterNode | None]:
+        """Return a cluster's primaries, or None for the one server that there is."""
+        if not isinstance(self._redis, RedisCluster):
+            return [None]
+        with redis_errors_explained(self._origin):
+            await self._redis.initialize()
+        return list(self._redis.get_primaries())
+
+    async def _ask(self, node: ClusterNode | None, *command: str | int | bytes) -> Any:
+        async with self._turns:
+            with redis_errors_explained(self._origin):
+                if isinstance(self._redis, RedisCluster):
+                    return await self._redis.execute_command(*command, target_nodes=node)
+                return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]  # in redis-py
 
     async def check(self, *, key: str) -> None:
         """Raise a storage error if the server can't be reached, refuses access, or is a replica."""

@@ -139,6 +139,9 @@ class Store:
     def __init__(self):
         self.items = {}
         self.opened = self.open_now = self.writes = self.reads = 0
+        self.shelves_opened = []
+        self.shelves_asked = []
+        """The shelf of each call that was to read."""
         self.on_opening = lambda: None
         self.fail_opening = None
         self.fail_writing = None
@@ -177,6 +180,10 @@ class MemoryDriver(ContentAddressedDriver):
     def key_for(self, target, sha256):
         return f"{self.shelf}/{target.namespace if target else ''}/{sha256}"
 
+    def claim_for(self, namespace, sha256):
+        key = f"{self.shelf}/{namespace or ''}/{sha256}"
+        return StorageDriverClaim(claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": sha256})
+
     async def write(self, items):
         assert asyncio.get_running_loop() is self.loop
         self.store_behind.writes += 1
@@ -191,6 +198,7 @@ class MemoryDriver(ContentAddressedDriver):
     async def read(self, keys):
         assert asyncio.get_running_loop() is self.loop
         self.store_behind.reads += 1
+        self.store_behind.shelves_asked.append(self.shelf)
         await self.store_behind.wait()
         await self.answer()
         if self.store_behind.fail_reading:
@@ -235,6 +243,7 @@ class MemoryPlugin:
     @asynccontextmanager
     async def open(self, settings, context):
         self.store.opened += 1
+        self.store.shelves_opened.append(settings.shelf)
         self.store.on_opening()
         if self.store.fail_opening:
             raise self.store.fail_opening

@@ -195,7 +195,7 @@ async def test_what_the_workflow_itself_makes_is_not_fetched(assembly, driver, s
         await anext(ahead)
         await quiet(store)
     keys = [driver.content_of(read_reference(reference).claim) for reference in references]
-    cached = [driver._cache.touch(key) is not None for key in keys]
+    cached = [driver.cache.touch(key) is not None for key in keys]
     assert cached == [False, False, False, False, True, True]
 
 
@@ -398,7 +398,7 @@ async def test_the_next_history_waits_for_the_room_that_the_present_one_needs(
         await quiet(store)
         asked = {driver.content_of(read_reference(reference).claim) for reference in references[:4]}
         assert store.reads == 4
-        assert all(driver._cache.touch(key) for key in asked)
+        assert all(driver.cache.touch(key) for key in asked)
 
 
 async def test_what_one_replay_did_not_ask_for_makes_room_for_the_next(assembly, store, offload):
@@ -419,7 +419,7 @@ async def test_a_history_that_is_over_at_once_does_not_hold_up_the_next(assembly
         for _ in references:
             await anext(ahead)
         await quiet(store)
-    assert driver._cache.touch(driver.content_of(read_reference(references[-1]).claim))
+    assert driver.cache.touch(driver.content_of(read_reference(references[-1]).claim))
 
 
 async def test_a_failure_of_the_histories_is_raised_where_the_next_one_is_asked_for(assembly, offload):

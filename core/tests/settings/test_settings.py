@@ -168,6 +168,8 @@ EVERY_FIELD = {
     "STORAGE__DRIVERS__OLD__READ_ALIASES": "older,oldest",
     "STORAGE__DRIVERS__OLD__MISSING_PAYLOAD": "retry",
     "STORAGE__DRIVERS__OLD__FALLBACK": "other",
+    "STORAGE__DRIVERS__OLD__MOVED_TO": "other",
+    "STORAGE__DRIVERS__OLD__OFF": "true",
     "STORAGE__INLINE_LIMIT": "2000KiB",
     "STORAGE__CIRCUIT__FAILURES": "3",
     "STORAGE__CIRCUIT__WITHIN": "1m",
@@ -188,6 +190,7 @@ def test_every_setting_can_be_set_by_its_variable(set_variables, name):
         "CODEC__GZIP__TYPE": {"CODECS": "gzip"},
         "PAYLOAD_CONVERTERS__MSGSPEC__TYPE": {"PAYLOAD_CONVERTER": "msgspec"},
         "STORAGE__DRIVERS__OLD__FALLBACK": {"STORAGE__DRIVER": "old"},
+        "STORAGE__DRIVERS__OLD__OFF": {"STORAGE__DRIVERS__OLD__MOVED_TO": "other"},
     }.get(name, {})
     set_variables(**needed)
     before = PayloadSettings.load().model_dump()

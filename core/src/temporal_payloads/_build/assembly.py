@@ -62,10 +62,11 @@ class Assembly:
         """
         tables = self.settings.storage.drivers
         named = {key: driver for key, driver in self.drivers.items() if key in tables}
+        read_only = [driver for key, driver in named.items() if not tables[key].takes_new_payloads]
         async with all_open(
             [*self.drivers.values(), *self.codecs.key_providers.values()],
             check=check,
-            optional=[driver for key, driver in named.items() if check and tables[key].retrieve_only],
+            optional=read_only if check else [],
             replaceable=[driver for key, driver in named.items() if tables[key].fallback],
             closing_timeout=self.settings.storage.timeout,
         ):

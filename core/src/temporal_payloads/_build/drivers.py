@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from temporal_payloads._build.credentials import check_destination
+from temporal_payloads._build.moves import PlannedDriver, check_move, destinations_first, identity_of
 from temporal_payloads._build.opening import import_in_thread
 from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
@@ -57,7 +56,30 @@ def managed_drivers(
 
     With `bounded_reads` no payload is read that is larger than what its driver stores.
     """
+    planned = _planned(storage, registry, findings)
     drivers: dict[str, ManagedDriver] = {}
+    for key in destinations_first(planned):
+        one = planned[key]
+        check_move(one, planned, findings)
+        try:
+            drivers[key] = make_driver(
+                one,
+                storage=storage,
+                observers=observers,
+                bounded_reads=bounded_reads,
+                moved_to=drivers.get(one.table.moved_to or ""),
+                takes_moved=any(other.table.moved_to == key for other in planned.values()),
+            )
+        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+            findings.add(one.place, f"the driver cannot be made: {type(error).__name__}: {error}")
+    return {key: drivers[key] for key in planned if key in drivers}
+
+
+def _planned(
+    storage: StorageSettings, registry: PluginRegistry, findings: Findings
+) -> dict[str, PlannedDriver]:
+    """Return what is known of the drivers, of those whose settings are right."""
+    planned: dict[str, PlannedDriver] = {}
     recorded: dict[str, str] = {}
     for key, table, named_at in _tables(storage, registry, findings):
         place: Place = ("storage", "drivers", key)
@@ -84,7 +106,8 @@ def managed_drivers(
             recorded[each] = dotted(place)
         missing = None if key in storage.drivers else named_at
         options = findings.validated(place, table, plugin.settings, named_at=missing)
-        check_destination(place, table, plugin, findings, options)
+        if not table.off:  # then nothing is sent anywhere
+            check_destination(place, table, plugin, findings, options)
         if options is None:
             continue
         if isinstance(options, TrustedClaims) and storage.namespaces is not None:
@@ -94,20 +117,8 @@ def managed_drivers(
                 "payload it is. Give the driver a method confine(claim)",
             )
             continue
-        try:
-            drivers[key] = make_driver(
-                plugin,
-                options,
-                name=name,
-                place=dotted(place),
-                storage=storage,
-                table=table,
-                observers=observers,
-                bounded_reads=bounded_reads,
-            )
-        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-            findings.add(place, f"the driver cannot be made: {type(error).__name__}: {error}")
-    return drivers
+        planned[key] = PlannedDriver(plugin, options, name, place, table)
+    return planned
 
 
 def _name_by_default(
@@ -136,6 +147,8 @@ def _tables(
     for key, table in storage.drivers.items():
         if table.fallback:
             uses.setdefault(table.fallback, ("storage", "drivers", key, "fallback"))
+        if table.moved_to:
+            uses.setdefault(table.moved_to, ("storage", "drivers", key, "moved_to"))
     installed = {offer.name for offer in registry.offers("driver")} if uses else set()
     for name, place in uses.items():
         if name == INLINE or name in storage.drivers or findings.left_out("storage", "drivers", name):
@@ -154,38 +167,35 @@ def _tables(
 
 
 def make_driver(
-    plugin: DriverPlugin[Any],
-    options: BaseModel,
+    planned: PlannedDriver,
     *,
-    name: str,
-    place: str,
     storage: StorageSettings,
-    table: DriverTable,
     observers: Observers,
     bounded_reads: bool = False,
+    moved_to: ManagedDriver | None = None,
+    takes_moved: bool = False,
 ) -> ManagedDriver:
     """Make a driver; nothing is opened.
 
     Args:
-        plugin: Whose driver it is.
-        options: The plugin's own settings.
-        name: The driver name that references record.
-        place: Where it is configured.
+        planned: What is known of it.
         storage: The settings of all drivers.
-        table: The driver's own.
         observers: Told of each operation when it has ended.
         bounded_reads: Whether no payload is to be read that is larger than what the driver stores.
+        moved_to: The driver that the table's `moved_to` names.
+        takes_moved: Whether another driver's `moved_to` names this one.
     """
+    plugin, options, table = planned.plugin, planned.options, planned.table
+    name, place = planned.name, dotted(planned.place)
     max_payload_size = plugin.max_payload_size(options) or DEFAULT_MAX_PAYLOAD_SIZE
     context = DriverContext(
         name=name,
         place=place,
         concurrency=storage.concurrency,
-        retrieve_only=table.retrieve_only,
+        retrieve_only=not table.takes_new_payloads,
         largest_read=int(max_payload_size) if bounded_reads else None,
     )
     expiry = plugin.expiry(options)
-    expires = expiry is not None
     trusts_claims = isinstance(options, TrustedClaims)
     identity = DriverIdentity(
         name=name,
@@ -211,11 +221,15 @@ def make_driver(
         # What a trusted claim leads to nothing verifies, so that nothing tells whether it is what was kept.
         cache=None if trusts_claims else shared_cache(storage.cache),
         # Where payloads expire, storing again is what keeps them.
-        dedupe=not expires,
-        missing_is_final=expires if table.missing_payload is None else table.missing_payload == "fail",
+        dedupe=expiry is None,
+        missing_is_final=None if table.missing_payload is None else table.missing_payload == "fail",
         notify=observers.notify,
         max_payload_size=int(max_payload_size),
-        warning=plugin.warning(options),
+        concurrency=storage.concurrency,
+        moved_to=moved_to,
+        off=table.off,
+        takes_moved=takes_moved,
+        warning=None if table.off else plugin.warning(options),
         trusts_claims=trusts_claims,
         expiry=expiry,
     )
@@ -240,17 +254,4 @@ async def _open(
 
 def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:
     """Tell stores apart by their settings. Passwords do not count: a hash would let them be guessed."""
-    identity = plugin.identity(options) if plugin.identity else options.model_dump()
-    text = json.dumps([name, plugin.driver_type, identity], sort_keys=True, default=_without_password)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _without_password(value: object) -> str:
-    if not isinstance(value, SecretStr):
-        return str(value)
-    # A URL is secret for the password in it; where it leads to is what tells stores apart.
-    with suppress(ValueError):
-        url = urlsplit(value.get_secret_value())
-        user, at, server = url.netloc.rpartition("@")
-        return f"{url.scheme}://{user.partition(':')[0]}{at}{server}{url.path}" if server else "secret"
-    return "secret"
+    return hashlib.sha256(f"{name}\n{identity_of(plugin, options)}".encode()).hexdigest()

@@ -12,7 +12,7 @@ from temporal_payloads._settings.problems import Place, dotted, lies_in
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from temporal_payloads._settings.models import Route, StorageSettings
+    from temporal_payloads._settings.models import DriverTable, Route, StorageSettings
     from temporal_payloads._settings.root import RootTable
 
 
@@ -78,23 +78,46 @@ def _driver_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
     uses += [(("storage", "drivers", key, "fallback"), fallback) for key, fallback in fallbacks.items()]
     for place, name in uses:
         table = storage.drivers.get(name or "")
-        if table is not None and table.retrieve_only:
-            yield place, f"the driver {name!r} is retrieve_only, so nothing new can go to it"
+        if table is not None and not table.takes_new_payloads:
+            yield place, f"the driver {name!r} {_why_read_only(table)}, so nothing new can go to it"
     for key, fallback in fallbacks.items():
         place = ("storage", "drivers", key, "fallback")
         if fallback == INLINE:
             yield place, "must be a driver: what is offloaded may be too large for the history"
-        elif storage.drivers[key].retrieve_only:
-            yield place, "can never be used: the driver is retrieve_only, so nothing new goes to it anyway"
-        elif key in (round_trip := _fallbacks_after(key, fallbacks)):
+        elif not (table := storage.drivers[key]).takes_new_payloads:
+            why = _why_read_only(table)
+            yield place, f"can never be used: the driver {why}, so nothing new goes to it anyway"
+        elif key in (round_trip := _after(key, fallbacks)):
             way = " -> ".join([key, *round_trip])
             yield place, f"leads back to the driver itself ({way}); one of them must have no fallback"
+    yield from _move_checks(storage)
 
 
-def _fallbacks_after(key: str, fallbacks: Mapping[str, str]) -> list[str]:
-    """Return the fallback of a driver, its fallback's, and so on, until one has none or comes again."""
+def _move_checks(storage: StorageSettings) -> Iterator[tuple[Place, str]]:
+    moves = {key: table.moved_to for key, table in storage.drivers.items() if table.moved_to}
+    for key, destination in moves.items():
+        place = ("storage", "drivers", key, "moved_to")
+        if destination == INLINE:
+            yield place, "must be a driver: what is stored is not moved back into histories"
+        elif key in (round_trip := _after(key, moves)):
+            way = " -> ".join([key, *round_trip])
+            yield place, f"leads back to the driver itself ({way}); one of them must not be moved"
+    for key, table in storage.drivers.items():
+        if table.off and not table.moved_to:
+            yield (
+                ("storage", "drivers", key, "off"),
+                "needs moved_to: no other store has what this one stored. If nothing needs that, remove it",
+            )
+
+
+def _why_read_only(table: DriverTable) -> str:
+    return f"is moved_to {table.moved_to!r}" if table.moved_to else "is retrieve_only"
+
+
+def _after(key: str, next_of: Mapping[str, str]) -> list[str]:
+    """Return the driver that follows a driver, the one after that, and so on, until one comes again."""
     found: list[str] = []
-    while (following := fallbacks.get(found[-1] if found else key)) is not None:
+    while (following := next_of.get(found[-1] if found else key)) is not None:
         found.append(following)
         if found.count(following) > 1 or following == key:
             break

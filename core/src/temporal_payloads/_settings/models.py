@@ -98,6 +98,21 @@ class DriverTable(PluginTable):
         description="What becomes of a workflow or activity whose payload the store does not have: `retry` "
         "lets it wait, `fail` ends it. By default `fail` where payloads expire, else `retry`.",
     )
+    moved_to: str | None = Field(
+        None,
+        description="The driver whose store this one's payloads are moved to: a driver table's key. They are "
+        "looked for there first, then here, and nothing new is written here.",
+    )
+    off: bool = Field(
+        False,
+        description="The store is not used any more: it is never opened, and its payloads are read from "
+        "`moved_to` alone. The rest of the table stays, for it says which references may be followed.",
+    )
+
+    @property
+    def takes_new_payloads(self) -> bool:
+        """Whether anything new may be written to this driver."""
+        return not self.retrieve_only and self.moved_to is None
 
 
 class Route(_Table):
@@ -207,7 +222,7 @@ class StorageSettings(_Table):
             *(route.driver for route in self.routes),
             *(table.fallback for table in self.drivers.values() if table.fallback),
         ]
-        read_only = {key for key, table in self.drivers.items() if table.retrieve_only}
+        read_only = {key for key, table in self.drivers.items() if not table.takes_new_payloads}
         return [name for name in dict.fromkeys(named) if name != INLINE and name not in read_only]
 
     @property

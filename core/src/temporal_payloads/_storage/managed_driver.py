@@ -14,15 +14,21 @@ from temporal_payloads._plugins.contract import ConfinedClaim
 from temporal_payloads._storage.cache.driver_cache import DriverCache, FetchKey, Retrieved
 from temporal_payloads._storage.claim_bounds import bounded
 from temporal_payloads._storage.content_addressed import DEFAULT_MAX_PAYLOAD_SIZE
-from temporal_payloads._storage.digest import Digest, digest_all, retrieve_with, store_with
-from temporal_payloads._storage.errors import ClaimRejectedError, PayloadIntegrityError, PayloadNotFoundError
+from temporal_payloads._storage.digest import Digest, digest_all, store_with
+from temporal_payloads._storage.errors import (
+    ClaimRejectedError,
+    PayloadIntegrityError,
+    PayloadNotFoundError,
+    StorageMisconfiguredError,
+)
 from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.operations import DriverIdentity, DriverOperations, Tally
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
+from temporal_payloads._storage.sources import MovedStore, OwnStore, SeveralStores
 from temporal_payloads._storage.unavailable import storage_error_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from temporalio.api.common.v1 import Payload
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from temporal_payloads._storage.asking import AskedDriver
     from temporal_payloads._storage.cache.payload_cache import CacheKey, PayloadCache
     from temporal_payloads._storage.diagnosing import DiagnosisContext, Finding
+    from temporal_payloads._storage.sources import Source
 
 
 class ManagedDriver(StorageDriver):
@@ -51,9 +58,14 @@ class ManagedDriver(StorageDriver):
         timeout: Limit of one store or retrieve.
         cache: Where retrieved and stored payloads are kept; None for no cache.
         dedupe: Whether equal bytes that were just stored need not be stored again.
-        missing_is_final: Whether a payload that the store does not have is gone for good.
+        missing_is_final: Whether a payload that is in none of the stores is gone for good; None if it is
+            where payloads expire in all of them.
         notify: Told of each operation when it has ended.
         max_payload_size: Largest serialized payload in bytes that the driver stores.
+        concurrency: How many payloads are asked for at once where they are asked for one by one.
+        moved_to: The driver whose store the payloads are moved to; they are looked for there first.
+        off: Whether the driver's own store is not used any more: nothing is opened, and nothing read there.
+        takes_moved: Whether payloads of another driver are moved to this one's store.
         warning: What is no error, and must be known of the store.
         trusts_claims: Whether claims lead wherever they say, for the driver confines none.
         expiry: How long the store keeps a payload; None if it does not expire.
@@ -70,15 +82,26 @@ class ManagedDriver(StorageDriver):
         timeout: timedelta,
         cache: PayloadCache | None,
         dedupe: bool,
-        missing_is_final: bool,
+        missing_is_final: bool | None,
         notify: Callable[[StorageEvent], None],
         max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
+        concurrency: int = 1,
+        moved_to: ManagedDriver | None = None,
+        off: bool = False,
+        takes_moved: bool = False,
         warning: str | None = None,
         trusts_claims: bool = False,
         expiry: timedelta | None = None,
     ) -> None:
-        self.max_payload_size = max_payload_size
+        later = moved_to.stores_of_moved if moved_to else {}
+        self.moved_to = moved_to
+        self.off = off
+        self._takes_moved = takes_moved
         self.expiry = expiry
+        self.expires: bool = expiry is not None and (moved_to is None or moved_to.expires)
+        """Whether a payload that none of its stores has may have expired."""
+        self.max_payload_size: int = max(max_payload_size, moved_to.max_payload_size if moved_to else 0)
+        """Bytes of the largest payload that one of its stores may have."""
         self.warning = warning
         self.trusts_claims = trusts_claims
         self._identity = identity
@@ -88,11 +111,22 @@ class ManagedDriver(StorageDriver):
         self._operations = DriverOperations(
             identity,
             timeout=timeout,
-            missing_is_final=missing_is_final,
+            missing_is_final=self.expires if missing_is_final is None else missing_is_final,
             notify=notify,
             has_fallback=has_fallback,
+            moved_to=list(later),
+            off=off,
         )
-        self._cache = DriverCache(cache, identity.fingerprint)
+        self._moved_store = MovedStore(identity, inner, self.confine)
+        self.stores_of_moved: dict[str, MovedStore] = (
+            later if off else {**later, str(identity): self._moved_store}
+        )
+        """Where a payload may lie that is moved to this driver, in the order in which it is looked for."""
+        self._store = _one_of(
+            later if off else {**later, str(identity): OwnStore(inner)}, concurrency=concurrency
+        )
+        # What was moved is the same payload, wherever it is read from, and is kept once.
+        self.cache: DriverCache = moved_to.cache if moved_to else DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
         self._stores: Board[StoreKey, StorageDriverClaim] = {}
         self._fetches: Board[FetchKey, Retrieved] = {}
@@ -147,7 +181,7 @@ class ManagedDriver(StorageDriver):
 
     @asynccontextmanager
     async def kept_open(self, *, check: bool = False) -> AsyncIterator[None]:
-        """Keep the driver open in this event loop.
+        """Keep the driver open in this event loop; nothing is opened of one that is off.
 
         Args:
             check: Also ask the store whether it is there and lets us in.
@@ -156,8 +190,9 @@ class ManagedDriver(StorageDriver):
             StorageError: The driver cannot be opened, or its check failed.
         """
         async with AsyncExitStack() as stack:
-            async with self._operations.run("open"):
-                await stack.enter_async_context(self._inner.driver.kept_open())
+            if not self.off:
+                async with self._operations.run("open"):
+                    await stack.enter_async_context(self._inner.driver.kept_open())
             if check:
                 await self.check()
             yield
@@ -165,10 +200,16 @@ class ManagedDriver(StorageDriver):
     async def check(self) -> None:
         """Ask the store whether it is there and lets us in, if the plugin's driver can tell.
 
+        One that is off is not asked.
+
         Raises:
             StorageError: Why it is of no use.
         """
+        if self.off:
+            return
         async with self._operations.run("check"), self._inner.driver.use() as driver:
+            if self._takes_moved:
+                self._moved_store.places_of(driver)
             checker = getattr(driver, "check", None)
             if checker is not None:
                 await checker()
@@ -176,9 +217,13 @@ class ManagedDriver(StorageDriver):
     async def diagnose(self, context: DiagnosisContext) -> list[Finding] | None:
         """Return what the plugin's driver finds of its store, or None if it looks at nothing.
 
+        One that is off is not looked at.
+
         Raises:
             StorageError: Why the store is of no use.
         """
+        if self.off:
+            return None
         async with self._operations.run("check"), self._inner.driver.use() as driver:
             diagnose = getattr(driver, "diagnose", None)
             return None if diagnose is None else list(await diagnose(context))
@@ -191,9 +236,11 @@ class ManagedDriver(StorageDriver):
         Raises:
             StorageError: Why a payload could not be stored. Retryable, unless an activity made it too large.
         """
+        if self.off:
+            raise StorageMisconfiguredError(f"{self._identity.place} is off: nothing is stored there")
         async with self._operations.run_told("store", len(payloads)) as tally:
             self._namespaces.require_storable(context.target)
-            digests = await digest_all(payloads, self._cache.accepts)
+            digests = await digest_all(payloads, self.cache.accepts)
             keys: list[StoreKey] = [(context.target, digest.sha256) for digest in digests]
             wanted = dict(zip(keys, digests, strict=True))
             claims = self._stored.among(wanted) if self._stored else {}
@@ -218,10 +265,10 @@ class ManagedDriver(StorageDriver):
             # A claim that could not be read back must not get into a history.
             confined = self.confine(claim)
             if self._stored:
-                self._stored.add(key, claim, self._cache.key(confined))
+                self._stored.add(key, claim, self.cache.key(confined))
             data = items[key].data
             if data is not None:
-                self._cache.keep(confined, data)
+                self.cache.keep(confined, data)
         return claims
 
     async def retrieve(
@@ -243,10 +290,10 @@ class ManagedDriver(StorageDriver):
         async with self._operations.run_told("retrieve", len(claims)) as tally:
             confined = [self.confine(claim) for claim in claims]
             tally.note(one.claim for one in confined)
-            keys = [self._cache.fetch_key(one) for one in confined]
+            keys = [self.cache.fetch_key(one) for one in confined]
             self._tell_of_reads(keys)
             wanted = dict(zip(keys, confined, strict=True))
-            cached = self._cache.get({key.content for key in keys})
+            cached = self.cache.get({key.content for key in keys})
             found = {key: cached[key.content] for key in wanted if key.content in cached}
             tally.cache_hits = sum(key in found for key in keys)
 
@@ -254,7 +301,7 @@ class ManagedDriver(StorageDriver):
             found |= await shared(
                 self._fetches,
                 [key for key in wanted if key not in found],
-                lambda some: self._fetch(context, {key: wanted[key].claim for key in some}, tally),
+                lambda some: self._fetch(context, {key: wanted[key] for key in some}, tally),
                 copy=Retrieved.copy,
             )
             tally.cache_hits = len(keys) - tally.fetched
@@ -274,11 +321,11 @@ class ManagedDriver(StorageDriver):
         Raises:
             ClaimRejectedError: The claim lies outside what the driver is configured for.
         """
-        return self._cache.key(self.confine(claim))
+        return self.cache.key(self.confine(claim))
 
     def keeps_in_memory(self, size: int) -> bool:
         """Tell whether the cache would have a payload of this size in memory once it was fetched."""
-        return self._cache.keeps_in_memory(size)
+        return self.cache.keeps_in_memory(size)
 
     async def fetch_ahead(self, context: StorageDriverRetrieveContext, claim: StorageDriverClaim) -> int:
         """Bring a payload into the cache. Whoever asks for it meanwhile shares the fetch.
@@ -290,15 +337,13 @@ class ManagedDriver(StorageDriver):
             StorageError: As `retrieve` does.
         """
         confined = self.confine(claim)
-        key = self._cache.fetch_key(confined)
-        size = self._cache.touch(key.content)
+        key = self.cache.fetch_key(confined)
+        size = self.cache.touch(key.content)
         if size is not None:
             return size
         async with self._operations.run_told("retrieve", 1) as tally:
             tally.note([confined.claim])
-            found = await shared(
-                self._fetches, [key], lambda _: self._fetch(context, {key: confined.claim}, tally)
-            )
+            found = await shared(self._fetches, [key], lambda _: self._fetch(context, {key: confined}, tally))
             tally.size = found[key].size
             tally.cache_hits = 1 - tally.fetched
             return tally.size
@@ -321,22 +366,21 @@ class ManagedDriver(StorageDriver):
     async def _fetch(
         self,
         context: StorageDriverRetrieveContext,
-        claims: dict[FetchKey, StorageDriverClaim],
+        claims: dict[FetchKey, ConfinedClaim],
         tally: Tally,
     ) -> dict[FetchKey, Retrieved]:
-        cached = await self._cache.get_from_disk({key.content for key in claims})
+        cached = await self.cache.get_from_disk({key.content for key in claims})
         found = {key: cached[key.content] for key in claims if key.content in cached}
         tally.cache_hits += len(found)
         missing = [key for key in claims if key not in found]
         if missing:
             with self._forgetting_lost({key.content for key in missing}):
-                fetched = await self._inner.ask(
-                    lambda driver: retrieve_with(driver, context, [claims[key] for key in missing]),
-                    on_retry=tally.retried,
+                fetched = await self._store.retrieve(
+                    context, [claims[key] for key in missing], on_retry=tally.retried
                 )
             tally.fetched += len(missing)
             for key, (payload, data) in zip(missing, fetched, strict=True):
-                found[key] = self._cache.keep_fetched(key.content, payload, data)
+                found[key] = self.cache.keep_fetched(key.content, payload, data)
         return found
 
     @contextmanager
@@ -350,6 +394,12 @@ class ManagedDriver(StorageDriver):
                 # The error does not tell which of them it is. To store one again in vain does no harm.
                 self._stored.forget(contents)
             raise
+
+
+def _one_of(stores: Mapping[str, Source], *, concurrency: int) -> Source:
+    if len(stores) == 1:
+        return next(iter(stores.values()))
+    return SeveralStores(stores, concurrency=concurrency)
 
 
 _LOST = {PayloadNotFoundError.__name__, PayloadIntegrityError.__name__}

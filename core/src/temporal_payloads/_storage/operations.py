@@ -25,7 +25,7 @@ from temporal_payloads._storage.retries import inbound, outbound
 from temporal_payloads._storage.unavailable import lost_connection, storage_error_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
     from typing import Literal
 
@@ -86,6 +86,8 @@ class DriverOperations:
         missing_is_final: Whether a payload that the store does not have is gone for good.
         has_fallback: Whether another driver stores what this one cannot.
         notify: Told of each store and retrieve when it has ended.
+        moved_to: What messages call the stores that the driver's payloads are moved to.
+        off: Whether they are looked for there alone.
     """
 
     def __init__(
@@ -96,12 +98,16 @@ class DriverOperations:
         missing_is_final: bool,
         notify: Callable[[StorageEvent], None],
         has_fallback: bool = False,
+        moved_to: Sequence[str] = (),
+        off: bool = False,
     ) -> None:
         self._identity = identity
         self._timeout = timeout
         self._missing_is_final = missing_is_final
         self._notify = notify
         self._has_fallback = has_fallback
+        self._moved_to = moved_to
+        self._off = off
 
     @asynccontextmanager
     async def run(self, operation: str) -> AsyncIterator[None]:
@@ -221,13 +227,24 @@ class DriverOperations:
         advice = (
             f'It is taken to be gone for good. If it can come back, set {place}.missing_payload = "retry"'
             if self._missing_is_final
-            else f"Temporal tries again until it is there: see that {place} leads to the store that it was "
-            "written to (another endpoint or database, a failover, a lost replica). If it is gone for good, "
+            else f"Temporal tries again until it is there: {self._where_to_look()}. If it is gone for good, "
             f'set {place}.missing_payload = "fail"'
         )
         missing = PayloadNotFoundError(f"{error.message}. {advice}", non_retryable=self._missing_is_final)
         missing.__cause__ = error.__cause__
         return missing.with_traceback(error.__traceback__)
+
+    def _where_to_look(self) -> str:
+        place = self._identity.place
+        if self._off:
+            return (
+                f"{place} is off, so that nothing was asked but {' and '.join(self._moved_to)}. If the "
+                f"payload was not moved there, take {place}.off back, and run temporal-payloads migrate"
+            )
+        return (
+            f"see that {place} leads to the store that it was written to (another endpoint or database, a "
+            "failover, a lost replica)"
+        )
 
 
 def _key_of(claim: StorageDriverClaim) -> str:

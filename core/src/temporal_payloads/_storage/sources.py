@@ -1,0 +1,279 @@
+"""The stores in which a driver's payloads may lie: its own, and those that they were moved to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from temporalio.exceptions import ApplicationError
+
+from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._concurrency.time_limit import operation_ending_at, time_left
+from temporal_payloads._storage.digest import retrieve_with
+from temporal_payloads._storage.errors import (
+    PayloadNotFoundError,
+    StorageMisconfiguredError,
+    StorageTimeoutError,
+)
+from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from temporalio.api.common.v1 import Payload
+    from temporalio.converter import StorageDriver, StorageDriverClaim, StorageDriverRetrieveContext
+
+    from temporal_payloads._plugins.contract import ConfinedClaim
+    from temporal_payloads._storage.asking import AskedDriver
+    from temporal_payloads._storage.operations import DriverIdentity
+
+    Found = tuple[Payload, bytes | None]
+    """A payload, and its bytes in the store if the driver tells them."""
+    Retrieve = Callable[[Sequence[ConfinedClaim]], Awaitable[Sequence[Found]]]
+
+logger = logging.getLogger("temporal_payloads")
+
+SHARE = 2 / 3
+"""Part of the time that is left which a store has to answer if there is another one after it."""
+TOLD_EVERY = 60.0
+"""Seconds between two warnings of the same store."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+class Source(Protocol):
+    """A store that may have a driver's payloads."""
+
+    async def retrieve(
+        self,
+        context: StorageDriverRetrieveContext,
+        claims: Sequence[ConfinedClaim],
+        *,
+        on_retry: Callable[[], None] = _nothing,
+    ) -> Sequence[Found]:
+        """Retrieve the payloads of the driver's claims, all of them or none."""
+
+
+class OwnStore:
+    """The store that the driver itself wrote to, where a claim leads.
+
+    Args:
+        asked: The driver.
+    """
+
+    def __init__(self, asked: AskedDriver) -> None:
+        self._asked = asked
+
+    async def retrieve(
+        self,
+        context: StorageDriverRetrieveContext,
+        claims: Sequence[ConfinedClaim],
+        *,
+        on_retry: Callable[[], None] = _nothing,
+    ) -> Sequence[Found]:
+        """Retrieve the payloads of the claims, all of them or none."""
+        return await self._asked.ask(
+            lambda driver: retrieve_with(driver, context, [one.claim for one in claims]), on_retry=on_retry
+        )
+
+
+class MovedStore:
+    """A store that payloads were moved to. They lie under their namespaces and hashes, whoever wrote them.
+
+    Args:
+        identity: How the driver of that store is called.
+        asked: That driver.
+        confine: Confines its claims.
+    """
+
+    def __init__(
+        self,
+        identity: DriverIdentity,
+        asked: AskedDriver,
+        confine: Callable[[StorageDriverClaim], ConfinedClaim],
+    ) -> None:
+        self._identity = identity
+        self._asked = asked
+        self._confine = confine
+
+    def __str__(self) -> str:
+        return str(self._identity)
+
+    async def retrieve(
+        self,
+        context: StorageDriverRetrieveContext,
+        claims: Sequence[ConfinedClaim],
+        *,
+        on_retry: Callable[[], None] = _nothing,
+    ) -> Sequence[Found]:
+        """Retrieve the payloads that another driver's claims stand for, all of them or none."""
+        return await self._asked.ask(
+            lambda driver: retrieve_with(driver, context, [self.claim_for(driver, one) for one in claims]),
+            on_retry=on_retry,
+        )
+
+    def places_of(self, driver: StorageDriver) -> Callable[[str | None, str], StorageDriverClaim]:
+        """Return what says where a payload of a namespace and a hash lies in this store.
+
+        Args:
+            driver: This store's driver.
+
+        Raises:
+            StorageMisconfiguredError: The driver cannot tell.
+        """
+        claim_for: Callable[[str | None, str], StorageDriverClaim] | None = getattr(driver, "claim_for", None)
+        if claim_for is None:
+            raise StorageMisconfiguredError(
+                f"No payloads can be moved to {self._identity}: its driver has no method "
+                "claim_for(namespace, sha256), which says where a payload lies. Name another one in moved_to",
+                store_asked=False,
+            )
+        return claim_for
+
+    def claim_for(self, driver: StorageDriver, moved: ConfinedClaim) -> StorageDriverClaim:
+        """Return the claim under which this store has a payload that another driver's claim stands for.
+
+        Args:
+            driver: This store's driver.
+            moved: The other driver's claim, confined by that driver.
+
+        Raises:
+            StorageMisconfiguredError: The driver cannot tell, or has no place for such a payload.
+        """
+        confined = self._confine(self.places_of(driver)(moved.namespace, moved.sha256))
+        if (confined.namespace, confined.sha256) != (moved.namespace, moved.sha256):
+            raise StorageMisconfiguredError(
+                f"claim_for of {self._identity} mistakes one payload for another: asked for one of namespace "
+                f"{moved.namespace!r}, it made a claim of {confined.namespace!r}. Correct its plugin",
+                store_asked=False,
+            )
+        return confined.claim
+
+
+class SeveralStores:
+    """Stores of which one has a payload, asked one after the other.
+
+    As long as one of them has it, it is read: that another one has not got it yet, is down or has damaged it
+    ends nothing.
+
+    Args:
+        stores: In the order in which they are asked, by what messages call them.
+        concurrency: How many payloads are asked for at once where they are asked for one by one.
+    """
+
+    def __init__(self, stores: Mapping[str, Source], *, concurrency: int) -> None:
+        self._stores = stores
+        self._concurrency = concurrency
+        self._told: dict[str, float] = {}
+
+    async def retrieve(
+        self,
+        context: StorageDriverRetrieveContext,
+        claims: Sequence[ConfinedClaim],
+        *,
+        on_retry: Callable[[], None] = _nothing,
+    ) -> Sequence[Found]:
+        """Retrieve the payloads of the claims, each from the first store that has it.
+
+        Raises:
+            PayloadNotFoundError: No store has one of them.
+            Exception: Why one could not be had from a store that may have it.
+        """
+        found: dict[int, Found] = {}
+        failures: dict[int, list[Exception]] = {}
+        wanted = list(range(len(claims)))
+        *_, last = self._stores
+        for name, store in self._stores.items():
+            asked = [claims[index] for index in wanted]
+
+            async def retrieve(claims: Sequence[ConfinedClaim], store: Source = store) -> Sequence[Found]:
+                return await store.retrieve(context, claims, on_retry=on_retry)
+
+            if name == last:
+                outcomes = await self._ask(retrieve, asked)
+            else:
+                outcomes = await self._ask_in_part_of_the_time(name, retrieve, asked)
+            for index, outcome in zip(wanted, outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    failures.setdefault(index, []).append(outcome)
+                else:
+                    found[index] = outcome
+            wanted = [index for index in wanted if index not in found]
+            if not wanted:
+                return [found[index] for index in range(len(claims))]
+            if name != last:
+                self._tell(name, [failures[index][-1] for index in wanted])
+        raise _worst(failures[wanted[0]])
+
+    async def _ask(self, retrieve: Retrieve, claims: Sequence[ConfinedClaim]) -> Sequence[Found | Exception]:
+        """Ask a store for payloads, all at once, or one by one if it does not have them all."""
+        try:
+            return await retrieve(claims)
+        except Exception as error:  # noqa: BLE001  # a driver may raise anything; the caller decides
+            if len(claims) == 1 or is_unavailable(error):
+                return [error] * len(claims)
+
+        async def ask_for(claim: ConfinedClaim) -> Found | Exception:
+            try:
+                [found] = await retrieve([claim])
+            except Exception as error:  # noqa: BLE001  # likewise
+                return error
+            return found
+
+        return await gather_bounded(ask_for, claims, self._concurrency)
+
+    async def _ask_in_part_of_the_time(
+        self, name: str, retrieve: Retrieve, claims: Sequence[ConfinedClaim]
+    ) -> Sequence[Found | Exception]:
+        """Ask a store, and leave time for those after it."""
+        seconds = time_left() * SHARE
+        ends = asyncio.get_running_loop().time() + seconds
+        limit = asyncio.timeout(None if seconds == float("inf") else seconds)
+        try:
+            with operation_ending_at(lambda: ends):
+                async with limit:
+                    return await self._ask(retrieve, claims)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            late: Exception = StorageTimeoutError(f"{name} gave no answer within its part of storage.timeout")
+            late.__cause__ = error
+            return [late] * len(claims)
+
+    def _tell(self, name: str, failures: Sequence[Exception]) -> None:
+        """Warn of what is more than a payload that has not been moved yet."""
+        failure = next((error for error in failures if not _is_missing(error)), None)
+        now = time.monotonic()
+        if failure is None or now - self._told.get(name, float("-inf")) < TOLD_EVERY:
+            return
+        self._told[name] = now
+        logger.warning(
+            "Payloads are looked for in the store that they are moved from, for %s failed: %s (told once a "
+            "minute)",
+            name,
+            failure,
+        )
+
+
+def _worst(failures: Sequence[Exception]) -> Exception:
+    """Return what tells why a payload could not be had from any of the stores.
+
+    That it is missing is told only if it is missing everywhere: that may be final.
+    """
+    for error in failures:
+        if not _is_missing(error):
+            return error
+    return PayloadNotFoundError("; ".join(_told(error).message for error in failures))
+
+
+def _is_missing(error: Exception) -> bool:
+    return getattr(_told(error), "type", None) == PayloadNotFoundError.__name__
+
+
+def _told(error: Exception) -> Any:
+    """Return what the driver itself raised, if an SDK driver has wrapped it."""
+    return error if isinstance(error, ApplicationError) else storage_error_in(error) or error

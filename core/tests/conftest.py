@@ -180,10 +180,6 @@ class MemoryDriver(ContentAddressedDriver):
     def key_for(self, target, sha256):
         return f"{self.shelf}/{target.namespace if target else ''}/{sha256}"
 
-    def claim_for(self, namespace, sha256):
-        key = f"{self.shelf}/{namespace or ''}/{sha256}"
-        return StorageDriverClaim(claim_data={"key": key, "hash_algorithm": "sha256", "hash_value": sha256})
-
     async def write(self, items):
         assert asyncio.get_running_loop() is self.loop
         self.store_behind.writes += 1

@@ -403,7 +403,7 @@ async def test_a_driver_that_cannot_say_where_a_payload_lies_is_refused_when_it_
     drivers = make({"old": MOVED, "new": NEW})
     async with drivers["new"].kept_open():
         async with drivers["new"]._inner.driver.use() as inner:
-            monkeypatch.delattr(type(inner), "claim_for")
+            monkeypatch.setattr(inner, "claim_for", None)
         with pytest.raises(StorageMisconfiguredError, match="has no method claim_for"):
             async with drivers["new"].kept_open(check=True):
                 pass

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +19,11 @@ from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._codecs.named import NamedCodec
 from temporal_payloads._concurrency.shared_work import shared
 from temporal_payloads._operate.histories import reference_in
+from temporal_payloads._operate.room import Room
 from temporal_payloads._storage.external_storage import unknown_driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import StorageDriver
@@ -67,7 +67,7 @@ class PayloadKeys:
         self._chain = chain
         self._drivers = {driver.name(): driver for driver in drivers}
         self._slots = asyncio.Semaphore(concurrency)
-        self._room = _Room(room)
+        self._room = Room(room)
         self._known: OrderedDict[bytes, Keys] = OrderedDict()
         self._fetches: Board[bytes, Keys] = {}
 
@@ -188,29 +188,6 @@ class _Noting(PayloadCodec):
             key = self._key_of(payload)
             if key is not None:
                 self._seen[key[:LONGEST_ID]] = None
-
-
-class _Room:
-    """A number of bytes. What is larger than all of it has it to itself."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._taken = 0
-        self._changed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def taken(self, size: int) -> AsyncIterator[None]:
-        """Have so many bytes for the time of the block, once they are free."""
-        size = min(size, self._size)
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._taken + size <= self._size)
-            self._taken += size
-        try:
-            yield
-        finally:
-            async with self._changed:
-                self._taken -= size
-                self._changed.notify_all()
 
 
 def _digest(namespace: str, reference: Reference) -> bytes:

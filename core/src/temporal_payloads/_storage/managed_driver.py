@@ -117,14 +117,13 @@ class ManagedDriver(StorageDriver):
             moved_to=list(later),
             off=off,
         )
-        self._moved_store = MovedStore(identity, inner, self.confine)
-        self.stores_of_moved: dict[str, MovedStore] = (
-            later if off else {**later, str(identity): self._moved_store}
-        )
-        """Where a payload may lie that is moved to this driver, in the order in which it is looked for."""
-        self._store = _one_of(
-            later if off else {**later, str(identity): OwnStore(inner)}, concurrency=concurrency
-        )
+        self.own_store = OwnStore(inner)
+        self.moved_store = MovedStore(identity, inner, self.confine)
+        here = {} if off else {str(identity): self.moved_store}
+        self.stores_of_moved: dict[str, MovedStore] = {**later, **here}
+        """Where a payload lies that is moved to this driver, in the order in which it is looked for."""
+        own = {} if off else {str(identity): self.own_store}
+        self._store = _one_of({**later, **own}, concurrency=concurrency)
         # What was moved is the same payload, wherever it is read from, and is kept once.
         self.cache: DriverCache = moved_to.cache if moved_to else DriverCache(cache, identity.fingerprint)
         self._stored = RecentlyStored() if dedupe else None
@@ -209,7 +208,7 @@ class ManagedDriver(StorageDriver):
             return
         async with self._operations.run("check"), self._inner.driver.use() as driver:
             if self._takes_moved:
-                self._moved_store.places_of(driver)
+                self.moved_store.places_of(driver)
             checker = getattr(driver, "check", None)
             if checker is not None:
                 await checker()

@@ -7,16 +7,19 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflowInfo
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._concurrency.time_limit import operation_ending_at, time_left
 from temporal_payloads._storage.digest import retrieve_with
 from temporal_payloads._storage.errors import (
+    PayloadIntegrityError,
     PayloadNotFoundError,
     StorageMisconfiguredError,
     StorageTimeoutError,
 )
+from temporal_payloads._storage.serialized import SerializedPayload, serialize, takes_serialized
 from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
 
 if TYPE_CHECKING:
@@ -152,6 +155,43 @@ class MovedStore:
                 store_asked=False,
             )
         return confined.claim
+
+    async def store(self, moved: ConfinedClaim, payload: Payload, data: bytes) -> None:
+        """Store a payload that is moved here, under its namespace and hash.
+
+        Args:
+            moved: The other driver's claim, confined by that driver.
+            payload: The payload.
+            data: Its bytes in the other store. Not every SDK serializes a payload alike, and the hash is that
+                of these.
+
+        Raises:
+            PayloadTooLargeError: The driver does not store payloads as large as that.
+            PayloadIntegrityError: The driver serializes payloads itself, and that gives other bytes.
+            StorageError: Why it could not be stored.
+        """
+        target = StorageDriverWorkflowInfo(namespace=moved.namespace) if moved.namespace else None
+        context = StorageDriverStoreContext(target=target)
+
+        async def store(driver: StorageDriver) -> None:
+            claim = self.claim_for(driver, moved)
+            if takes_serialized(driver):
+                serialized = SerializedPayload((data,), moved.sha256)
+                [stored] = await driver.store_serialized(context, [serialized])
+            elif b"".join(serialize(payload)) == data:
+                [stored] = await driver.store(context, [payload])
+            else:
+                raise PayloadIntegrityError(
+                    f"{self._identity} serializes payloads by itself, and this one, which was serialized "
+                    "otherwise, would get another hash. It needs a method store_serialized"
+                )
+            if self._confine(stored).claim != claim:
+                raise StorageMisconfiguredError(
+                    f"{self._identity} stores a payload elsewhere than claim_for says. Correct its plugin",
+                    store_asked=False,
+                )
+
+        await self._asked.ask(store)
 
 
 class SeveralStores:

@@ -79,6 +79,24 @@ class Partitions:
         for each in finer.parts:
             yield from finer.keys(each)
 
+    def groups(self, number: int) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Yield the keys of a part, each once, in order, with its records in the order of their adding."""
+        self._flush()
+        path = self._path(number)
+        if not path.exists():
+            return
+        if path.stat().st_size <= _SORTED or self._byte + 1 == WIDTH:
+            found: dict[bytes, list[bytes]] = {}
+            for key, record in self.part(number):
+                found.setdefault(key, []).append(record)
+            yield from sorted(found.items())
+            return
+        finer = Partitions(self._directory / f"{number:02x}-groups", byte=self._byte + 1)
+        for key, record in self.part(number):
+            finer.add(key, record)
+        for each in finer.parts:
+            yield from finer.groups(each)
+
     def _path(self, number: int) -> Path:
         return self._directory / f"{number:02x}"
 

@@ -1,0 +1,1 @@
+"""Moves payloads from one store to another, while workflows run."""

@@ -1,0 +1,285 @@
+"""A migration: what is needed is read from the histories, then copied; or looked for in the destination."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from contextlib import aclosing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.collection.throttle import Throttle
+from temporal_payloads._operate.migration.copying import PAUSES, Copier
+from temporal_payloads._operate.migration.done import Done
+from temporal_payloads._operate.migration.move import MoveRefusedError
+from temporal_payloads._operate.migration.reading import Reading
+from temporal_payloads._operate.migration.report import WELL, Report
+from temporal_payloads._operate.migration.wanted import Wanted
+from temporal_payloads._operate.recorded import ConfinedReferences
+from temporal_payloads._operate.room import Room
+from temporal_payloads._storage.collecting import CollectableDriver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from temporal_payloads._build.assembly import Assembly
+    from temporal_payloads._operate.collection.marking import Marked, Namespace
+    from temporal_payloads._operate.collection.stores import Stores
+    from temporal_payloads._operate.migration.copying import Came
+    from temporal_payloads._operate.migration.move import Move
+    from temporal_payloads._operate.migration.wanted import WantedPayload
+    from temporal_payloads._storage.collecting import ListedPayload
+
+IN_HAND = 512
+"""Payloads after which it is written down that they are done."""
+ROOM = 128 * 1024 * 1024
+"""Bytes of payloads that are in hand at the same time, by what their references say."""
+_AT_LEAST = 256 * 1024
+"""Bytes that are taken for the size of a payload of which nothing says how large it is."""
+_COPIES = 3
+"""How often a payload stands in memory while it is copied: as read, as written, and as verified."""
+
+
+class Migration:
+    """Moves payloads, or proves that they are moved.
+
+    Args:
+        assembly: What the settings describe; without a cache.
+        stores: Its stores, open.
+        move: From where to where.
+        namespaces: Those whose histories are read, by what tells each from others (`Owner.key`).
+        requests_per_second: Requests a second that the stores together are sent at most; None for no limit.
+        bytes_per_second: Bytes a second that are read and written at most; None for no limit.
+        clock: Tells the time.
+        work: A local directory for what does not fit into memory; by default a temporary one.
+        pauses: Seconds between the tries of a store that is out of reach.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        stores: Stores,
+        move: Move,
+        namespaces: Mapping[str, Namespace],
+        *,
+        requests_per_second: float | None = None,
+        bytes_per_second: float | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        work: Path | None = None,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        self._assembly = assembly
+        self._stores = stores
+        self._move = move
+        self._namespaces = namespaces
+        self._clock = clock
+        self._work = work
+        self._copier = Copier(
+            move,
+            timeout=assembly.settings.storage.timeout,
+            requests=Throttle(requests_per_second),
+            bandwidth=Throttle(bytes_per_second),
+            pauses=pauses,
+        )
+        self._done = Done(stores.files, f"migrations/{_name(move)}")
+        self._room = Room(ROOM)
+        self.report = Report(move.source_key, move.destination_key)
+        """What was done up to now."""
+
+    async def copy(self, *, everything: bool = False) -> Report:
+        """Copy what is not in the destination yet. What an earlier run has copied is not looked at again.
+
+        Args:
+            everything: Copy what the source's store lists of the namespaces, and read no histories.
+
+        Raises:
+            MoveRefusedError: The source cannot be listed, or the destination has no place for some payloads;
+                nothing was copied.
+            StorageError: A store cannot be used. What was copied until then is not copied again.
+        """
+        await self._move.require_places()
+        with self._gathered() as wanted:
+            await self._gather(wanted, everything=everything)
+            await self._require_places(wanted)
+            self.report.phase = "copying"
+            await self._done.fold()
+            async with aclosing(self._batches(wanted, skips_done=True)) as batches:
+                async for batch in batches:
+                    await self._take(batch, self._copier.copy)
+            await self._done.fold()
+            self._end(wanted)
+        return self.report
+
+    async def verify(self, *, everything: bool = False) -> Report:
+        """Read from the destination all that is needed, and compare each payload's bytes with their hash.
+
+        What is not there, or not right, is copied again by the next `copy`.
+
+        Args:
+            everything: Verify what the source's store lists of the namespaces, and read no histories.
+
+        Raises:
+            MoveRefusedError: The source cannot be listed.
+            StorageError: A store cannot be used.
+        """
+        await self._move.require_places()
+        if not self._move.is_configured:
+            source, destination = self._move.source_key, self._move.destination_key
+            self.report.findings.append(
+                f"storage.drivers.{source}.moved_to is not {destination!r}: its payloads are read from its "
+                "own store"
+            )
+        with self._gathered() as wanted:
+            await self._gather(wanted, everything=everything)
+            self.report.phase = "verifying"
+            async with aclosing(self._batches(wanted, skips_done=False)) as batches:
+                async for batch in batches:
+                    await self._take(batch, self._copier.verify)
+            self._end(wanted)
+        return self.report
+
+    # -- what is needed
+
+    async def _gather(self, wanted: Wanted, *, everything: bool) -> None:
+        if everything:
+            await self._list(wanted.add_listed, required=True)
+            return
+        for owner, namespace in self._namespaces.items():
+            await self._read(wanted, owner, namespace)
+        if wanted.doubts and not self._move.source.off:
+            # Of a hash alone nothing tells whose it is, nor under which key it lies.
+            await self._list(wanted.note_listed, required=False)
+            self.report.in_doubt = wanted.join()
+
+    async def _read(self, wanted: Wanted, owner: str, namespace: Namespace) -> None:
+        before, read_before = self.report.runs, self.report.runs_read
+
+        def tell(marked: Marked) -> None:
+            self.report.runs = before + marked.listed
+            self.report.runs_read = read_before + marked.read
+            self.report.references = wanted.found
+
+        with self._working() as work:
+            reading = Reading(
+                namespace,
+                wanted=wanted,
+                owner=owner,
+                claims=self._stores.claims,
+                files=self._stores.files,
+                folder="",
+                work=work,
+                codecs=self._stores.codecs,
+                begun=self._clock(),
+                grace=self._assembly.settings.gc.grace,
+                clock=self._clock,
+                tell=tell,
+            )
+            marked = await reading.mark()
+        tell(marked)
+        self.report.gaps += [{"namespace": namespace.name, **gap} for gap in marked.gaps]
+
+    async def _list(self, note: Callable[[ListedPayload], None], *, required: bool) -> None:
+        self.report.phase = "listing"
+        if self._move.source.off:
+            raise MoveRefusedError(f"storage.drivers.{self._move.source_key} is off, and cannot be listed")
+        async with self._move.source.opened() as driver:
+            if not isinstance(driver, CollectableDriver):
+                why = f"the driver of storage.drivers.{self._move.source_key} cannot list what it has stored"
+                if required:
+                    raise MoveRefusedError(why)
+                self.report.gaps.append(
+                    {
+                        "namespace": None,
+                        "what": "hashes that may be those of payloads, wherever they lie",
+                        "count": None,
+                        "why": f"{why}, so that nothing tells whether they are",
+                        "example": None,
+                    }
+                )
+                return
+            names = dict.fromkeys(namespace.name for namespace in self._namespaces.values())
+            for shard in driver.shards([*names, None]):
+                async with aclosing(driver.list_payloads(shard)) as pages:
+                    async for page in pages:
+                        for payload in page.payloads:
+                            note(payload)
+
+    async def _require_places(self, wanted: Wanted) -> None:
+        if not wanted.without_namespace:
+            return
+        why = await self._move.has_place_without_namespace()
+        if why is not None:
+            raise MoveRefusedError(
+                f"{wanted.without_namespace:,} references lead to payloads without a namespace, and "
+                f"storage.drivers.{self._move.destination_key} has no place for those: {why}. Nothing "
+                "was copied"
+            )
+
+    # -- one after the other
+
+    async def _batches(
+        self, wanted: Wanted, *, skips_done: bool
+    ) -> AsyncGenerator[list[WantedPayload], None]:
+        batch: list[WantedPayload] = []
+        for part in wanted.parts:
+            done = await self._done.of_part(part) if skips_done else ()
+            for payload in wanted.part(part):
+                if payload.key in done:
+                    self.report.note(payload, "done", 0, "")
+                    continue
+                batch.append(payload)
+                if len(batch) >= IN_HAND:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    async def _take(
+        self, batch: Sequence[WantedPayload], work: Callable[[WantedPayload], Awaitable[Came]]
+    ) -> None:
+        well: list[bytes] = []
+        lost: list[bytes] = []
+
+        async def one(payload: WantedPayload) -> None:
+            async with self._room.taken(max(payload.size, _AT_LEAST) * _COPIES):
+                came = await work(payload)
+            self.report.note(payload, came.outcome, came.size, came.why)
+            (well if came.outcome in WELL else lost).append(payload.key)
+
+        try:
+            await gather_bounded(one, batch, limit=self._assembly.settings.storage.concurrency)
+        except BaseException:
+            # What is done is done, also if its store is down and cannot be told so.
+            with suppress(Exception):
+                await self._done.add(well)
+            raise
+        await self._done.add(well)
+        if lost:
+            await self._done.remove(lost)
+
+    def _end(self, wanted: Wanted) -> None:
+        self.report.rejected = wanted.rejected
+        self.report.references = wanted.found
+        self.report.phase = "ended"
+
+    # -- local files
+
+    @contextmanager
+    def _gathered(self) -> Iterator[Wanted]:
+        external = self._assembly.converter.external_storage
+        references = ConfinedReferences(external.drivers if external else ())
+        with self._working() as work:
+            yield Wanted(work, self._move, self._assembly.drivers, references)
+
+    @contextmanager
+    def _working(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=self._work, prefix="temporal-payloads-migrate-") as work:
+            yield Path(work)
+
+
+def _name(move: Move) -> str:
+    """Return what tells a migration from those between other stores."""
+    stores = f"{move.source.fingerprint}\n{move.destination.fingerprint}"
+    return hashlib.sha256(stores.encode()).hexdigest()[:16]

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str | Group] = {
     "check": "Check the settings, that every store answers, and what may lose payloads.",
     "keygen": "Print a new encryption key.",
     "keys": "List the encryption keys, and what still needs them.",
+    "migrate": "Move payloads to another store, or prove that nothing is needed from the old one.",
     "codec-server": "Decode payloads for the Web UI and the CLI.",
     "schema": "Print a JSON Schema of the settings' file, for editors.",
     "new-plugin": "Write a plugin to start from: a driver or a codec of your own.",

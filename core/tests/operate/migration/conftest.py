@@ -8,6 +8,7 @@ import pytest
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import build
 from temporal_payloads._operate.collection.marking import Namespace
+from temporal_payloads._operate.collection.schedules import ScheduleNow
 from temporal_payloads._operate.collection.stores import stores_open
 from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.migration.migration import Migration
@@ -33,6 +34,8 @@ class Histories(Namespace):
     def __init__(self, name):
         self._name = name
         self.runs = {}
+        self.scheduled = {}
+        """By the ids of schedules: the workflows of their last actions."""
         self.read = []
         """Ids of what was read."""
 
@@ -47,16 +50,19 @@ class Histories(Namespace):
         self.runs[workflow_id] = (holder, Needs(set(references), set(hashes)))
 
     async def schedules(self):
-        for _ in ():
-            yield
+        for schedule_id in self.scheduled:
+            yield Holder("schedule", self._name, schedule_id)
+
+    async def describe(self, schedule_id):
+        return ScheduleNow(frozenset({schedule_id}), frozenset(self.scheduled[schedule_id]))
 
     async def executions(self):
-        for holder, _ in list(self.runs.values()):
+        for holder, _needs in list(self.runs.values()):
             yield holder
 
     async def needs_of(self, holder):
         self.read.append(holder.id)
-        return self.runs[holder.id][1]
+        return self.runs[holder.id][1] if holder.kind == "workflow" else Needs()
 
 
 class World:

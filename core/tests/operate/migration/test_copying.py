@@ -256,6 +256,18 @@ async def test_a_hash_that_may_be_that_of_a_needed_payload_is_looked_for_in_the_
     assert moved_key(other) not in world.items("new")
 
 
+async def test_what_may_be_the_last_result_of_a_schedule_whose_run_is_deleted_is_copied_too(world):
+    last = await world.store("a", workflow_id="nightly-2026-06-01T03:00:00Z")
+    other = await world.store("b", workflow_id="hourly-2026-06-01T03:00:00Z")
+    world.orders.scheduled["nightly"] = ["nightly-2026-06-01T03:00:00Z"]
+    report = await world.copy()
+    assert report.outcomes == {"copied": 1}
+    assert set(world.items("new")) == {moved_key(last)}
+    assert moved_key(other) not in world.items("new")
+    world.lose("new", RecordedReference("new", (("key", moved_key(last)),), 0))
+    assert (await world.verify()).outcomes == {"missing": 1}
+
+
 async def test_everything_that_the_old_store_lists_is_copied_without_reading_a_history(world):
     world.namespaces["billing"] = type(world.orders)("billing")
     a, b = await world.store("a"), await world.store("b", namespace="billing")

@@ -7,9 +7,11 @@ import tempfile
 from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.collection.rules import NULL
+from temporal_payloads._operate.collection.schedules import action_of
 from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._operate.migration.copying import PAUSES, Copier
 from temporal_payloads._operate.migration.done import Done
@@ -22,7 +24,15 @@ from temporal_payloads._operate.room import Room
 from temporal_payloads._storage.collecting import CollectableDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Collection,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from temporal_payloads._build.assembly import Assembly
     from temporal_payloads._operate.collection.marking import Marked, Namespace
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.migration.move import Move
     from temporal_payloads._operate.migration.wanted import WantedPayload
     from temporal_payloads._storage.collecting import ListedPayload
+    from temporal_payloads._storage.key_layout import ParsedKey
 
 IN_HAND = 512
 """Payloads after which it is written down that they are done."""
@@ -50,6 +61,7 @@ class Migration:
         stores: Its stores, open.
         move: From where to where.
         namespaces: Those whose histories are read, by what tells each from others (`Owner.key`).
+        listed: Names of further namespaces whose payloads are listed, where the source's store is listed.
         requests_per_second: Requests a second that the stores together are sent at most; None for no limit.
         bytes_per_second: Bytes a second that are read and written at most; None for no limit.
         clock: Tells the time.
@@ -64,6 +76,7 @@ class Migration:
         move: Move,
         namespaces: Mapping[str, Namespace],
         *,
+        listed: Sequence[str] = (),
         requests_per_second: float | None = None,
         bytes_per_second: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -74,6 +87,7 @@ class Migration:
         self._stores = stores
         self._move = move
         self._namespaces = namespaces
+        self._names = list(dict.fromkeys([*(each.name for each in namespaces.values()), *listed]))
         self._clock = clock
         self._work = work
         self._copier = Copier(
@@ -103,7 +117,7 @@ class Migration:
         with self._gathered() as wanted:
             await self._gather(wanted, everything=everything)
             await self._require_places(wanted)
-            self.report.phase = "copying"
+            self._begin("copying", wanted)
             await self._done.fold()
             async with aclosing(self._batches(wanted, skips_done=True)) as batches:
                 async for batch in batches:
@@ -133,7 +147,7 @@ class Migration:
             )
         with self._gathered() as wanted:
             await self._gather(wanted, everything=everything)
-            self.report.phase = "verifying"
+            self._begin("verifying", wanted)
             async with aclosing(self._batches(wanted, skips_done=False)) as batches:
                 async for batch in batches:
                     await self._take(batch, self._copier.verify)
@@ -146,14 +160,28 @@ class Migration:
         if everything:
             await self._list(wanted.add_listed, required=True)
             return
+        uncertain: dict[str, set[str]] = {}
         for owner, namespace in self._namespaces.items():
-            await self._read(wanted, owner, namespace)
-        if wanted.doubts and not self._move.source.off:
-            # Of a hash alone nothing tells whose it is, nor under which key it lies.
-            await self._list(wanted.note_listed, required=False)
-            self.report.in_doubt = wanted.join()
+            marked = await self._read(wanted, owner, namespace)
+            if marked.uncertain:
+                uncertain.setdefault(namespace.name, set()).update(marked.uncertain)
+        if self._move.source.off or not (wanted.doubts or uncertain):
+            return
 
-    async def _read(self, wanted: Wanted, owner: str, namespace: Namespace) -> None:
+        def note(payload: ListedPayload) -> None:
+            if _may_be_last_result(payload.key, uncertain):
+                wanted.add_listed(payload)
+            else:
+                wanted.note_listed(payload)
+
+        # Of a hash alone nothing tells under which key its payload lies, and the last result of a schedule,
+        # whose run is deleted, is shown by nothing.
+        before = wanted.found
+        await self._list(note, required=False)
+        wanted.join()
+        self.report.in_doubt = wanted.found - before
+
+    async def _read(self, wanted: Wanted, owner: str, namespace: Namespace) -> Marked:
         before, read_before = self.report.runs, self.report.runs_read
 
         def tell(marked: Marked) -> None:
@@ -179,6 +207,7 @@ class Migration:
             marked = await reading.mark()
         tell(marked)
         self.report.gaps += [{"namespace": namespace.name, **gap} for gap in marked.gaps]
+        return marked
 
     async def _list(self, note: Callable[[ListedPayload], None], *, required: bool) -> None:
         self.report.phase = "listing"
@@ -192,15 +221,15 @@ class Migration:
                 self.report.gaps.append(
                     {
                         "namespace": None,
-                        "what": "hashes that may be those of payloads, wherever they lie",
+                        "what": "payloads that may be needed and to which no reference was found (by a hash, "
+                        "or as the last result of a schedule)",
                         "count": None,
-                        "why": f"{why}, so that nothing tells whether they are",
+                        "why": why,
                         "example": None,
                     }
                 )
                 return
-            names = dict.fromkeys(namespace.name for namespace in self._namespaces.values())
-            for shard in driver.shards([*names, None]):
+            for shard in driver.shards([*self._names, None]):
                 async with aclosing(driver.list_payloads(shard)) as pages:
                     async for page in pages:
                         for payload in page.payloads:
@@ -259,6 +288,10 @@ class Migration:
         if lost:
             await self._done.remove(lost)
 
+    def _begin(self, phase: Literal["copying", "verifying"], wanted: Wanted) -> None:
+        self.report.phase = phase
+        self.report.expected = wanted.found
+
     def _end(self, wanted: Wanted) -> None:
         self.report.rejected = wanted.rejected
         self.report.references = wanted.found
@@ -277,6 +310,19 @@ class Migration:
     def _working(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=self._work, prefix="temporal-payloads-migrate-") as work:
             yield Path(work)
+
+
+def _may_be_last_result(key: ParsedKey, uncertain: Mapping[str, Collection[str]]) -> bool:
+    """Tell whether a payload may be the last result of a schedule.
+
+    Args:
+        key: The payload's.
+        uncertain: By namespace: ids of schedules' actions of which no run is retained that has succeeded.
+    """
+    namespaces = uncertain if key.namespace is None else {key.namespace} & uncertain.keys()
+    # A key without an id, or of what was moved here, may be of any workflow.
+    action = None if key.id in (None, NULL) else action_of(str(key.id))
+    return any(key.id in (None, NULL) or action in uncertain[namespace] for namespace in namespaces)
 
 
 def _name(move: Move) -> str:

@@ -52,13 +52,15 @@ class Report:
     """To payloads that are to be moved, or that the source's store lists."""
     payloads: int = 0
     """Different ones that were looked at."""
+    expected: int | None = None
+    """The most that there are, for progress: references may lead to the same one. None while that is read."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     bytes: int = 0
     """Of the payloads that were copied or, of a verification, found."""
     rejected: int = 0
     """References that nobody follows: their drivers reject their claims."""
     in_doubt: int = 0
-    """Payloads to which a hash may refer that was found."""
+    """Payloads that may be needed, though no reference to them was found; they are among the references."""
     failures: list[Failure] = field(default_factory=list)
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """What could not be read, so that it may need any payload."""

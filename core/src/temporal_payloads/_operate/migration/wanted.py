@@ -111,9 +111,8 @@ class Wanted:
         """How many hashes were noted."""
         return self._doubts.count
 
-    def join(self) -> int:
-        """Add what was listed and whose hash was noted. Returns how many payloads these are."""
-        joined = 0
+    def join(self) -> None:
+        """Add what was listed and whose hash was noted."""
         for part in self._doubts.parts:
             doubts = self._doubts.keys(part)
             doubted = next(doubts, None)
@@ -121,11 +120,9 @@ class Wanted:
                 while doubted is not None and doubted < key:
                     doubted = next(doubts, None)
                 if doubted == key:
-                    joined += len(records)
                     for record in records:
                         _, namespace, sha256, *_ = json.loads(record)
                         self._add(namespace, sha256, record)
-        return joined
 
     @property
     def parts(self) -> list[int]:

@@ -6,9 +6,9 @@ The promise is the names below, those of `temporal_payloads.plugin` for plugin a
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from temporal_payloads._build.assembly import build_data_converter, open_data_converter
 from temporal_payloads._errors import (
     ConfigurationError,
     PayloadsError,
@@ -17,11 +17,16 @@ from temporal_payloads._errors import (
     Problem,
     UnknownPluginError,
 )
-from temporal_payloads._settings.settings import PayloadSettings
-from temporal_payloads._storage.cache.payload_cache import CacheStatistics, TierStatistics, cache_statistics
 
 if TYPE_CHECKING:
+    from temporal_payloads._build.assembly import build_data_converter, open_data_converter
     from temporal_payloads._sdk_plugin import PayloadsPlugin
+    from temporal_payloads._settings.settings import PayloadSettings
+    from temporal_payloads._storage.cache.payload_cache import (
+        CacheStatistics,
+        TierStatistics,
+        cache_statistics,
+    )
 
 __all__ = [
     "CacheStatistics",
@@ -50,10 +55,20 @@ for _error in (
     _error.__module__ = __name__
 
 
-def __getattr__(name: str) -> object:
-    # It needs the SDK's worker; a starter or a codec server does not.
-    if name == "PayloadsPlugin":
-        from temporal_payloads._sdk_plugin import PayloadsPlugin  # noqa: PLC0415  # the point of it
+# Where the others come from, imported when they are asked for: the SDK takes most of a second, which the
+# command line's help and completion need not wait for, and nobody but a worker needs its worker.
+_FROM = {
+    "CacheStatistics": "_storage.cache.payload_cache",
+    "PayloadSettings": "_settings.settings",
+    "PayloadsPlugin": "_sdk_plugin",
+    "TierStatistics": "_storage.cache.payload_cache",
+    "build_data_converter": "_build.assembly",
+    "cache_statistics": "_storage.cache.payload_cache",
+    "open_data_converter": "_build.assembly",
+}
 
-        return PayloadsPlugin
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    if name not in _FROM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FROM[name]}"), name)

@@ -1,4 +1,4 @@
-"""The command line: what it says, and with which status it ends."""
+"""The commands check and codec-server: what they say, and with which status they end."""
 
 import json
 import os
@@ -13,22 +13,8 @@ from pathlib import Path
 
 import pytest
 from temporal_payloads._cli import check
-from temporal_payloads._cli.commands import COMMANDS, Group
 from temporal_payloads._plugins.registry import PluginRegistry
 
-
-def paths(commands, inside=()):
-    """Yield each command's path, and each group's."""
-    yield inside
-    for name, entry in commands.items():
-        if isinstance(entry, Group):
-            yield from paths(entry.commands, (*inside, name))
-        else:
-            yield (*inside, name)
-
-
-PATHS = list(paths(COMMANDS))
-GROUPS = [path for path in PATHS if any(other[:-1] == path for other in PATHS if other)]
 GZIP = 'codecs = ["gzip"]\n'
 
 
@@ -43,43 +29,6 @@ def registered(monkeypatch, memory):
         return find(self, kind, name)
 
     monkeypatch.setattr(PluginRegistry, "_find", find_memory)
-
-
-@pytest.mark.parametrize("columns", [80, 100])
-@pytest.mark.parametrize("path", PATHS, ids=" ".join)
-def test_help_teaches_and_fits(run, monkeypatch, path, columns):
-    monkeypatch.setenv("COLUMNS", str(columns))
-    status, text, err = run(*path, "--help")
-    assert (status, err) == (0, "")
-    assert max(map(len, text.splitlines())) <= columns
-    assert "  temporal-payloads " in text
-    if path not in GROUPS:
-        assert "\nExit status" in text
-        assert "\nExamples:\n" in text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ([], "Missing command.\nTry: temporal-payloads --help"),
-        (["chekc"], "No such command 'chekc'. Did you mean 'check'?\nTry: temporal-payloads --help"),
-        (["check", "--nope"], "No such option: --nope"),
-        (["new-plugin", "driver"], "Missing argument 'NAME'.\nTry: temporal-payloads new-plugin --help"),
-        (
-            ["keys", "--in-use", "--limit", "x"],
-            "Invalid value for '--limit': Input should be a valid",
-        ),
-        (["keys", "--in-use", "--limit", "-1"], "Invalid value for '--limit': Input should be greater"),
-        (["keys", "--in-use", "--limit", "1" * 5000], "Invalid value for '--limit': "),
-        (["codec-server", "--port", "http"], "Invalid value for '--port': Input should be a valid integer"),
-        (["codec-server", "--port", "70000"], "Invalid value for '--port': Input should be less than"),
-    ],
-)
-def test_a_wrong_command_line_is_status_2_and_says_where_to_look(run, arguments, told):
-    status, out, err = run(*arguments)
-    assert (status, out) == (2, "")
-    assert err.startswith(f"error: {told}")
-    assert "\nTry: temporal-payloads " in err
 
 
 def test_check_prints_codecs_drivers_and_routes(run, write_settings, s3_server, s3_bucket):

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +18,6 @@ from temporal_payloads._cli import keys
 from temporal_payloads._cli.codecs_found import FoundCodec
 from temporal_payloads._cli.document import document
 from temporal_payloads._cli.keys_report import KeysReport
-from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._errors import Problem
 from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.keys_in_use import KeysInUse, KeyUse
@@ -325,22 +323,3 @@ def test_ctrl_c_ends_it_with_what_was_read_until_then(write_settings, monkeypatc
         assert [key["verdict"] for key in document["keys"]] == ["it writes", "not known"]
     else:
         assert "reading was interrupted" in out
-
-
-def test_long_work_says_how_far_it_is_on_a_terminal(capsys, monkeypatch):
-    told = threading.Event()
-
-    def progress():
-        told.set()
-        return "read 3 workflows ..."
-
-    with telling_progress(progress):
-        pass
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    with telling_progress(progress):
-        assert told.wait(30)
-    err = capsys.readouterr().err
-    assert " read 3 workflows ..." in err
-    assert err.endswith("\x1b[2K")  # the line is taken back

@@ -63,7 +63,7 @@ class Commands(TyperGroup):
             hidden: Whether help and completion leave it out.
         """
         self._made_by[name] = make
-        self.add_command(Command(name, help=brief, hidden=hidden), name)
+        self.add_command(Command(name, help=brief, short_help=brief, hidden=hidden), name)
 
     def fill(self, commands: Mapping[str, str | Group], path: tuple[str, ...] = ()) -> None:
         """Add commands of ours.
@@ -75,7 +75,7 @@ class Commands(TyperGroup):
         for name, entry in commands.items():
             inside = (*path, name)
             if isinstance(entry, Group):
-                group = Commands(name=name, help=entry.help, rich_markup_mode=None)
+                group = Commands(name=name, help=entry.help, short_help=entry.help, rich_markup_mode=None)
                 group.fill(entry.commands, inside)
                 self.add_command(group, name)
             else:

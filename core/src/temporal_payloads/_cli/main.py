@@ -13,8 +13,6 @@ from temporal_payloads._cli.output import complain, while_it_can_be_written
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OF_THE_EXTRA = ("typer", "rich")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -30,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             try:
                 from temporal_payloads._cli.app import call  # noqa: PLC0415  # needs the extra
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
+                if error.name != "typer":
                     raise
                 complain(
-                    f"the command line needs {error.name}, which is not installed. "
+                    "the command line needs Typer, which is not installed. "
                     "Run: pip install 'temporal-payloads[cli]'"
                 )
                 return ExitStatus.WRONG_USE

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from temporal_payloads._cli.completion import profile_names
+
 if TYPE_CHECKING:
     from temporal_payloads._settings.settings import PayloadSettings
 
@@ -25,6 +27,7 @@ Profile = Annotated[
         PROFILE_OPTION,
         metavar="NAME",
         help="The [profile.NAME] of the file to use.",
+        autocompletion=profile_names,
         rich_help_panel=SETTINGS,
     ),
 ]

@@ -170,6 +170,7 @@ def table(
         right: The columns whose cells are aligned on the right: numbers.
     """
     from rich import box  # noqa: PLC0415  # see above
+    from rich.padding import Padding  # noqa: PLC0415  # likewise
     from rich.table import Table  # noqa: PLC0415  # likewise
 
     drawn = Table(
@@ -178,13 +179,13 @@ def table(
         header_style="bold",
         padding=(0, 2, 0, 0),
         pad_edge=False,
+        show_edge=False,
     )
     for title in columns:
         drawn.add_column(title, justify="right" if title in right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*map(_cell, row))
-    lines = _rendered(drawn).splitlines()
-    say("\n".join(f"  {line.rstrip()}" if line.strip() else "" for line in lines))
+    say("\n".join(line.rstrip() for line in _rendered(Padding(drawn, (0, 0, 0, 2))).splitlines()))
 
 
 def _cell(content: str | Text) -> Text:

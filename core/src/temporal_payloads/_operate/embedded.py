@@ -33,13 +33,13 @@ _LONGEST = 256
 
 
 def payloads_within(data: bytes, *, depth: int = 0) -> Iterator[Payload]:
-    """Yield the payloads inside of data; not those that are inside of one of them."""
+    """Yield the payloads inside of data, or what it is itself; not those that are inside of one of them."""
+    payload = _as_payload(data)
+    if payload is not None:
+        yield payload
+        return
     for inner in _inner(data, depth):
-        payload = _as_payload(inner)
-        if payload is not None:
-            yield payload
-        else:
-            yield from payloads_within(inner, depth=depth + 1)
+        yield from payloads_within(inner, depth=depth + 1)
 
 
 def hashes_in(data: bytes) -> Iterator[str]:

@@ -56,8 +56,9 @@ def start_temporal(
         ui_port = port + 1000 if is_free(port + 1000) else ui_port
     command: list[str | Path] = [temporal, "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "warn"]
     command += ["--port", str(grpc_port), "--http-port", str(http_port), "--metrics-port", str(metrics_port)]
-    # Activities without a workflow, which drivers key differently, are off by default.
-    command += ["--dynamic-config-value", "activity.enableStandalone=true"]
+    # Off by default: activities without a workflow, which drivers key differently, and Nexus operations.
+    for kind in ("activity", "nexusoperation"):
+        command += ["--dynamic-config-value", f"{kind}.enableStandalone=true"]
     # A worker's end waits for its polls, of which the server at times forgets one: by default for a minute.
     command += ["--dynamic-config-value", 'matching.longPollExpirationInterval="10s"']
     command += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]

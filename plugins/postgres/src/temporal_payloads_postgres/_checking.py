@@ -13,12 +13,15 @@ from temporal_payloads.plugin import StorageMisconfiguredError, StoragePermissio
 from temporal_payloads_postgres._table import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from temporal_payloads_postgres._connections import Connection
     from temporal_payloads_postgres._errors import Origin
     from temporal_payloads_postgres._table import Table
 
 NEEDED = ("SELECT", "INSERT", "UPDATE")
 NEEDED_TO_READ = ("SELECT",)
+NEEDED_TO_COLLECT = (*NEEDED, "DELETE")
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,20 @@ async def check_table(
     table: Table,
     ttl: timedelta | None,
     origin: Origin,
-    *,
-    retrieve_only: bool = False,
+    needed: Sequence[str] = NEEDED,
 ) -> None:
-    """Raise a `StorageError` unless payloads can be stored in the table, and read from it.
+    """Raise a `StorageError` unless the table is as it should be, and lets us in.
 
     Args:
         connection: To the database.
         table: The table.
         ttl: What the settings say.
         origin: How errors call the server and its settings.
-        retrieve_only: Whether they are only read.
+        needed: What the role must be allowed.
     """
     found = await look_at(connection, table)
     if problem := difference(found, ttl, origin):
         raise StorageMisconfiguredError(problem)
-    needed = NEEDED_TO_READ if retrieve_only else NEEDED
     privileges = ", ".join(f"has_table_privilege(%s, '{privilege}')" for privilege in needed)
     cursor = await connection.execute(f"SELECT {privileges}", (table.qualified,) * len(needed))
     row = await cursor.fetchone()

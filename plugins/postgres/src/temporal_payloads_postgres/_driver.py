@@ -6,22 +6,34 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads.plugin import (
     DEFAULT_MAX_PAYLOAD_SIZE,
+    CollectableDriver,
     ContentAddressedDriver,
+    ListedPage,
+    StorageMisconfiguredError,
     StorageUnavailableError,
     gather_bounded,
+    probe_conditions,
     run_off_loop,
 )
 
-from temporal_payloads_postgres._checking import check_table, require_expiry
+from temporal_payloads_postgres._checking import (
+    NEEDED,
+    NEEDED_TO_COLLECT,
+    NEEDED_TO_READ,
+    check_table,
+    require_expiry,
+)
+from temporal_payloads_postgres._collecting import Collecting, PostgresState
 from temporal_payloads_postgres._diagnosing import TableDiagnosis
 from temporal_payloads_postgres._table import LAYOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from temporal_payloads.plugin import DiagnosisContext, Finding
+    from temporal_payloads.plugin import Change, DiagnosisContext, Finding, ListedPayload
 
+    from temporal_payloads_postgres import _collecting
     from temporal_payloads_postgres._connections import Connections
     from temporal_payloads_postgres._table import Table
 
@@ -35,7 +47,7 @@ Row = tuple[str, int, int]
 """A part of a payload: key, number, size."""
 
 
-class PostgresStorageDriver(ContentAddressedDriver):
+class PostgresStorageDriver(ContentAddressedDriver, CollectableDriver):
     """Stores Temporal payloads in a table.
 
     Equal payloads of one workflow or activity are stored once. What one call stores is in several
@@ -65,6 +77,7 @@ class PostgresStorageDriver(ContentAddressedDriver):
         self._table = table
         self._ttl = ttl
         self._retrieve_only = retrieve_only
+        self._collecting = Collecting(connections, table)
         self._expires = False
 
     def type(self) -> str:
@@ -134,14 +147,72 @@ class PostgresStorageDriver(ContentAddressedDriver):
 
     async def check(self) -> None:
         """Raise a `StorageError` unless payloads can be stored in the table and read from it."""
+        await self._check(NEEDED_TO_READ if self._retrieve_only else NEEDED)
+
+    async def _check(self, needed: Sequence[str]) -> None:
         async with self._connections.one() as connection:
-            await check_table(
-                connection,
-                self._table,
-                self._ttl,
-                self._connections.origin,
-                retrieve_only=self._retrieve_only,
-            )
+            await check_table(connection, self._table, self._ttl, self._connections.origin, needed)
+
+    # -- what a collector asks for
+
+    def shards(self, namespaces: Sequence[str | None]) -> Sequence[str]:
+        """Return what the keys of these namespaces begin with."""
+        return LAYOUT.prefixes(namespaces)
+
+    async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
+        """Yield what is there under a prefix, in the order of the keys, with a statement for each page."""
+        async for rows in self._collecting.pages(shard):
+            payloads = [one for row in rows if (one := self._listed(row))]
+            yield ListedPage(payloads=payloads, others=len(rows) - len(payloads))
+
+    def _listed(self, row: _collecting.Row) -> ListedPayload | None:
+        return self.listed(row.key, size=row.size, tag=row.state, stored=row.stored, aside=row.is_aside)
+
+    async def probe(self) -> None:
+        """Make sure that the role may delete, and that the table does as it is told.
+
+        Raises:
+            StorageError: Why nothing may be deleted.
+        """
+
+        async def look(key: str) -> ListedPayload | None:
+            row = await self._collecting.look(key)
+            return None if row is None else self._listed(row)
+
+        await self._check(NEEDED_TO_COLLECT)
+        await probe_conditions(self, look)
+
+    async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
+        """Date payloads back, by which they are aside. They can be read all the same."""
+        del grace
+        return await self._collecting.put_aside(self._rows(payloads))
+
+    async def restore(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Bring payloads back that are aside."""
+        return await self._collecting.restore(self._rows(payloads))
+
+    async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Delete payloads that are aside."""
+        return await self._collecting.delete(self._rows(payloads))
+
+    def _rows(self, payloads: Sequence[ListedPayload]) -> list[tuple[str, str]]:
+        self._require_collected()
+        return [(self.key_of(payload), payload.tag) for payload in payloads]
+
+    def state(self) -> PostgresState:
+        """Return where a collector keeps its files: in rows of the table, beside the payloads."""
+        self._require_collected()
+        return PostgresState(self._connections, self._table)
+
+    def why_not_collected(self) -> str | None:
+        """Return why nothing is collected: payloads expire."""
+        if self._table.expires:
+            return f"its payloads expire: {self._connections.origin.its}ttl is set"
+        return None
+
+    def _require_collected(self) -> None:
+        if why := self.why_not_collected():
+            raise StorageMisconfiguredError(f"Nothing of driver {self.name()!r} is collected: {why}")
 
     async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
         """Return what is found of the table, the role and the server."""

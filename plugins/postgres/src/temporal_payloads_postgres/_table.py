@@ -9,6 +9,7 @@ loop. A writer puts them in within one transaction, so that a reader finds all o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporal_payloads.plugin import KeyLayout
 
@@ -16,6 +17,12 @@ LAYOUT = KeyLayout(max_length=2048)
 """An entry of a PostgreSQL index has 2,700 bytes at most."""
 VERSION = 1
 """Of the table's structure; the database says which one it has."""
+CENTURIES = timedelta(days=365_250)
+"""By so much a payload that is put aside is dated back. To writers of every release it is one that nobody has
+stored for long, and they touch it."""
+_BACK = f"interval '{CENTURIES.total_seconds():.0f} seconds'"
+_ASIDE = "kept.touched < '1900-01-01 00:00:00+00'"
+_STATE = "extract(epoch FROM kept.touched)::text"
 TOUCHED_EVERY = "1 hour"
 """A payload that is stored again is marked as wanted once in this time: else it would grow the table."""
 
@@ -75,7 +82,7 @@ class Table:
     def _kept(self) -> str:
         if self.expires:
             return "ON CONFLICT DO NOTHING"  # of today: it will live as long as if it were stored now
-        # Whoever collects garbage may have marked it as unwanted ('-infinity'): that ends here.
+        # What is put aside was touched centuries ago: that ends here.
         return (
             "ON CONFLICT (key, part) DO UPDATE SET touched = now() "
             f"WHERE kept.touched < now() - interval '{TOUCHED_EVERY}'"
@@ -99,6 +106,89 @@ class Table:
         """Read the parts of payloads from one to another: keys, first key, its part, last key, its part."""
         within = "key = ANY(%b::text[]) AND (key, part) >= (%b::text, %b) AND (key, part) <= (%b::text, %b)"
         return f"SELECT key, part, data FROM {self._distinct(within)} ORDER BY key, part"
+
+    # -- what a collector asks for
+
+    def _listing(self, which: str) -> str:
+        """List payloads with such keys, in their order, at most so many (the last value).
+
+        Returns key, bytes, and the state: when it was touched, in seconds since 1970.
+        """
+        if self.expires:
+            columns, group = "max(octet_length(data)) AS size, max(stored_on) AS time", " GROUP BY key, part"
+        else:
+            columns, group = "octet_length(data) AS size, touched AS time", ""
+        return (
+            "SELECT key, sum(size)::bigint, max(extract(epoch FROM time)) FILTER (WHERE part = 0)::text FROM "
+            f"(SELECT key, part, {columns} FROM {self.qualified} WHERE {which}{group}) AS parts "
+            "GROUP BY key ORDER BY key LIMIT %b"
+        )
+
+    @property
+    def list_after(self) -> str:
+        """List payloads with keys between two: the one before the first, the one after the last, a number."""
+        return self._listing("key > %b AND key < %b")
+
+    @property
+    def list_one(self) -> str:
+        """List the payload with this key: key, a number."""
+        return self._listing("key = %b")
+
+    @property
+    def put_aside(self) -> str:
+        """Put payloads aside; see `_change`."""
+        return self._change(
+            f"NOT {_ASIDE}", f"UPDATE {self.qualified} AS kept SET touched = now() - {_BACK} FROM listed"
+        )
+
+    @property
+    def restore(self) -> str:
+        """Bring payloads back; see `_change`."""
+        return self._change(_ASIDE, f"UPDATE {self.qualified} AS kept SET touched = now() FROM listed")
+
+    @property
+    def delete(self) -> str:
+        """Delete payloads, with all of their parts; see `_change`."""
+        return self._change(_ASIDE, f"DELETE FROM {self.qualified} AS kept USING listed", parts="")
+
+    def _change(self, condition: str, change: str, parts: str = "AND kept.part = 0") -> str:
+        """Change payloads that are still as they were listed: keys, states.
+
+        Returns each key, whether it was changed, and whether it was there. Rows are locked in the order of
+        their keys, as writers lock them, and looked at again once they are locked.
+        """
+        return (
+            "WITH wanted AS (SELECT * FROM unnest(%b::text[], %b::text[]) AS wanted (key, state)), "
+            f"listed AS (SELECT kept.key FROM {self.qualified} AS kept JOIN wanted ON wanted.key = kept.key "
+            f"WHERE kept.part = 0 AND {_STATE} = wanted.state AND {condition} "
+            "ORDER BY kept.key FOR UPDATE OF kept), "
+            f"changed AS ({change} WHERE kept.key = listed.key {parts} RETURNING kept.key) "
+            "SELECT wanted.key, wanted.key IN (SELECT key FROM changed), "
+            f"EXISTS (SELECT FROM {self.qualified} AS kept WHERE kept.key = wanted.key) FROM wanted"
+        )
+
+    @property
+    def write_file(self) -> str:
+        """Write a part of a collector's file, over one that is there: key, part, data."""
+        return (
+            f"INSERT INTO {self.qualified} (key, part, data) VALUES (%b, %b, %b) "
+            "ON CONFLICT (key, part) DO UPDATE SET data = excluded.data"
+        )
+
+    @property
+    def cut_file(self) -> str:
+        """Remove the parts of a collector's file from one on: key, part."""
+        return f"DELETE FROM {self.qualified} WHERE key = %b AND part >= %b"
+
+    @property
+    def read_file(self) -> str:
+        """Read the parts of a collector's file: key."""
+        return f"SELECT data FROM {self.qualified} WHERE key = %b ORDER BY part"
+
+    @property
+    def list_files(self) -> str:
+        """List the keys of a collector's files between two: the first, the one after the last."""
+        return f"SELECT key FROM {self.qualified} WHERE part = 0 AND key >= %b AND key < %b"
 
     def _distinct(self, condition: str) -> str:
         # What was stored on several days is there as often, each time with the same bytes.

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str | Group] = {
     "keys": "List the encryption keys, and what still needs them.",
     "migrate": "Move payloads to another store, or prove that nothing is needed from the old one.",
     "codec-server": "Decode payloads for the Web UI and the CLI.",
+    "usage": "Count what is stored, by namespace, type, age and driver.",
     "schema": "Print a JSON Schema of the settings' file, for editors.",
     "new-plugin": "Write a plugin to start from: a driver or a codec of your own.",
 }

@@ -1,0 +1,1 @@
+"""What is stored: how much, whose, of which type, how old, and how often the same."""

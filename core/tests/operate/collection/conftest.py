@@ -353,6 +353,8 @@ class World:
         """Store a payload as a worker does; return the reference that goes into a history."""
         payload = Payload(metadata={"encoding": b"json/plain"}, data=text.encode())
         target = StorageDriverWorkflowInfo(namespace=namespace, id=workflow_id, run_id=run_id, type="T")
+        if workflow_id is None:  # as what moves payloads stores them
+            target = StorageDriverWorkflowInfo(namespace=namespace)
         async with self.assembly() as assembly:
             managed = assembly.drivers[driver]
             context = StorageDriverStoreContext(target=target if namespace else None)

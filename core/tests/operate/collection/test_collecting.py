@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from temporal_payloads._operate.collection.manifest import Manifest
+from temporal_payloads._operate.collection.sweeping import ListingTooOldError
 from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError
 
 HOUR, DAY, GRACE = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
@@ -151,6 +152,23 @@ async def test_of_a_store_that_tells_no_age_two_marks_are_enough(world):
     assert await rules_of(world, "put-aside") == {"unreferenced"}
     world.clock.advance(GRACE)
     await world.collect("delete")
+    assert not world.shelf.keys()
+
+
+async def test_nothing_is_changed_by_a_listing_that_is_older_than_half_the_grace(world, garbage):
+    """In between it may have been brought back and put aside anew, which some stores cannot tell."""
+    await world.collect("put-aside")
+    world.clock.advance(GRACE)
+
+    async def suspended(_):
+        world.clock.advance(GRACE / 2 + HOUR)
+
+    world.shelf.before["list"] = suspended
+    with pytest.raises(ListingTooOldError):
+        await world.collect("delete")
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+    world.shelf.before.clear()
+    await world.collect("delete", resume=True)
     assert not world.shelf.keys()
 
 

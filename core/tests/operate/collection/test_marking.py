@@ -127,6 +127,32 @@ async def test_an_earlier_name_of_a_driver_counts(world, garbage):
     assert set(report.stores["shelf"]["rules"]) == {"needed"}
 
 
+@pytest.mark.parametrize("off", [False, True])
+async def test_a_mark_of_an_old_claim_also_marks_where_its_payload_is_moved_to(world, off):
+    """The old store's run, its payload copied to the next store and from there to the last one."""
+    drivers = world.settings["storage"]["drivers"]
+    drivers["oldest"] = {"type": "shelf", "name": "attic"}
+    drivers["old"] = {"type": "shelf", "name": "cellar"}
+    world.settings["storage"]["driver"] = "shelf"
+    recorded = await world.store("needed", driver="oldest")
+    for driver in ("old", "shelf"):
+        await world.store("needed", driver=driver, workflow_id=None)
+        await world.store("copied, and needed by nobody", driver=driver)
+    drivers["oldest"] |= {"moved_to": "old", "off": off}
+    drivers["old"] |= {"moved_to": "shelf", "off": off}
+    world.orders.run("w", recorded)
+    world.clock.advance(2 * GRACE)
+    report = await world.collect("plan")
+    assert report.complete
+    assert report.stores["shelf"]["rules"]["needed"][0] == 1
+    assert report.stores["shelf"]["rules"]["unreferenced"][0] == 1
+    if off:
+        assert report.refused == {"oldest": "it is off", "old": "it is off"}
+    else:
+        assert report.stores["old"]["rules"]["needed"][0] == 1
+        assert report.stores["oldest"]["rules"] == {"needed": report.stores["oldest"]["rules"]["needed"]}
+
+
 # -- what is kept from one collection to the next
 
 

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._operate.collection.collector import CannotResumeError
-from temporal_payloads._operate.collection.report import ACTIONS
+from temporal_payloads._operate.collection.report import ACTIONS, Purpose
 from temporal_payloads._operate.collection.workflow import BEGIN, FINISH, MARK, SHARDS, SWEEP, Step
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from temporal_payloads._operate.collection.collector import Collector
     from temporal_payloads._operate.collection.marking import Marked
-    from temporal_payloads._operate.collection.report import Collection, Purpose
+    from temporal_payloads._operate.collection.report import Collection
     from temporal_payloads._operate.collection.sweeping import Swept
 
 _BEAT = 10.0

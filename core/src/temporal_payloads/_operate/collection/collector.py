@@ -111,9 +111,9 @@ class Collector:
             token: What tells this beginning from others: with the same one the same collection is begun.
         """
         token = hashlib.sha256(token.encode()).hexdigest()[:12] if token else secrets.token_hex(6)
-        for name in await self._files.store.names("collections/"):
-            if name.endswith(f"-{token}"):
-                return await self.as_begun(name.rpartition("/")[2])
+        for earlier in await self.begun():
+            if earlier.endswith(f"-{token}"):
+                return await self.as_begun(earlier)
         owners = await self._ask_owners()
         began = self._clock()
         collection = Collection(
@@ -138,8 +138,8 @@ class Collector:
         Raises:
             CannotResumeError: There is none, or it was begun with other settings.
         """
-        for name in reversed(await self._files.store.names("collections/")):
-            collection = await self.read(name.rpartition("/")[2])
+        for earlier in reversed(await self.begun()):
+            collection = await self.read(earlier)
             if collection.purpose != purpose:
                 continue
             if await self.report(collection.id) is not None:
@@ -194,6 +194,10 @@ class Collector:
         """Return what came of a collection; None if it was not finished."""
         document = await self._files.read_json(f"reports/{collection_id}")
         return None if document is None else Report(**document)
+
+    async def begun(self) -> list[str]:
+        """Return the ids of all collections, the latest last."""
+        return [name.rpartition("/")[2] for name in await self._files.store.names("collections/")]
 
     # -- marks
 

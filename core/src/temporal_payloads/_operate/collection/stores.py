@@ -104,14 +104,15 @@ def _chain(settings: PayloadSettings, key: str) -> list[str]:
     """Return the drivers that a driver's payloads are moved to, the one after the other."""
     chain: list[str] = []
     table = settings.storage.drivers.get(key)
-    while table is not None and (following := getattr(table, "moved_to", None)) and following not in chain:
-        chain.append(following)
-        table = settings.storage.drivers.get(following)
+    while table is not None and table.moved_to and table.moved_to not in chain:
+        chain.append(table.moved_to)
+        table = settings.storage.drivers.get(table.moved_to)
     return chain
 
 
 def _off(settings: PayloadSettings, key: str) -> bool:
-    return bool(getattr(settings.storage.drivers.get(key), "off", False))
+    table = settings.storage.drivers.get(key)
+    return table is not None and table.off
 
 
 def _codecs(assembly: Assembly) -> str:

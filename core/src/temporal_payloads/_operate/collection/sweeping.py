@@ -37,6 +37,10 @@ _QUIET = frozenset({Rule.NEEDED, Rule.NEEDED_BY_HASH, Rule.NOT_ASIDE})
 """What is needed is counted; the manifest says no more of it."""
 
 
+class ListingTooOldError(Exception):
+    """What is known of a store is no longer to be relied on."""
+
+
 @dataclass
 class Swept:
     """What was found in a part of a store, and done. It may be looked at while that goes on."""
@@ -126,6 +130,7 @@ class Sweep:
         self._work = work
         self._found = Swept(driver, shard)
         self._segments: set[str] = set()
+        self._listed_at = clock()
         self._pending: dict[Action, list[tuple[ListedPayload, Decision]]] = {}
 
     async def sweep(self) -> Swept:
@@ -135,6 +140,7 @@ class Sweep:
             StorageError: The store, or the collector's files, cannot be used.
             DamagedStateError: A file of the collector's is damaged.
         """
+        self._listed_at = self._clock()
         listed = await self._list()
         put = await self._records.load(self._work / "aside")
         for part in listed.parts:
@@ -190,6 +196,13 @@ class Sweep:
             return
         payloads = [payload for payload, _ in batch]
         await self._throttle.wait(len(payloads))
+        if self._clock() - self._listed_at > self._grace / 2:
+            # Somebody may have brought one back since, and put it aside again: in some stores it is then in
+            # the state in which it was listed. Within a grace nobody does.
+            raise ListingTooOldError(
+                f"{self._driver}: more than half of gc.grace has passed since the store was listed; go on "
+                "with --resume, which lists it again"
+            )
         changes: list[Change] = ["done"] * len(payloads)
         if action in ("put_aside", "record"):
             # Before it is done: what is aside and not recorded waits a grace more.

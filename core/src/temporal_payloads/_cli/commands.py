@@ -20,6 +20,8 @@ class Group:
 
     help: str
     commands: Mapping[str, str | Group]
+    epilog: str = ""
+    """What its help says after the commands."""
 
 
 COMMANDS: Mapping[str, str | Group] = {
@@ -29,6 +31,31 @@ COMMANDS: Mapping[str, str | Group] = {
     "migrate": "Move payloads to another store, or prove that nothing is needed from the old one.",
     "codec-server": "Decode payloads for the Web UI and the CLI.",
     "usage": "Count what is stored, by namespace, type, age and driver.",
+    "gc": Group(
+        "Collect garbage: put aside, and later delete, payloads that nothing refers to.",
+        {
+            "plan": "Say what would be collected, and change nothing.",
+            "put-aside": "Put payloads aside that nothing refers to.",
+            "delete": "Delete what has been aside for the grace, and that nothing refers to.",
+            "undo": "Bring back what was put aside.",
+            "status": "Show the collections, and what is aside since when.",
+            "worker": "Run a Temporal worker for collections.",
+            "schedule": "Let collections begin by themselves, as workflows on Temporal.",
+        },
+        """\
+Nothing is deleted at once: first payloads are put aside, and whoever stores one
+again brings it back. Those that a later collection, begun gc.grace after that,
+still finds to be referred to by nothing, are deleted.
+
+Examples:
+  temporal-payloads gc plan                what would be collected, and why
+  temporal-payloads gc put-aside           the first step
+  temporal-payloads gc status              what is aside, and when it is due
+  temporal-payloads gc undo                bring it back
+  temporal-payloads gc delete              the second step, gc.grace later
+  temporal-payloads gc schedule --every 7d      both, by themselves
+""",
+    ),
     "schema": "Print a JSON Schema of the settings' file, for editors.",
     "new-plugin": "Write a plugin to start from: a driver or a codec of your own.",
 }
@@ -76,7 +103,13 @@ class Commands(TyperGroup):
         for name, entry in commands.items():
             inside = (*path, name)
             if isinstance(entry, Group):
-                group = Commands(name=name, help=entry.help, short_help=entry.help, rich_markup_mode=None)
+                group = Commands(
+                    name=name,
+                    help=entry.help,
+                    short_help=entry.help,
+                    epilog=entry.epilog,
+                    rich_markup_mode=None,
+                )
                 group.fill(entry.commands, inside)
                 self.add_command(group, name)
             else:

@@ -1,0 +1,1 @@
+"""`temporal-payloads gc`: garbage collection."""

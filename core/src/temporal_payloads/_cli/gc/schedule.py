@@ -1,0 +1,105 @@
+"""`temporal-payloads gc schedule`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Literal
+
+import typer
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
+from temporal_payloads._cli.gc.worker import Namespace, TaskQueue
+from temporal_payloads._cli.output import say
+from temporal_payloads._cli.temporal import (
+    Address,
+    Connection,
+    TemporalConfig,
+    TemporalProfile,
+    connect,
+    connection_asked_for,
+    namespaces_asked_for,
+)
+from temporal_payloads._operate.collection.worker import schedule_collections, start_collection
+from temporal_payloads._operate.collection.workflow import TASK_QUEUE, WORKFLOW_ID, CollectionInput
+from temporal_payloads._settings.duration import parse_duration
+
+EPILOG = f"""\
+Exit status:
+  0 it is done, 2 wrong use, 3 Temporal cannot be reached, or a collection runs
+  already (with --now)
+
+The schedule is called {WORKFLOW_ID}; Temporal's own tools show, pause, trigger
+and delete it. A collection that is due while another one runs is left out.
+
+Examples:
+  temporal-payloads gc schedule --every 7d --namespace operations
+  temporal-payloads gc schedule --every 1d --purpose put-aside
+  temporal-payloads gc schedule --now --namespace operations
+"""
+
+
+def run(
+    *,
+    every: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How often one begins: 7d, 12h.")
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Begin one now, and leave the schedule alone.")] = False,
+    purpose: Annotated[
+        Literal["collect", "put-aside", "delete", "plan"],
+        typer.Option(metavar="PURPOSE", help="What for; `collect` is both put-aside and delete."),
+    ] = "collect",
+    task_queue: TaskQueue = TASK_QUEUE,
+    address: Address = None,
+    namespace: Namespace = None,
+    temporal_config: TemporalConfig = None,
+    temporal_profile: TemporalProfile = None,
+) -> ExitStatus:
+    """Let collections begin by themselves, as workflows on Temporal.
+
+    It makes the schedule, or changes the one that is there. Workers take the collections up: see gc worker.
+    """
+    if (every is None) is not now:
+        raise WrongUseError("give one of --every and --now")
+    given = CollectionInput(purpose)
+    connection = connection_asked_for(address, temporal_config, temporal_profile)
+    [name] = namespaces_asked_for([namespace] if namespace else None, connection)
+    if every is None:
+        asyncio.run(_start(connection, name, given, task_queue))
+    else:
+        asyncio.run(_schedule(connection, name, given, _duration(every), task_queue))
+    return ExitStatus.FINE
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise WrongUseError(f"--every {error}") from error
+    if not isinstance(duration, timedelta) or duration < timedelta(minutes=1):
+        raise WrongUseError("--every must be 1m or more")
+    return duration
+
+
+async def _start(connection: Connection, namespace: str, given: CollectionInput, task_queue: str) -> None:
+    [client] = await connect(connection, [namespace])
+    try:
+        handle = await start_collection(client, given, task_queue=task_queue)
+    except WorkflowAlreadyStartedError as error:
+        raise UnfinishedError(f"a collection runs already in namespace {namespace!r}") from error
+    except RPCError as error:
+        raise UnfinishedError(f"the Temporal server did not start it: {error}") from error
+    say(f"Started workflow {handle.id}, run {handle.first_execution_run_id}.")
+
+
+async def _schedule(
+    connection: Connection, namespace: str, given: CollectionInput, every: timedelta, task_queue: str
+) -> None:
+    [client] = await connect(connection, [namespace])
+    try:
+        new = await schedule_collections(client, given, every=every, task_queue=task_queue)
+    except RPCError as error:
+        raise UnfinishedError(f"the Temporal server did not take the schedule: {error}") from error
+    say(f"{'Made' if new else 'Changed'} schedule {WORKFLOW_ID}: every {every}.")

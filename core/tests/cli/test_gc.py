@@ -1,0 +1,100 @@
+"""The commands of gc: what they ask for, and with which status they end. They collect in `tests/`."""
+
+import json
+from importlib import import_module
+
+import pytest
+from support.documents import shape_of, told_shape
+
+COLLECTING = ("plan", "put-aside", "delete", "undo")
+
+
+@pytest.fixture
+def settings(write_settings, closed_port):
+    """Whose owner's server does not answer."""
+    return write_settings(f"""
+        [storage.drivers.memory]
+        [[gc.owners]]
+        namespaces = ["orders"]
+        address = "127.0.0.1:{closed_port}"
+    """)
+
+
+@pytest.mark.parametrize("command", COLLECTING)
+def test_without_owners_nothing_can_be_collected(run, write_settings, command):
+    write_settings("[storage.drivers.memory]")
+    status, out, err = run("gc", command)
+    assert (status, out) == (2, "")
+    assert "gc.owners: is required" in err
+
+
+@pytest.mark.parametrize("command", COLLECTING)
+def test_a_cluster_that_does_not_answer_is_told(run, settings, command):
+    status, _, err = run("gc", command)
+    assert status == 3
+    assert "(gc.owners[0]) cannot be used" in err
+
+
+def test_wrong_settings_are_in_the_document(run, write_settings):
+    write_settings("gc.grace = '1s'\n[storage.drivers.memory]")
+    status, out, _ = run("gc", "plan", "--json")
+    document = json.loads(out)
+    assert (status, document["ok"], document["complete"]) == (2, False, False)
+    assert [problem["place"] for problem in document["problems"]] == ["gc.grace"]
+
+
+@pytest.mark.parametrize("command", COLLECTING)
+def test_the_document_of_a_failure_has_the_keys_that_the_help_tells(run, settings, command):
+    _, out, _ = run("gc", command, "--json")
+    module = import_module(f"temporal_payloads._cli.gc.{command.replace('-', '_')}")
+    told = told_shape(module.EPILOG)
+    shape = shape_of(json.loads(out))
+    assert shape[""] == told[""]
+    assert shape["error"] == told["error"]
+    assert json.loads(out)["purpose"] == command
+
+
+def test_where_no_store_keeps_the_collectors_files_a_directory_is_needed(run):
+    status, _, err = run("gc", "status")
+    assert status == 2
+    assert "gc.state: no store keeps the collector's files" in err
+
+
+def test_status_shows_nothing_before_the_first_collection(run, settings):
+    status, out, _ = run("gc", "status")
+    assert (status, out) == (0, "There was no collection yet.\n")
+    status, out, _ = run("gc", "status", "--json")
+    document = json.loads(out)
+    assert (status, document["collections"], document["aside"]) == (0, [], [])
+
+
+@pytest.mark.parametrize("arguments", [(), ("--every", "7d", "--now")])
+def test_a_schedule_is_made_or_a_collection_begun(run, arguments):
+    status, _, err = run("gc", "schedule", *arguments)
+    assert (status, err) == (2, "error: give one of --every and --now\n")
+
+
+@pytest.mark.parametrize(
+    ("every", "said"), [("fortnightly", "--every is not a duration"), ("1s", "--every must be 1m or more")]
+)
+def test_how_often_is_a_duration(run, every, said):
+    status, _, err = run("gc", "schedule", "--every", every)
+    assert status == 2
+    assert said in err
+
+
+def test_a_worker_needs_a_server(run, settings, closed_port):
+    status, _, err = run("gc", "worker", "--address", f"127.0.0.1:{closed_port}")
+    assert status == 3
+    assert "cannot be used" in err
+
+
+def test_a_worker_tells_that_its_directory_must_be_shared(run, write_settings, closed_port, tmp_path):
+    write_settings(f"""
+        [storage.drivers.memory]
+        [gc]
+        state = "{tmp_path}"
+        owners = [{{ namespaces = ["orders"] }}]
+    """)
+    _, _, err = run("gc", "worker", "--address", f"127.0.0.1:{closed_port}")
+    assert "every worker must find the same files" in err

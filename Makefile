@@ -76,9 +76,10 @@ docs: $(VENV)/.dev ## build the documentation site in build/site; a broken link 
 	NO_MKDOCS_2_WARNING=1 $(IN_VENV)/mkdocs build --strict
 	@echo "Read it, with its search: $(IN_VENV)/python -m http.server -b 127.0.0.1 -d build/site"
 
-generate: $(VENV)/.dev ## write what is made from the code: the settings' reference, and which plugins core knows
+generate: $(VENV)/.dev ## write what is made from the code: references, the dashboard, and which plugins core knows
 	$(IN_VENV)/python core/generate.py
 	$(IN_VENV)/python docs/generate.py
+	$(IN_VENV)/python docs/observability/generate.py
 
 lint: $(VENV)/.dev ## check style, formatting and the direction of imports
 	$(IN_VENV)/ruff check

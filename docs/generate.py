@@ -27,6 +27,7 @@ from temporal_payloads._settings.models import (
     Route,
     StorageSettings,
 )
+from temporal_payloads._settings.observability import ObservabilitySettings
 from temporal_payloads._settings.problems import variable
 from temporal_payloads.plugin import PluginRegistry
 
@@ -51,6 +52,7 @@ def reference() -> str:
         _section("`[storage]`", StorageSettings, ("storage",)),
         _section("`[storage.cache]`", CacheSettings, ("storage", "cache")),
         _section("`[storage.circuit]`", CircuitSettings, ("storage", "circuit")),
+        _section("`[observability]`", ObservabilitySettings, ("observability",)),
         _section("`[[storage.routes]]`", Route, (), variables=False),
         _section("`[storage.drivers.KEY]`, every driver", DriverTable, (), variables=False),
         _section("`[codec.NAME]`, every codec", PluginTable, (), variables=False),

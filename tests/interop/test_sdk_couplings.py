@@ -18,6 +18,7 @@ from support.history import REFERENCE_MARKER
 from support.values import large
 from support.workers import RUN_TIMEOUT, connect, new_id
 from temporal_payloads import PayloadSettings, PayloadsPlugin, build_data_converter
+from temporal_payloads._observe.spans import HEADER
 from temporal_payloads._sdk_plugin import SDK_DEFAULT_CONCURRENCY
 from temporal_payloads._storage.failures import _WRAPPERS
 from temporal_payloads._storage.references import MARKER
@@ -29,6 +30,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.contrib.aws.s3driver import S3StorageDriver, S3StorageDriverClient
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.converter import (
     DataConverter,
     ExternalStorage,
@@ -65,6 +67,15 @@ async def test_a_handle_has_its_client(temporal_server: TemporalServer) -> None:
     handle = client.get_workflow_handle(new_id("wf"))
     assert getattr(handle, "_client", None) is client, changed(
         "where a workflow's handle has its client", "core/src/temporal_payloads/testing/_histories.py"
+    )
+
+
+# -- the header in which the SDK's interceptors hand a trace on
+
+
+def test_the_trace_is_in_the_header_that_is_read() -> None:
+    assert TracingInterceptor().header_key == HEADER, changed(
+        "the header of its OpenTelemetry interceptor", "core/src/temporal_payloads/_observe/spans.py"
     )
 
 

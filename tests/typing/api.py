@@ -22,15 +22,19 @@ from temporal_payloads import (
     build_data_converter,
     open_data_converter,
 )
+from temporal_payloads.observability import METRICS, Metric, prometheus_buckets
 from temporal_payloads.plugin import (
     ByteSize,
+    CircuitEvent,
     ClaimRejectedError,
+    CodecEvent,
     CodecPlugin,
     ConfinedClaim,
     ContentAddressedDriver,
     DriverContext,
     DriverPlugin,
     Duration,
+    InlineEvent,
     PayloadConverterPlugin,
     PayloadIntegrityError,
     PerPayloadCodec,
@@ -63,6 +67,7 @@ from temporalio.converter import (
     StorageDriverClaim,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.runtime import PrometheusConfig
 from temporalio.worker import Replayer, Worker
 
 # -- converters
@@ -222,6 +227,24 @@ class Metrics:
     def temporal_payloads_storage_event(self, event: StorageEvent) -> None:
         assert_type(event.duration, float)
         assert_type(event.error, str | None)
+        assert_type(event.namespace, str | None)
+
+    @hookimpl
+    def temporal_payloads_codec_event(self, event: CodecEvent) -> None:
+        assert_type(event.keys, Mapping[str, int])
+
+    @hookimpl
+    def temporal_payloads_inline_event(self, event: InlineEvent) -> None:
+        assert_type(event.size, int)
+
+    @hookimpl
+    def temporal_payloads_circuit_event(self, event: CircuitEvent) -> None:
+        assert_type(event.is_open, bool)
+
+
+def buckets_for_the_sdks_endpoint() -> PrometheusConfig:
+    assert_type(METRICS, tuple[Metric, ...])
+    return PrometheusConfig(bind_address="127.0.0.1:0", histogram_bucket_overrides=prometheus_buckets())
 
 
 def a_registry_of_our_own() -> PluginRegistry:

@@ -229,7 +229,7 @@ REQUEST_SENT = Metric(
     where="codec server",
 )
 
-METRICS = (
+METRICS: tuple[Metric, ...] = (
     STORAGE_DURATION,
     STORAGE_PAYLOADS,
     STORAGE_IO,

@@ -34,6 +34,7 @@ from benchmarks import (
     filesystem,
     gcs,
     memory,
+    observability,
     postgres,
     redis,
     s3,
@@ -81,6 +82,8 @@ TOPICS: dict[str, Topic] = {
     "codec_server": codec_server.run,
     "disk": disk.run,
     "breakdown": breakdown.run,
+    # The last one: the providers that it sets are the process's, and there are none for the others.
+    "observability": observability.run,
 }
 
 

@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import breakdown
+from benchmarks import breakdown, observability
 from benchmarks.whole import tables
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md", RESULTS / "whole.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "performance.md",
+    ROOT / "docs" / "observability.md",
+    RESULTS / "whole.md",
+)
 MARKED = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of the results -->\n)", re.DOTALL)
 
 
@@ -66,6 +71,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "settings": tables.settings,
     "lines": _lines,
     "breakdown": breakdown.table,
+    "observability": observability.claim,
 }
 
 

@@ -134,17 +134,23 @@ except UnknownPluginError as error:
     assert f"Run: pip install {distribution}" in message
 
 
-@pytest.mark.parametrize("without", ["aiohttp", "jwt", "pytest", "pluggy"])
+@pytest.mark.parametrize("without", ["aiohttp", "jwt", "pytest", "typer", "pluggy"])
 def test_core_alone_brings_only_what_it_needs(install, without):
     found = install().run(f"from importlib.util import find_spec; print(find_spec('{without}') is not None)")
     assert found.strip() == str(without == "pluggy")
 
 
-def test_core_alone_has_its_command(install):
+def test_the_command_of_core_alone_says_what_to_install(install):
     environment = install()
-    program = "import subprocess, sys; sys.exit(subprocess.call([sys.argv[1], '--help']))"
-    command = environment.python.with_name("temporal-payloads")
-    assert "temporal-payloads" in environment.run(program.replace("sys.argv[1]", repr(str(command))))
+    command = str(environment.python.with_name("temporal-payloads"))
+    program = f"""
+import subprocess
+ended = subprocess.run([{command!r}, "check"], capture_output=True, text=True)
+print(ended.returncode, ended.stdout, ended.stderr)
+"""
+    told = environment.run(program)
+    assert told.startswith("2 ")
+    assert "Run: pip install 'temporal-payloads[cli]'" in told
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def python(uv, built, tmp_path_factory):
     run(uv, "venv", "--quiet", "--python", sys.executable, str(folder))
     wheel, _ = built["temporal-payloads"]
     pinned = ("--constraints", str(ROOT / "requirements" / "dev.txt"))
-    run(uv, "pip", "install", "--quiet", "--python", str(folder), *pinned, f"{wheel}[testing]")
+    run(uv, "pip", "install", "--quiet", "--python", str(folder), *pinned, f"{wheel}[cli,testing]")
     return folder / "bin" / "python"
 
 

@@ -1,4 +1,4 @@
-"""Payloads move to another store under workflows in flight, and the old one goes: docs/migrating-stores.md."""
+"""Payloads move to another store under workflows in flight, and the old one goes: migrating-stores.md."""
 
 from __future__ import annotations
 

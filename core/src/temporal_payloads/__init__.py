@@ -20,6 +20,7 @@ from temporal_payloads._errors import (
 
 if TYPE_CHECKING:
     from temporal_payloads._build.assembly import build_data_converter, open_data_converter
+    from temporal_payloads._build.fingerprint import settings_fingerprint
     from temporal_payloads._sdk_plugin import PayloadsPlugin
     from temporal_payloads._settings.settings import PayloadSettings
     from temporal_payloads._storage.cache.payload_cache import (
@@ -42,6 +43,7 @@ __all__ = [
     "build_data_converter",
     "cache_statistics",
     "open_data_converter",
+    "settings_fingerprint",
 ]
 
 for _error in (
@@ -65,6 +67,7 @@ _FROM = {
     "build_data_converter": "_build.assembly",
     "cache_statistics": "_storage.cache.payload_cache",
     "open_data_converter": "_build.assembly",
+    "settings_fingerprint": "_build.fingerprint",
 }
 
 

@@ -17,6 +17,7 @@ from temporalio.runtime import Runtime
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._build.fingerprint import announce_fingerprint
 from temporal_payloads._observe.metrics import Metrics
 from temporal_payloads._observe.runtime_metrics import RuntimeRecorder
 from temporal_payloads._observe.worker import TaskInterceptor, traced
@@ -143,6 +144,7 @@ class PayloadsPlugin(SimplePlugin):
         """
         if worker in self._never_started:
             raise RuntimeError("This worker has ended, for it could not be started; make another one")
+        announce_fingerprint(self._first)
         try:
             await super().run_worker(worker, next)
         except BaseException:

@@ -46,6 +46,8 @@ class Assembly:
     """Who is told of what codecs and drivers do."""
     sandbox_passthrough: Sequence[str] = ()
     """Modules that the workflow sandbox must pass through for the payload converter."""
+    payload_converter_identity: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    """The settings of the payload converter's plugin, without secrets."""
 
     @asynccontextmanager
     async def drivers_open(self, *, check: bool = False, encodes: bool = True) -> AsyncIterator[None]:
@@ -194,7 +196,15 @@ def build(
     if converter.payload_codec is codecs.chain:
         before = codecs.chain.before(converter.payload_converter_class())
         converter = dataclasses.replace(converter, payload_codec=before)
-    return Assembly(settings, converter, drivers, codecs, told, chosen.sandbox_passthrough)
+    return Assembly(
+        settings,
+        converter,
+        drivers,
+        codecs,
+        told,
+        sandbox_passthrough=chosen.sandbox_passthrough,
+        payload_converter_identity=chosen.identity,
+    )
 
 
 def _without_our_placeholders(base: DataConverter) -> DataConverter:

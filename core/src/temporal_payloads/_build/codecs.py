@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from temporalio.converter import PayloadCodec
 
+from temporal_payloads._build.identity import identity_of
 from temporal_payloads._build.key_providers import KeyProviders, ToldElsewhereError
 from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._codecs.named import NamedCodec
@@ -110,7 +112,8 @@ class _Making:
             return None
         if named_at[0] == "codecs" and tells_nothing(plugin, codec):
             _warn_that_nothing_is_told(name, type(codec), named_at)
-        return NamedCodec(name, codec, frozenset(plugin.encodings), plugin.role)
+        identity = partial(identity_of, options, plugin.identity)
+        return NamedCodec(name, codec, frozenset(plugin.encodings), plugin.role, identity)
 
     def _made(
         self, plugin: CodecPlugin[Any], options: BaseModel, place: Place, of_itself: Place

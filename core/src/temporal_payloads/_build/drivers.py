@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from temporal_payloads._build.credentials import check_destination
-from temporal_payloads._build.moves import PlannedDriver, check_move, destinations_first, identity_of
+from temporal_payloads._build.identity import identity_of
+from temporal_payloads._build.moves import PlannedDriver, check_move, destinations_first
 from temporal_payloads._build.opening import import_in_thread
 from temporal_payloads._concurrency.per_loop import PerLoop
 from temporal_payloads._errors import ConfigurationError, Problem, UnknownPluginError, did_you_mean
@@ -197,11 +199,14 @@ def make_driver(
     )
     expiry = plugin.expiry(options)
     trusts_claims = isinstance(options, TrustedClaims)
+    store = json.dumps(identity_of(options, plugin.identity), sort_keys=True)
+    told_apart_by = json.dumps([name, plugin.driver_type, store])
     identity = DriverIdentity(
         name=name,
         type=plugin.driver_type,
         place=place,
-        fingerprint=_fingerprint(name, plugin, options),
+        fingerprint=hashlib.sha256(told_apart_by.encode()).hexdigest(),
+        store=store,
     )
     return ManagedDriver(
         identity,
@@ -250,8 +255,3 @@ async def _open(
     await import_in_thread(plugin.imports)
     async with plugin.open(options, context) as driver:
         yield driver
-
-
-def _fingerprint(name: str, plugin: DriverPlugin[Any], options: BaseModel) -> str:
-    """Tell stores apart by their settings. Passwords do not count: a hash would let them be guessed."""
-    return hashlib.sha256(f"{name}\n{identity_of(plugin, options)}".encode()).hexdigest()

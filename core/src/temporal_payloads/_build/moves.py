@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
+from temporal_payloads._build.identity import identity_of
 from temporal_payloads._plugins.bare_driver import TrustedClaims
 from temporal_payloads._plugins.contract import DriverPlugin
 from temporal_payloads._settings.models import DriverTable
@@ -53,25 +51,12 @@ def check_move(one: PlannedDriver, planned: Mapping[str, PlannedDriver], finding
                 f"payloads are moved by their hashes, and {dotted(each.place)} confines no claim, so that "
                 "nothing tells which one a claim stands for. Give that driver a method confine(claim)",
             )
-    if identity_of(one.plugin, one.options) == identity_of(destination.plugin, destination.options):
+    if _store_of(one) == _store_of(destination):
         findings.add(
             (*one.place, "moved_to"),
             f"{dotted(destination.place)} leads to the same store; there is nothing to move",
         )
 
 
-def identity_of(plugin: DriverPlugin[Any], options: BaseModel) -> str:
-    """Return what tells a store from others. Passwords do not count: a hash would let them be guessed."""
-    identity = plugin.identity(options) if plugin.identity else options.model_dump()
-    return json.dumps([plugin.driver_type, identity], sort_keys=True, default=_without_password)
-
-
-def _without_password(value: object) -> str:
-    if not isinstance(value, SecretStr):
-        return str(value)
-    # A URL is secret for the password in it; where it leads to is what tells stores apart.
-    with suppress(ValueError):
-        url = urlsplit(value.get_secret_value())
-        user, at, server = url.netloc.rpartition("@")
-        return f"{url.scheme}://{user.partition(':')[0]}{at}{server}{url.path}" if server else "secret"
-    return "secret"
+def _store_of(planned: PlannedDriver) -> tuple[str, dict[str, Any]]:
+    return planned.plugin.driver_type, identity_of(planned.options, planned.plugin.identity)

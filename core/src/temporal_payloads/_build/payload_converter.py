@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 from temporalio.converter import DataConverter, PayloadConverter
 
+from temporal_payloads._build.identity import identity_of
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._settings.models import PluginTable
 
@@ -34,6 +35,8 @@ class ChosenConverter:
     converter: type[PayloadConverter]
     sandbox_passthrough: Sequence[str] = ()
     """Modules that the workflow sandbox must pass through."""
+    identity: Mapping[str, object] = field(default_factory=dict)
+    """The settings of the plugin, without secrets."""
 
 
 def payload_converter(
@@ -80,7 +83,8 @@ def _by_plugin(
         return None
     if plugin.extend is not None:
         _built[converter] = options
-    return _made(ChosenConverter(converter, plugin.sandbox_passthrough), of_itself, findings)
+    identity = identity_of(options, None)
+    return _made(ChosenConverter(converter, plugin.sandbox_passthrough, identity), of_itself, findings)
 
 
 def _for_base(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from temporalio.api.common.v1 import Payload
 
     from temporal_payloads._plugins.contract import CodecRole
@@ -23,6 +25,8 @@ class NamedCodec:
     encodings: frozenset[str] = frozenset()
     """The `encoding` values that it writes; empty if that is not known."""
     role: CodecRole = "transform"
+    identity: Callable[[], Mapping[str, object]] = field(default=dict, compare=False, repr=False)
+    """Returns what whoever reads its payloads must have set alike."""
 
     def may_decode(self, payload: Payload) -> bool:
         """Whether the payload may be one that this codec has encoded."""

@@ -314,6 +314,12 @@ class CodecPlugin(Generic[SettingsT]):
     """What the codec is for. One that encrypts must come after those that compress; it makes failures go
     through the codecs by default, and is what `require_encrypted` asks for: it must encrypt every payload.
     """
+    identity: Callable[[SettingsT], Mapping[str, object]] | None = None
+    """Which of the settings whoever reads its payloads must have alike: a dictionary (by a hash of what is in
+    it), but no level. They count for the fingerprint of the settings, as do the keys that `describe_keys`
+    tells. Values are such as JSON has; secrets do not belong here. By default all settings count but what is
+    secret.
+    """
 
     def __post_init__(self) -> None:
         """Refuse a plugin that makes no codec, or could in two ways."""

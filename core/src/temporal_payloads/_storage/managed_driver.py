@@ -138,6 +138,11 @@ class ManagedDriver(StorageDriver):
         """Return the name recorded in references."""
         return self._identity.name
 
+    @property
+    def identity(self) -> DriverIdentity:
+        """How it is called, and what tells its store from others."""
+        return self._identity
+
     def type(self) -> str:
         """Return the SDK driver type."""
         return self._identity.type

@@ -49,6 +49,8 @@ class DriverIdentity:
     """Where it is configured: `storage.drivers.s3`."""
     fingerprint: str
     """Tells stores apart in the cache."""
+    store: str = "{}"
+    """What that is made of beside name and type, as JSON; no secret is in it."""
 
     def __str__(self) -> str:
         return f"storage driver {self.name!r} ({self.place})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporal_payloads._build.assembly import Assembly, assemble
+from temporal_payloads._build.fingerprint import announce_fingerprint
 from temporal_payloads._codecs.compression import CompressionSettings
 from temporal_payloads._errors import ConfigurationError, raise_all
 from temporal_payloads._settings.choices import Caller
@@ -157,4 +158,5 @@ def _build(
     if tables != settings.codec:
         settings = settings.model_copy(update={"codec": tables})
         assembly = assembled()
+    announce_fingerprint(assembly)
     return Profile(name, assembly)

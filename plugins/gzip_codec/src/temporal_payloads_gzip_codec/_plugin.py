@@ -21,6 +21,7 @@ class _Gzip:
             encodings=("binary/gzip",),
             create=_create_gzip,
             role="compress",
+            identity=_nothing_to_share,
         )
 
 
@@ -33,11 +34,17 @@ class _Zlib:
             encodings=("binary/zlib",),
             create=_create_zlib,
             role="compress",
+            identity=_nothing_to_share,
         )
 
 
 gzip = _Gzip()
 zlib = _Zlib()
+
+
+def _nothing_to_share(_: GzipSettings | ZlibSettings) -> dict[str, object]:
+    # Every reader reads every level.
+    return {}
 
 
 def _create_gzip(settings: GzipSettings) -> GzipCodec:

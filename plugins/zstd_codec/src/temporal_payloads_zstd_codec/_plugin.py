@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from temporal_payloads.plugin import CodecPlugin, hookimpl
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
 def temporal_payloads_codec() -> CodecPlugin[ZstdSettings]:
     """Describe the zstd codec."""
     return CodecPlugin(
-        api_version=1, settings=ZstdSettings, encodings=("binary/zstd",), create=_create, role="compress"
+        api_version=1,
+        settings=ZstdSettings,
+        encodings=("binary/zstd",),
+        create=_create,
+        role="compress",
+        identity=_dictionaries,
     )
+
+
+def _dictionaries(settings: ZstdSettings) -> dict[str, object]:
+    """Return what readers need: the same dictionaries, whichever of them writes."""
+    files = (*((settings.dictionary,) if settings.dictionary else ()), *settings.read_dictionaries)
+    return {"dictionaries": sorted({sha256(file.read_bytes()).hexdigest() for file in files})}
 
 
 def _create(settings: ZstdSettings) -> ZstdCodec:

@@ -20,7 +20,7 @@ from temporal_payloads._cli.codecs_found import (
     print_codecs,
     print_keys,
 )
-from temporal_payloads._cli.document import document, errors_in_document, shown_error
+from temporal_payloads._cli.document import document, errors_in_document, shown_error, sources_as_json
 from temporal_payloads._cli.examining import TemporalIfThere, examine_with
 from temporal_payloads._cli.exit_status import ExitStatus, WrongUseError
 from temporal_payloads._cli.findings import examination_as_json, print_examination
@@ -308,16 +308,9 @@ async def _check_one(
 
 def _parts(settings: PayloadSettings, assembly: Assembly | None, found: _Found) -> dict[str, Any]:
     """Return what the document says, beside what all documents do."""
-    sources, storage = settings.sources, settings.storage
+    storage = settings.storage
     return {
-        "settings": {
-            "file": str(sources.file) if sources.file else None,
-            "file_named_by": sources.file_named_by,
-            "profile": sources.profile,
-            "profile_chosen_by": sources.profile_chosen_by,
-            "variables": list(sources.variables),
-            "warnings": sources.warnings(),
-        },
+        "settings": sources_as_json(settings),
         "payload_converter": {
             "name": settings.payload_converter,
             "class": _payload_converter_class(assembly) if assembly else None,

@@ -30,6 +30,14 @@ COMMANDS: Mapping[str, str | Group] = {
     "keys": "List the encryption keys, and what still needs them.",
     "migrate": "Move payloads to another store, or prove that nothing is needed from the old one.",
     "codec-server": "Decode payloads for the Web UI and the CLI.",
+    "settings": Group(
+        "Show the settings that are in effect, and what others must share.",
+        {
+            "show": "Show every setting that is in effect, and where it comes from.",
+            "fingerprint": "Print a short hash of all that readers and writers must agree on.",
+        },
+    ),
+    "plugins": "List the plugins that are installed.",
     "usage": "Count what is stored, by namespace, type, age and driver.",
     "gc": Group(
         "Collect garbage: put aside, and later delete, payloads that nothing refers to.",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError
 from temporal_payloads._cli.output import say_json
 from temporal_payloads._errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from temporal_payloads._settings.settings import PayloadSettings
 
 VERSION = 1
 """Of the documents. A key that is new leaves it; one that goes or means something else makes it another."""
@@ -40,6 +43,19 @@ def document(
 def shown_error(failure: Exception) -> dict[str, str]:
     """Return an exception's type and message."""
     return {"type": type(failure).__name__, "message": getattr(failure, "message", "") or str(failure)}
+
+
+def sources_as_json(settings: PayloadSettings) -> dict[str, Any]:
+    """Return what the settings were read from."""
+    sources = settings.sources
+    return {
+        "file": str(sources.file) if sources.file else None,
+        "file_named_by": sources.file_named_by,
+        "profile": sources.profile,
+        "profile_chosen_by": sources.profile_chosen_by,
+        "variables": list(sources.variables),
+        "warnings": sources.warnings(),
+    }
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""`temporal-payloads settings`: the settings that are in effect."""

@@ -1,12 +1,15 @@
-"""Write docs/settings.md from the settings' models: `python docs/generate.py`.
+"""Write docs/settings.md from the settings' models, and docs/command-line.md from the commands' help.
 
-`python docs/generate.py --check` only tells whether the file is as it would be written; a test does that.
+`python docs/generate.py --check` only tells whether the files are as they would be written; a test does that.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 from types import UnionType
@@ -16,6 +19,9 @@ from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.json_schema import installed_plugins
+from temporal_payloads._cli import main
+from temporal_payloads._cli.app import PROGRAM, application
+from temporal_payloads._cli.commands import Commands
 from temporal_payloads._settings.codec_server import CodecServerSettings
 from temporal_payloads._settings.collection import CollectionSettings
 from temporal_payloads._settings.models import (
@@ -31,7 +37,7 @@ from temporal_payloads._settings.observability import ObservabilitySettings
 from temporal_payloads._settings.problems import variable
 from temporal_payloads.plugin import PluginRegistry
 
-TARGET = Path(__file__).parent / "settings.md"
+DOCS = Path(__file__).parent
 INTRODUCTION = """\
 # Settings reference
 
@@ -164,9 +170,89 @@ def _default(field: FieldInfo) -> str:  # noqa: PLR0911  # one for each kind of 
             return f"`{value}`"
 
 
+COMMAND_LINE = """\
+# The command line
+
+Generated from the commands' help by `python docs/generate.py`; do not edit by hand.
+
+    pip install 'temporal-payloads[cli]'
+
+The command `temporal-payloads` (or `python -m temporal_payloads`) needs the extra `cli`; without it, it says so
+and ends with status 2. The library itself needs nothing of it. All commands read the settings as applications do
+([configuration.md](configuration.md)); those that talk to Temporal go by the variables and the file of
+Temporal's own tools.
+
+## Exit status
+
+| status | meaning |
+| --- | --- |
+| 0 | it is done, and all is well |
+| 1 | something was found: a check failed, two deployments differ, a payload is missing |
+| 2 | the command line or the settings are wrong |
+| 3 | it could not be done: Temporal or a store cannot be reached, the output cannot be written |
+| 130 | it was interrupted (SIGINT) |
+| 141 | nobody reads its output any more (SIGPIPE) |
+
+Each command's help says what they mean for it. An interrupted command can be run again.
+
+## Output
+
+Tables are drawn for terminals. In a pipe or a file each row is one line, and nothing is cut or wrapped. Colour is
+for terminals too; `NO_COLOR` turns it off. Warnings and errors go to standard error, and so does the progress of what
+takes more than a second, if that is a terminal.
+
+## JSON
+
+With `--json` a command prints one document, and nothing else, on standard output. It has the same keys whatever is wrong:
+
+| key | what it is |
+| --- | --- |
+| `version` | 1. A key that is added leaves it; one that goes or comes to mean something else raises it |
+| `ok` | whether the exit status is 0 |
+| ... | what the command has to say: see its help |
+| `error` | what kept it from its work: `type` and `message`, or null |
+| `problems` | what is wrong in the settings: of each `message`, `place` and `origin` |
+
+## Completion
+
+`temporal-payloads --install-completion` lets bash, zsh, fish or PowerShell complete commands, options and the names
+of profiles; `--show-completion` prints what it would install.
+"""
+
+
+def command_line() -> str:
+    """Return the whole page."""
+    sections = [COMMAND_LINE]
+    for path in ((), *_commands(application())):
+        name = " ".join((PROGRAM, *path))
+        sections.append(f"## `{name}`\n\n```text\n{_help(*path)}```\n")
+    return "\n".join(sections)
+
+
+def _commands(group: Commands, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, entry in list(group.commands.items()):
+        if entry.hidden:
+            continue
+        yield (*path, name)
+        made = group.made(name)
+        if isinstance(made, Commands):
+            yield from _commands(made, (*path, name))
+
+
+def _help(*path: str) -> str:
+    os.environ["COLUMNS"] = "80"
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        main([*path, "--help"])
+    return printed.getvalue().rstrip() + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"settings.md": reference, "command-line.md": command_line}
+
 if __name__ == "__main__":
-    text = reference()
-    if "--check" not in sys.argv:
-        TARGET.write_text(text)
-    elif not TARGET.exists() or TARGET.read_text() != text:
-        sys.exit(f"{TARGET.name} is out of date; run this without --check")
+    for page, make in PAGES.items():
+        text, target = make(), DOCS / page
+        if "--check" not in sys.argv:
+            target.write_text(text)
+        elif not target.exists() or target.read_text() != text:
+            sys.exit(f"{page} is out of date; run this without --check")

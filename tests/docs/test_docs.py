@@ -150,7 +150,7 @@ def test_a_wrong_configuration_is_told_as_the_readme_shows(
     assert said.strip() == message
 
 
-def test_the_settings_reference_is_generated_from_the_models():
+def test_the_settings_reference_and_the_page_of_the_commands_are_generated():
     check = subprocess.run(
         [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
     )

@@ -123,10 +123,16 @@ class Commands(TyperGroup):
             else:
                 self.add(name, entry, partial(_command_of_module, inside))
 
+    def made(self, name: str) -> Any:
+        """Return a command as it is when it is called; until then, what is there only has its name."""
+        if make := self._made_by.pop(name, None):
+            self.add_command(make(), name)
+        return self.commands[name]
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Return the command that is called, which is made now."""
-        if args and (make := self._made_by.pop(args[0], None)):
-            self.add_command(make(), args[0])
+        """Return the command that is called."""
+        if args and args[0] in self.commands:
+            self.made(args[0])
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -19,7 +19,6 @@ from temporal_payloads._plugins.commands import (
     CommandPlugin,
     load_command,
     offered_commands,
-    provider,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +34,9 @@ def add_commands_of_plugins(root: Commands) -> None:
     offers = offered_commands()
     for name, found in offers.items():
         if name not in root.commands:
-            root.add(name, f"A command of {provider(found[0])}.", partial(_made, name, found))
+            offer = found[0].dist
+            assert offer is not None, "entry points are found by distributions"
+            root.add(name, f"A command of {offer.name}.", partial(_made, name, found))
     for name, distribution in KNOWN_COMMANDS.items():
         if name not in offers:
             root.add(name, "", partial(_not_installed, name, distribution), hidden=True)

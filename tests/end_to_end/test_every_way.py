@@ -71,7 +71,7 @@ class Bench:
     @property
     def stored(self) -> dict[str, bytes]:
         """What is in the store, by key."""
-        return memory_driver._stores[self._store]._payloads
+        return {key: kept.data for key, kept in memory_driver._stores[self._store]._payloads.items()}
 
     async def texts(self) -> dict[str, str]:
         """Return what the stored payloads say, by key."""

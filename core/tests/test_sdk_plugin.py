@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from temporal_payloads import ConfigurationError, PayloadSettings, PayloadsPlugin
+from temporal_payloads import ConfigurationError, PayloadSettings, PayloadsPlugin, settings_fingerprint
 from temporal_payloads._plugins.bare import NoSettings
 from temporal_payloads.plugin import (
     CodecPlugin,
@@ -83,6 +83,15 @@ async def test_a_worker_of_the_client_has_its_drivers_open_while_it_runs(client,
         assert (store.opened, store.open_now) == (1, 1)
     assert store.open_now == 0
     assert store.items
+
+
+async def test_a_worker_logs_the_fingerprint_of_its_settings_when_it_starts(client, registry, caplog):
+    caplog.set_level(logging.INFO, logger="temporal_payloads")
+    async with make_worker(client):
+        pass
+    [told] = [record.message for record in caplog.records if "fingerprint" in record.message]
+    fingerprint = settings_fingerprint(with_everything_stored, registry=registry)
+    assert told.startswith(f"Settings fingerprint: {fingerprint} ")
 
 
 async def test_two_workers_share_the_drivers_and_the_last_one_closes_them(client, store):

@@ -207,11 +207,17 @@ def _is_filled(cell: types.CellType) -> bool:
 
 @pytest.fixture
 def check(shown: Shown, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], int]:
-    """Run `temporal-payloads check` as for a person and as for a program, and look at what it says."""
+    """Run `temporal-payloads check` as for a person and as for a program, and look at what it says.
+
+    And at what other commands say of the same settings.
+    """
 
     def check(file: Path) -> int:
         status = main(["check", "--config", str(file)])
         assert main(["check", "--config", str(file), "--json"]) == status
+        for command in ("show", "fingerprint"):
+            main(["settings", command, "--config", str(file), "--json"])
+        main(["settings", "show", "--config", str(file)])
         written = capsys.readouterr()
         assert written.out
         shown.see(written.out, written.err)

@@ -386,5 +386,6 @@ def test_the_codec_server_prints_its_free_port_logs_json_and_stops_on_a_signal(w
     assert (server.returncode, out) == (0, "")
     lines = [json.loads(line) for line in err.splitlines()]
     assert "request" in {line["message"] for line in lines}
+    assert [line["message"] for line in lines if line["message"].startswith("Settings fingerprint: ")]
     # Told once: to whoever started it.
     assert address not in err

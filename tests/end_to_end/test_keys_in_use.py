@@ -394,12 +394,12 @@ async def test_without_temporal_or_the_store_nothing_is_said_of_any_key(
 ) -> None:
     bench = await make_bench("unreachable", redis_store)
     status, out, err = await bench.command("key-1", driver={"url": f"redis://127.0.0.1:{closed_port}/0"})
-    assert (status, out) == (1, "")
+    assert (status, out) == (3, "")
     assert str(closed_port) in err
     nowhere = f"127.0.0.1:{closed_port}"
-    assert await asyncio.to_thread(main, ["keys", "--in-use", "--address", nowhere]) == 1
+    assert await asyncio.to_thread(main, ["keys", "--in-use", "--address", nowhere]) == 3
     monkeypatch.setenv("TEMPORAL_ADDRESS", nowhere)
-    assert await asyncio.to_thread(main, ["keys", "--in-use"]) == 1
+    assert await asyncio.to_thread(main, ["keys", "--in-use"]) == 3
     # As Temporal's own tools have it.
     monkeypatch.setenv("TEMPORAL_ADDRESS", bench.server.address)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", bench.plain.namespace)

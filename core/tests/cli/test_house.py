@@ -11,11 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli import codec_server, keygen, new_plugin, progress
 from temporal_payloads._cli.commands import COMMANDS, Group
+from temporal_payloads._cli.completion import driver_keys
 from temporal_payloads._cli.output import bad, heading, say, table
 from temporal_payloads._cli.progress import Step, telling_progress, waiting_for
 
@@ -352,3 +355,14 @@ def test_the_script_for_a_shell_is_shown(shell):
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "_TEMPORAL_PAYLOADS_COMPLETE" in ended.stdout
+
+
+def test_the_keys_of_drivers_can_be_completed_too(write_settings):
+    write_settings("""
+        [storage.drivers.s3]
+        [storage.drivers.shelf]
+        [profile.dev.storage.drivers.redis]
+    """)
+    context: Any = SimpleNamespace(params={})
+    assert driver_keys(context, "") == ["s3", "shelf", "redis"]
+    assert driver_keys(context, "s") == ["s3", "shelf"]

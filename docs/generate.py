@@ -177,10 +177,10 @@ Generated from the commands' help by `python docs/generate.py`; do not edit by h
 
     pip install 'temporal-payloads[cli]'
 
-The command `temporal-payloads` (or `python -m temporal_payloads`) needs the extra `cli`; without it, it says so
-and ends with status 2. The library itself needs nothing of it. All commands read the settings as applications do
-([configuration.md](configuration.md)); those that talk to Temporal go by the variables and the file of
-Temporal's own tools.
+The command `temporal-payloads` (or `python -m temporal_payloads`) needs the extra `cli`; without it, it
+says so and ends with status 2. The library itself needs nothing of it. All commands read the settings as
+applications do ([configuration.md](configuration.md)); those that talk to Temporal go by the variables and
+the file of Temporal's own tools.
 
 ## Exit status
 
@@ -197,13 +197,14 @@ Each command's help says what they mean for it. An interrupted command can be ru
 
 ## Output
 
-Tables are drawn for terminals. In a pipe or a file each row is one line, and nothing is cut or wrapped. Colour is
-for terminals too; `NO_COLOR` turns it off. Warnings and errors go to standard error, and so does the progress of what
-takes more than a second, if that is a terminal.
+Tables are drawn for terminals. In a pipe or a file each row is one line, and nothing is cut or wrapped.
+Colour is for terminals too; `NO_COLOR` turns it off. Warnings and errors go to standard error, and so does
+the progress of what takes more than a second, if that is a terminal.
 
 ## JSON
 
-With `--json` a command prints one document, and nothing else, on standard output. It has the same keys whatever is wrong:
+With `--json` a command prints one document, and nothing else, on standard output. It has the same keys
+whatever is wrong:
 
 | key | what it is |
 | --- | --- |
@@ -215,8 +216,8 @@ With `--json` a command prints one document, and nothing else, on standard outpu
 
 ## Completion
 
-`temporal-payloads --install-completion` lets bash, zsh, fish or PowerShell complete commands, options and the names
-of profiles; `--show-completion` prints what it would install.
+`temporal-payloads --install-completion` lets bash, zsh, fish or PowerShell complete commands, options and
+the names of profiles; `--show-completion` prints what it would install.
 """
 
 

@@ -20,7 +20,8 @@ from temporal_payloads._plugins.registry import PluginRegistry
 
 EPILOG = """\
 Exit status:
-  0, or 1 if --check found a plugin that cannot be used, or a name that two offer
+  0, or 1 if --check found a plugin that cannot be used, or a name that two
+  distributions offer
 
 --json prints:
   version, ok, plugins, error (null), problems (none)
@@ -31,7 +32,7 @@ checked is whether it was loaded; error says why it cannot be used.
 Examples:
   temporal-payloads plugins
   temporal-payloads plugins --check
-  temporal-payloads plugins --json | jq -r '.plugins[].distribution' | sort -u
+  temporal-payloads plugins --json | jq -r '.plugins[].distribution'
 """
 
 

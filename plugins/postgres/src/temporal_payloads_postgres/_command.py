@@ -23,8 +23,8 @@ TEMPORAL_PAYLOADS_STORAGE__DRIVERS__POSTGRES__URL (or ..__USER, if there is no u
 TEMPORAL_PAYLOADS_STORAGE__DRIVERS__POSTGRES__PASSWORD.
 
 Exit status:
-  0 all is done, 2 the settings are wrong, 3 the database cannot be used or the table
-  cannot become what the settings say
+  0 all is done, 2 the settings are wrong, 3 the database cannot be used or the
+  table cannot become what the settings say
 """
 _Driver = Annotated[str | None, Option(metavar="KEY", help="The driver's table, if there are several.")]
 

@@ -32,7 +32,7 @@ Exit status:
 Examples:
   temporal-payloads settings show
   temporal-payloads settings show --changed --profile prod
-  temporal-payloads settings show --json | jq '.settings[] | select(.origin != "default")'
+  temporal-payloads settings show --json | jq '.settings[] | select(.value)'
 """
 
 

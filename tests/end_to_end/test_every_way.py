@@ -69,13 +69,13 @@ class Bench:
         self._store = store
 
     @property
-    def stored(self) -> dict[str, bytes]:
+    def stored(self) -> dict[str, Any]:
         """What is in the store, by key."""
         return {key: kept.data for key, kept in memory_driver._stores[self._store]._payloads.items()}
 
     async def texts(self) -> dict[str, str]:
         """Return what the stored payloads say, by key."""
-        payloads = [Payload.FromString(data) for data in self.stored.values()]
+        payloads = [Payload.FromString(kept.data) for kept in self.stored.values()]
         decoded = await self._assembly.codecs.chain.decode(payloads)
         return {key: payload.data.decode() for key, payload in zip(self.stored, decoded, strict=True)}
 

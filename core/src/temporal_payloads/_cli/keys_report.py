@@ -106,6 +106,7 @@ class KeysReport:
             "running": found.running,
             "schedules": found.read["schedule"],
             "activities": found.read["activity"],
+            "nexus_operations": found.read["nexus_operation"],
             "payloads": found.payloads,
             "keys": [self._key_as_json(key) for key in self.ids],
             "gaps": [
@@ -128,6 +129,7 @@ class KeysReport:
             "workflows": use.holders["workflow"],
             "schedules": use.holders["schedule"],
             "activities": use.holders["activity"],
+            "nexus_operations": use.holders["nexus_operation"],
             "newest_use": use.newest.isoformat() if use.newest else None,
             "in_ring": known is not None,
             "writes": known is not None and known.writes,
@@ -145,6 +147,8 @@ class KeysReport:
         what.append(counted(found.read["schedule"], "schedule"))
         if found.read["activity"]:
             what.append(counted(found.read["activity"], "activity", "activities") + " outside of workflows")
+        if found.read["nexus_operation"]:
+            what.append(counted(found.read["nexus_operation"], "Nexus operation") + " outside of workflows")
         say(f"  read: {', '.join(what)}; {counted(found.payloads, 'payload')}")
         if self.ids:
             columns = ("KEY", "PAYLOADS", "WORKFLOWS", "SCHEDULES", "NEWEST USE", "IN THE RING", "VERDICT")

@@ -3,11 +3,33 @@
 An object that was written as a multipart upload of one single part has an ETag that ends in `-1`. No writer
 of ours makes one, and each that finds one writes the object again; so it tells whether somebody stored the
 payload after it was put aside. An ordinary ETag does not: it is the same whenever the same bytes are written.
+
+That ETag, too, is the same each time. So the object's metadata hold a random mark, by which one time that it
+was put aside is told from another.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
+
+MARK = "temporal-payloads-aside"
+"""What the mark is called in the object's metadata."""
 
 
 def is_aside(etag: str) -> bool:
     """Tell whether an object with this ETag is put aside."""
     return etag.strip('"').endswith("-1")
+
+
+def tag_of(found: HeadObjectOutputTypeDef) -> str:
+    """Return the state of an object: its ETag, and the mark if it is put aside."""
+    etag = found["ETag"]
+    return f"{etag} {found['Metadata'].get(MARK, '')}" if is_aside(etag) else etag
+
+
+def etag_of(tag: str) -> str:
+    """Return the ETag in such a state."""
+    return tag.partition(" ")[0]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import groupby
 from typing import TYPE_CHECKING, Self
 from zlib import crc32
 
-from temporal_payloads_s3._aside import is_aside
+from botocore.exceptions import ClientError
+from temporal_payloads.plugin import gather_bounded
+
+from temporal_payloads_s3._aside import etag_of, is_aside, tag_of
 from temporal_payloads_s3._claims import prefix_of
+from temporal_payloads_s3._errors import status_of
 from temporal_payloads_s3._versioned import Versions
 
 if TYPE_CHECKING:
@@ -17,9 +22,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from types_aiobotocore_s3.client import S3Client
+    from types_aiobotocore_s3.type_defs import ObjectTypeDef
 
 _PARTS = 8
 """Into how many parts the workflow types of a namespace are divided."""
+_LOOKS = 10
+"""Objects that are looked at closer at once: botocore's pool has room for so many at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +95,21 @@ async def list_shard(client: S3Client, shard: Shard, *, versioned: bool) -> Asyn
 
 
 async def _list_objects(client: S3Client, bucket: str, prefix: str) -> AsyncIterator[list[Entry]]:
+    async def look(found: ObjectTypeDef) -> Entry | None:
+        key, size, tag, modified = found["Key"], found["Size"], found["ETag"], found["LastModified"]
+        if is_aside(tag):  # and the rest of its state is in its metadata
+            try:
+                closer = await client.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if status_of(error) == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+            size, tag, modified = closer["ContentLength"], tag_of(closer), closer["LastModified"]
+        return Entry(key=key, size=size, tag=tag, modified=modified, aside=is_aside(etag_of(tag)))
+
     async for answer in _pages(client, "list_objects_v2", bucket, prefix):
-        yield [
-            Entry(
-                key=found["Key"],
-                size=found["Size"],
-                tag=found["ETag"],
-                modified=found["LastModified"],
-                aside=is_aside(found["ETag"]),
-            )
-            for found in answer.get("Contents", [])
-        ]
+        entries = await gather_bounded(look, answer.get("Contents", []), _LOOKS)
+        yield [entry for entry in entries if entry]
 
 
 async def _list_versions(client: S3Client, bucket: str, prefix: str) -> AsyncIterator[list[Entry]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COLLECTOR_PREFIX = "temporal-payloads-gc/"
 """What the keys of all begin with that a collector writes. No payload has such a key."""
 _PREFIX = f"{COLLECTOR_PREFIX}state/"
+_SLASH = "!"
+"""What stands for a slash in a name: a store that keeps objects in folders can't have `a` beside `a/b`."""
 
 
 class S3StateStore:
@@ -49,7 +51,7 @@ class S3StateStore:
         with self._requests.errors.told("ListObjectsV2", Location(bucket, begin)):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=begin)
             keys = [found["Key"] async for page in pages for found in page.get("Contents", [])]
-        return sorted(key.removeprefix(_PREFIX) for key in keys)
+        return sorted(key.removeprefix(_PREFIX).replace(_SLASH, "/") for key in keys)
 
     async def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -58,4 +60,4 @@ class S3StateStore:
             await self._client.delete_object(Bucket=bucket, Key=key)
 
     def _location(self, name: str) -> Location:
-        return Location(self._bucket, _PREFIX + name)
+        return Location(self._bucket, _PREFIX + name.replace("/", _SLASH))

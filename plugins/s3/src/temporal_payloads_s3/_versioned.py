@@ -8,7 +8,7 @@ meanwhile is not touched.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
 from temporal_payloads.plugin import StorageMisconfiguredError
@@ -67,7 +67,7 @@ class VersionedObjects:
         except ClientError as error:
             if status_of(error) not in NOT_AS_IT_WAS:
                 raise
-            return "changed"
+            return "changed" if await self._found(location) else "gone"
         if answer.get("VersionId", "null") == "null":
             raise suspended(location.bucket)
         return "done"
@@ -75,32 +75,30 @@ class VersionedObjects:
     async def restore(self, location: Location, tag: str) -> Change:
         """Remove the delete markers, if one of them is still on top."""
         listed = Versions.read(tag)
-        if listed is None or await self._is_there(location):
-            return "changed"
-        await self._remove(location, listed.markers)
-        return "done" if await self._is_there(location) else "gone"
+        change = await self._remove(location, listed, listed.markers if listed else ())
+        return "gone" if change == "done" and listed and not listed.versions else change
 
     async def delete(self, location: Location, tag: str) -> Change:
         """Remove all versions and then the delete markers, if one of them is still on top."""
         listed = Versions.read(tag)
-        if listed is None or await self._is_there(location):
-            return "changed"
         # A marker goes last: without it, a version that is left would be a payload again.
-        await self._remove(location, [*listed.versions, *listed.markers])
-        return "done"
+        return await self._remove(location, listed, (*listed.versions, *listed.markers) if listed else ())
 
-    async def _remove(self, location: Location, versions: Sequence[str]) -> None:
+    async def _remove(self, location: Location, listed: Versions | None, versions: Sequence[str]) -> Change:
+        """Remove versions, if the object is still as it was listed."""
+        found = await self._found(location)
+        if not found:
+            return "gone"
+        if listed is None or not any(one["IsLatest"] and one["VersionId"] in listed.markers for one in found):
+            return "changed"
         for version in versions:
             await self._once.delete_object(Bucket=location.bucket, Key=location.key, VersionId=version)
+        return "done"
 
-    async def _is_there(self, location: Location) -> bool:
-        try:
-            await self._client.head_object(Bucket=location.bucket, Key=location.key)
-        except ClientError as error:
-            if status_of(error) not in NOT_AS_IT_WAS:
-                raise
-            return False
-        return True
+    async def _found(self, location: Location) -> list[Any]:
+        """Return the versions and delete markers of an object."""
+        there = await self._client.list_object_versions(Bucket=location.bucket, Prefix=location.key)
+        return [*there.get("Versions", []), *there.get("DeleteMarkers", [])]
 
 
 def suspended(bucket: str) -> StorageMisconfiguredError:

@@ -12,7 +12,7 @@ from support.collecting_storm import CollectingStorm, rounds
 from support.lossy_proxy import LossyProxy, Queue
 
 ROUNDS = rounds(100)
-"""On two cores of their own, ten thousand take ten minutes."""
+"""On two cores of their own, ten thousand take a quarter of an hour or so."""
 
 
 @asynccontextmanager

@@ -87,6 +87,8 @@ class LossyProxy:
     async def __aexit__(self, *_error: object) -> None:
         assert self._server is not None
         self._server.close()
+        for _ in range(10):  # turns of the loop in which what was just accepted begins, so that it ends too
+            await asyncio.sleep(0)
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, *self._late, return_exceptions=True)

@@ -81,7 +81,8 @@ class ListedPage:
 class StateStore(Protocol):
     """Where a collector keeps what it must know from one collection to the next: files beside the payloads.
 
-    A name is a path of letters, digits, `.`, `_`, `-` and `/` (`marks/orders/3f`). No payload has such a key.
+    A name is a path of letters, digits, `.`, `_`, `-` and `/` (`marks/orders/3f`). No payload has such a key,
+    and no name is the folder of another.
 
     Example::
 

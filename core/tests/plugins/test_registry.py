@@ -55,6 +55,22 @@ def test_an_installed_codec_is_loaded_by_the_name_of_its_entry_point(install):
     assert plugin.encodings == ("binary/reversed",)
 
 
+def test_entry_points_that_the_backport_of_importlib_metadata_has_found_are_as_good(install, monkeypatch):
+    class Found:
+        """As `importlib_metadata.EntryPoint`, which is none of the standard library's."""
+
+        def __init__(self, entry_point):
+            self.name, self.value, self.group = entry_point.name, entry_point.value, entry_point.group
+            self.dist = entry_point.dist
+
+    monkeypatch.setattr(
+        "temporal_payloads._plugins.registry.entry_points",
+        lambda group: [Found(entry_point) for entry_point in entry_points(group=group)],
+    )
+    install("shelf")
+    assert PluginRegistry().driver("shelf").driver_name == "example.shelf"
+
+
 def test_an_installed_payload_converter_is_loaded_by_the_name_of_its_entry_point(install):
     install("tidy")
     plugin = PluginRegistry().payload_converter("tidy")

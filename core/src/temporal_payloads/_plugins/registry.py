@@ -318,7 +318,10 @@ class PluginRegistry:
 def _installed_offer(kind: Kind, entry_point: EntryPoint) -> Offer:
     dist = entry_point.dist
     assert dist is not None  # entry_points() goes through distributions
-    return Offer(kind, entry_point.name, f"{dist.name} {dist.version}", dist.name, entry_point)
+    # The standard library's, whatever finds distributions: once somebody imports the backport
+    # `importlib_metadata`, as older releases of OpenTelemetry's API do, they come as objects of its own.
+    source = EntryPoint(entry_point.name, entry_point.value, entry_point.group)
+    return Offer(kind, entry_point.name, f"{dist.name} {dist.version}", dist.name, source)
 
 
 def _unusable(offer: Offer, why: str) -> PluginLoadError:

@@ -110,7 +110,8 @@ requirements: | $(UV) ## pin what the distributions and the development tools de
 	$(COMPILE) $(NO_MEMBERS) --constraints requirements/dev.txt --all-extras $(addsuffix /pyproject.toml,$(PUBLISHED)) \
 		-o requirements/published.txt
 	# Not pytest, which the kit for plugin authors needs: it is what runs the tests, and is set up for a newer one.
-	$(COMPILE) $(NO_MEMBERS) --no-emit-package pytest --resolution lowest-direct --all-extras \
+	# Nor OpenTelemetry's API: its SDK, by which the tests see what is told, takes no other release than its own.
+	$(COMPILE) $(NO_MEMBERS) --no-emit-package pytest --no-emit-package opentelemetry-api --resolution lowest-direct --all-extras \
 		$(addsuffix /pyproject.toml,$(PUBLISHED)) -o requirements/oldest.txt
 	$(COMPILE) requirements/audit.in -o requirements/audit.txt
 	$(COMPILE) --constraints requirements/dev.txt requirements/build.in -o requirements/build.txt

@@ -30,6 +30,7 @@ from temporal_payloads._cli.peers import PEER_OPTION, STDIN, differences, read_p
 from temporal_payloads._cli.progress import telling_progress, waiting_for
 from temporal_payloads._cli.temporal import Address, Namespaces, TemporalConfig, TemporalProfile
 from temporal_payloads._operate.doctor.examination import Examination, Wanted
+from temporal_payloads._settings.models import DriverTable
 from temporal_payloads._settings.settings import without_cache
 from temporal_payloads._storage.diagnosing import Use
 
@@ -74,8 +75,8 @@ Exit status:
     error (or null)
   codecs.error: type, message
   codecs.keys: id, source, active, writes_for, reads_for, fingerprint
-  drivers: key, name, type, retrieve_only, fallback, trusts_claims, seconds,
-    error (or null), warning
+  drivers: key, name, type, retrieve_only, fallback, moved_to, off,
+    trusts_claims, seconds, error (or null), warning
   drivers.error: type, message
   routes: driver, and the conditions that it has
   peers: peer, differences
@@ -112,6 +113,10 @@ class _Driver:
     retrieve_only: bool
     fallback: str | None
     """The key of the driver that takes what this one cannot."""
+    moved_to: str | None
+    """That of the driver that its payloads are moved to."""
+    off: bool
+    """Whether its own store is not used any more, and was not asked."""
     trusts_claims: bool
     """Whether it follows each claim, wherever it leads."""
     seconds: float
@@ -284,7 +289,7 @@ async def _check_drivers(assembly: Assembly, answered: Callable[[str], None]) ->
 async def _check_one(
     assembly: Assembly, key: str, driver: ManagedDriver, answered: Callable[[str], None]
 ) -> _Driver:
-    table = assembly.settings.storage.drivers.get(key)
+    table = assembly.settings.storage.drivers.get(key, DriverTable())
     start = time.monotonic()
     error: dict[str, str] | None = None
     try:
@@ -297,8 +302,10 @@ async def _check_one(
         key=key,
         name=driver.name(),
         type=driver.type(),
-        retrieve_only=table is not None and table.retrieve_only,
-        fallback=table.fallback if table is not None else None,
+        retrieve_only=not table.takes_new_payloads,
+        fallback=table.fallback,
+        moved_to=table.moved_to,
+        off=table.off,
         trusts_claims=driver.trusts_claims,
         seconds=round(time.monotonic() - start, 3),
         error=error,
@@ -359,10 +366,12 @@ def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
         use = "retrieve only" if driver.retrieve_only else "store and retrieve"
         if driver.fallback:
             use += f", else {driver.fallback}"
+        if driver.moved_to:
+            use = f"retrieve from {driver.moved_to}" + ("" if driver.off else ", else from here")
         if driver.trusts_claims:
             use += "; claims are trusted"
         answers = good(f"answers ({driver.seconds * 1000:.0f} ms)")
-        state = bad(driver.error["message"]) if driver.error else answers
+        state = bad(driver.error["message"]) if driver.error else "off" if driver.off else answers
         rows.append((driver.key, driver.name, driver.type, use, state))
     if drivers:
         table(("KEY", "RECORDED AS", "TYPE", "USE", "STORE"), rows)

@@ -221,13 +221,9 @@ class ManagedDriver(StorageDriver):
     async def diagnose(self, context: DiagnosisContext) -> list[Finding] | None:
         """Return what the plugin's driver finds of its store, or None if it looks at nothing.
 
-        One that is off is not looked at.
-
         Raises:
             StorageError: Why the store is of no use.
         """
-        if self.off:
-            return None
         async with self._operations.run("check"), self._inner.driver.use() as driver:
             diagnose = getattr(driver, "diagnose", None)
             return None if diagnose is None else list(await diagnose(context))

@@ -64,12 +64,13 @@ async def examine(
 
     Args:
         assembly: The converter, built without a cache. Its drivers are opened if they are not.
-        usable: The drivers whose stores answer, by their tables' keys.
+        usable: The drivers whose stores answer, by their tables' keys; those that are off are not looked at.
         wanted: What is to be looked at.
         clients: Of the Temporal server, one for each namespace; none if it could not be reached.
         no_temporal: Why there are none.
         now: Tells the local time.
     """
+    usable = {key: driver for key, driver in usable.items() if not driver.off}
     found = Examination()
     facts = await _ask_temporal(found, assembly, clients, no_temporal)
     found.findings += facts.findings
@@ -103,7 +104,7 @@ async def examine(
         usable,
         context,
         trials.written if trials is not None else {},
-        [key for key in usable if key in tables and tables[key].retrieve_only],
+        [key for key in usable if key in tables and not tables[key].takes_new_payloads],
     )
     found.findings += await compare_expiry(clients, usable, facts)
     return found

@@ -15,7 +15,7 @@ from temporal_payloads._operate.collection.marks import (
 from temporal_payloads._operate.collection.schedules import action_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from temporal_payloads._operate.collection.aside import PutAside
@@ -125,12 +125,8 @@ class Rules:
         namespaces = self.namespaces if key.namespace is None else {key.namespace}
         if any(self._own_run_is_open(key, namespace) for namespace in namespaces):
             return Rule.OWN_RUN_OPEN
-        # A key that was too long to have an id in it may be of any workflow.
-        action = None if key.id is None else action_of(key.id)
-        for namespace in namespaces:
-            uncertain = self.uncertain.get(namespace)
-            if uncertain and (key.id is None or action in uncertain):
-                return Rule.OF_A_SCHEDULE
+        if any(may_be_last_result(key, self.uncertain.get(namespace, ())) for namespace in namespaces):
+            return Rule.OF_A_SCHEDULE
         return None
 
     def _own_run_is_open(self, key: ParsedKey, namespace: str) -> bool:
@@ -139,6 +135,19 @@ class Rules:
         run_id = "" if key.run_id in (None, NULL) else str(key.run_id)
         run = mark_of_open_run(namespace, key.kind, key.id, run_id)
         return any(run in some for some in self.open_runs)
+
+
+def may_be_last_result(key: ParsedKey, uncertain: Collection[str]) -> bool:
+    """Tell whether a payload may be the last result of a schedule.
+
+    Args:
+        key: The payload's.
+        uncertain: Ids of actions of schedules whose latest results cannot be told.
+    """
+    # A key that was too long to have an id in it, or under which a payload was moved, may be of any workflow.
+    if key.id is None or key.id == NULL:
+        return bool(uncertain)
+    return action_of(key.id) in uncertain
 
 
 @dataclass(frozen=True)

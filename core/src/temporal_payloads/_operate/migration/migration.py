@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._operate.collection.rules import NULL
-from temporal_payloads._operate.collection.schedules import action_of
+from temporal_payloads._operate.collection.rules import may_be_last_result
 from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._operate.migration.copying import PAUSES, Copier
 from temporal_payloads._operate.migration.done import Done
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
         AsyncGenerator,
         Awaitable,
         Callable,
-        Collection,
         Iterator,
         Mapping,
         Sequence,
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.migration.move import Move
     from temporal_payloads._operate.migration.wanted import WantedPayload
     from temporal_payloads._storage.collecting import ListedPayload
-    from temporal_payloads._storage.key_layout import ParsedKey
 
 IN_HAND = 512
 """Payloads after which it is written down that they are done."""
@@ -169,7 +166,9 @@ class Migration:
             return
 
         def note(payload: ListedPayload) -> None:
-            if _may_be_last_result(payload.key, uncertain):
+            key = payload.key
+            namespaces = uncertain if key.namespace is None else (key.namespace,)
+            if any(may_be_last_result(key, uncertain.get(each, ())) for each in namespaces):
                 wanted.add_listed(payload)
             else:
                 wanted.note_listed(payload)
@@ -310,19 +309,6 @@ class Migration:
     def _working(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=self._work, prefix="temporal-payloads-migrate-") as work:
             yield Path(work)
-
-
-def _may_be_last_result(key: ParsedKey, uncertain: Mapping[str, Collection[str]]) -> bool:
-    """Tell whether a payload may be the last result of a schedule.
-
-    Args:
-        key: The payload's.
-        uncertain: By namespace: ids of schedules' actions of which no run is retained that has succeeded.
-    """
-    namespaces = uncertain if key.namespace is None else {key.namespace} & uncertain.keys()
-    # A key without an id, or of what was moved here, may be of any workflow.
-    action = None if key.id in (None, NULL) else action_of(str(key.id))
-    return any(key.id in (None, NULL) or action in uncertain[namespace] for namespace in namespaces)
 
 
 def _name(move: Move) -> str:

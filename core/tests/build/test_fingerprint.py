@@ -62,6 +62,7 @@ def fingerprint(text=SETTINGS):
         ('127.0.0.1/0"', "127.0.0.1/0\"\nkey_prefix = 'orders'"),
         ('read_aliases = ["s3-before"]', ""),
         ("127.0.0.1/0", "127.0.0.1/1"),
+        ('127.0.0.1/0"', '127.0.0.1/0"\nmoved_to = "s3"'),
         ('[storage.drivers.redis]\nurl = "redis://worker:sesame@127.0.0.1/0"', ""),
     ],
 )

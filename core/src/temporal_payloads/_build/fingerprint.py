@@ -79,6 +79,7 @@ def shared_parts(assembly: Assembly) -> dict[str, Any]:
                 "type": driver.type(),
                 "store": json.loads(driver.identity.store),
                 "read_aliases": sorted(tables[key].read_aliases) if key in tables else [],
+                "moved_to": driver.moved_to.name() if driver.moved_to else None,
             }
             for key, driver in assembly.drivers.items()
         ),

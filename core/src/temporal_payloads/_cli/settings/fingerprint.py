@@ -12,7 +12,7 @@ from temporal_payloads._cli.output import say, say_json
 EPILOG = """\
 It is made of the codecs in their order, by type, encodings and what their readers need (dictionaries, the ids
 of keys and their fingerprints, never the keys); of decode_only; of the payload converter; of encode_failures;
-and of the drivers by recorded name, type, what tells their stores from others, and read_aliases.
+and of the drivers by recorded name, type, what tells their stores from others, read_aliases, and moved_to.
 
 What may differ does not count: what only says which way new payloads go (routes, threshold, default driver,
 fallback, retrieve_only, which key writes, levels of compression), and what concerns one process (credentials,
@@ -32,7 +32,7 @@ Exit status:
   parts.codecs.keys: id, fingerprint
   parts.decode_only: type, encodings, settings, keys
   parts.decode_only.keys: id, fingerprint
-  parts.drivers: name, type, store, read_aliases
+  parts.drivers: name, type, store, read_aliases, moved_to
   problems: message, place, origin (of each in the settings)
 
 Examples:

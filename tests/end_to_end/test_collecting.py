@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import gzip
+import random
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from local_servers import start_temporal
+from support.every_way import ORPHAN, every_way
 from support.history import payloads_in
 from support.values import THRESHOLD, large
 from support.workers import new_id, running_worker
@@ -25,6 +28,7 @@ from temporal_payloads._operate.collection.worker import (
     start_collection,
 )
 from temporal_payloads._operate.collection.workflow import WORKFLOW_ID, CollectionInput
+from temporal_payloads._operate.holders import everything
 from temporal_payloads._storage import memory_driver
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local_servers import TemporalServer
+    from temporal_payloads._operate.collection.report import Report
 
 GRACE = timedelta(hours=2)
 pytestmark = pytest.mark.server
@@ -56,7 +61,7 @@ DELETES_AT_ONCE = (
     "history.visibilityProcessorEnsureCloseBeforeDelete=false",
 )
 """Settings of a server that deletes a run when it is told to, and not half a minute later."""
-NAMESPACES = ("direct", "workflow", "twice", "killed", "scheduled")
+NAMESPACES = ("everything", "direct", "workflow", "twice", "purpose", "scheduled")
 
 
 class Bench:
@@ -74,7 +79,8 @@ class Bench:
     def stored(self) -> set[str]:
         """What the payloads say that are in the store."""
         kept = memory_driver._stores[self._store]._payloads.values()
-        return {Payload.FromString(one.data).data.decode().strip('"')[:60].rstrip(".") for one in kept}
+        encoded = [Payload.FromString(one.data).data for one in kept]
+        return {Payload.FromString(gzip.decompress(data)).data.decode().strip('"')[:60] for data in encoded}
 
     @asynccontextmanager
     async def collector(self) -> AsyncIterator[Collector]:
@@ -91,9 +97,9 @@ class Bench:
                 work=self._work,
             )
 
-    async def delete(self, workflow_id: str) -> None:
+    async def delete(self, workflow_id: str, run_id: str | None = None) -> None:
         """Delete a run, and wait until it is listed no more."""
-        run_id = (await self.client.get_workflow_handle(workflow_id).describe()).run_id
+        run_id = run_id or (await self.client.get_workflow_handle(workflow_id).describe()).run_id
         await self.client.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
                 namespace=self.client.namespace,
@@ -130,7 +136,8 @@ def open_bench(server: TemporalServer, tmp_path: Path) -> Callable[[str], Abstra
         table = {"threshold": THRESHOLD, "drivers": {"memory": {"store": store}}, "cache": {"max_size": 0}}
         owners = [{"namespaces": [namespace], "address": server.address}]
         gc = {"owners": owners, "grace": GRACE}
-        assembly = build(PayloadSettings.model_validate({"storage": table, "gc": gc}))
+        settings = {"storage": table, "gc": gc, "codecs": ["gzip"], "encode_failures": True}
+        assembly = build(PayloadSettings.model_validate(settings))
         async with assembly.drivers_open():
             client = await Client.connect(
                 server.address, namespace=namespace, data_converter=assembly.converter
@@ -150,9 +157,9 @@ async def some_garbage(bench: Bench) -> None:
         await bench.delete("deleted")
 
 
-async def read_back(bench: Bench, workflow_id: str) -> None:
+async def read_back(bench: Bench, workflow_id: str, run_id: str | None = None) -> None:
     """Decode the payloads of a history: they are all there."""
-    history = await bench.client.get_workflow_handle(workflow_id).fetch_history()
+    history = await bench.client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
     for event in history.events:
         for _, payload in payloads_in(event):
             await bench.client.data_converter.decode([payload])
@@ -204,10 +211,9 @@ async def test_two_collections_at_once_are_refused(open_bench):
 
 
 async def test_a_purpose_that_there_is_not_ends_the_workflow(open_bench):
-    async with open_bench("twice") as bench, bench.collector() as collector:
+    async with open_bench("purpose") as bench, bench.collector() as collector:
         queue = new_id("gc")
         async with collection_worker(bench.client, collector, task_queue=queue):
-            await bench.client.get_workflow_handle(WORKFLOW_ID).terminate()
             handle = await start_collection(bench.client, CollectionInput("everything"), task_queue=queue)
             with pytest.raises(WorkflowFailureError) as failed:
                 await handle.result()
@@ -236,3 +242,124 @@ async def test_collections_begin_by_themselves(open_bench):
         assert report is not None
         assert report.purpose == "put-aside"
         assert "put_aside" in report.stores["memory"]["outcomes"]
+
+
+# -- everything at once
+
+ROUNDS = 3
+
+
+class Load:
+    """Workflows that store the same few values over and over, and some of which are deleted."""
+
+    def __init__(self, client: Client, queue: str, chance: random.Random) -> None:
+        self._client = client
+        self._queue = queue
+        self._chance = chance
+        self._count = 0
+        self.kept: set[tuple[str, str]] = set()
+        """Ids and run ids of what is not deleted."""
+
+    async def some(self, count: int) -> None:
+        """Run some workflows to their ends, one after the other; delete one of three."""
+        for _ in range(count):
+            self._count += 1
+            number = self._chance.randrange(5)
+            # Under the same id the same input has the same key.
+            handle = await self._client.start_workflow(
+                Echo.run, large(f"load {number}"), id=f"load-{number}", task_queue=self._queue
+            )
+            await handle.result()
+            run = (f"load-{number}", str(handle.first_execution_run_id))
+            if self._count % 3:
+                self.kept.add(run)
+                continue
+            await self._client.workflow_service.delete_workflow_execution(
+                DeleteWorkflowExecutionRequest(
+                    namespace=self._client.namespace,
+                    workflow_execution=WorkflowExecution(workflow_id=run[0], run_id=run[1]),
+                )
+            )
+
+
+async def until_seen(client: Client, wanted: set[tuple[str, str]]) -> None:
+    """Wait until visibility has these: ids and run ids of what has ended, kinds and ids of the rest."""
+
+    async def seen() -> bool:
+        holders = [holder async for holder in everything(client)]
+        found = {(one.id, one.run_id) for one in holders if not one.running}
+        found |= {(one.kind, one.id) for one in holders}
+        return wanted <= found
+
+    await until(seen)
+
+
+async def test_nothing_that_is_needed_is_lost_and_all_that_is_not_goes(open_bench):
+    """Payloads on every way, while others are stored and deleted, and collections are cut off and go on.
+
+    The clock leaps by a grace only where everything that was stored shows: that is what a grace is for.
+    """
+    chance = random.Random(20261130)
+    async with (
+        open_bench("everything") as bench,
+        every_way(bench.client) as cases,
+        running_worker(bench.client) as queue,
+        bench.collector() as collector,
+    ):
+        load = Load(bench.client, queue, chance)
+        held = {held for case in cases for held in case.holders}
+        for _ in range(ROUNDS):
+            await until_seen(bench.client, load.kept | held)
+            bench.ahead += 2 * GRACE
+            collecting = asyncio.create_task(cut_off_now_and_then(collector, chance))
+            await load.some(9)
+            report = await collecting
+            assert report.complete, report.incomplete
+            for workflow_id, run_id in load.kept:
+                await read_back(bench, workflow_id, run_id)
+
+        # The run that produced a schedule's last result is deleted; its next run needs that all the same.
+        [schedule] = [case for case in cases if case.name == "schedules"]
+        await bench.delete(*[each for kind, each in schedule.holders if kind == "workflow"])
+        before = bench.stored
+        await until_seen(bench.client, load.kept)
+        for _ in range(2):
+            bench.ahead += 2 * GRACE
+            assert (await collector.collect("collect")).complete
+        # Of queries and suchlike some stay as long as their run is open; of Nexus what has no namespace.
+        assert await rules_of(collector) == {"needed", "own_run_open", "no_namespace"}
+        assert {text for text in before - bench.stored if ORPHAN not in text and "load" not in text} == set()
+        async for holder in everything(bench.client):
+            if holder.kind == "workflow" and not holder.division:
+                await read_back(bench, holder.id, holder.run_id)
+        await asyncio.gather(*(case.finish() for case in cases))
+
+        # When histories go, so do their payloads.
+        [inputs] = [case for case in cases if case.name == "inputs and results"]
+        assert any(inputs.tag in text for text in bench.stored)
+        await bench.delete(inputs.tag)
+        for _ in range(3):
+            bench.ahead += 2 * GRACE
+            assert (await collector.collect("collect")).complete
+        assert not any(inputs.tag in text for text in bench.stored)
+
+
+async def rules_of(collector: Collector) -> set[str]:
+    """Return the rules that keep, or condemn, what is in the store."""
+    return set((await collector.collect("plan")).stores["memory"]["rules"])
+
+
+async def cut_off_now_and_then(collector: Collector, chance: random.Random) -> Report:
+    """Collect; cut it off at some moment, and go on."""
+    resume = False
+    while True:
+        collecting = asyncio.create_task(collector.collect("collect", resume=resume))
+        await asyncio.wait([collecting], timeout=chance.choice([0.01, 0.1, 0.5, 60]))
+        if collecting.done():
+            return await collecting
+        collecting.cancel()
+        with suppress(asyncio.CancelledError):
+            await collecting
+        resume = (
+            bool(await collector.begun()) and await collector.report((await collector.begun())[-1]) is None
+        )

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._operate.collection.collector import CannotResumeError
-from temporal_payloads._operate.collection.report import ACTIONS, Purpose
+from temporal_payloads._operate.collection.report import ACTIONS
 from temporal_payloads._operate.collection.workflow import BEGIN, FINISH, MARK, SHARDS, SWEEP, Step
 
 if TYPE_CHECKING:
@@ -48,13 +48,15 @@ class CollectionActivities:
         return [self.begin, self.mark, self.shards, self.sweep, self.finish]
 
     @activity.defn(name=BEGIN)
-    async def begin(self, purpose: Purpose) -> dict[str, Any]:
+    async def begin(self, purpose: str) -> dict[str, Any]:
         """Begin a collection, or find the one that was begun by an earlier attempt."""
-        if purpose not in ACTIONS:
+        known = {str(each): each for each in ACTIONS}
+        if purpose not in known:
             raise ApplicationError(
-                f"a collection is for one of {', '.join(ACTIONS)}, not {purpose!r}", non_retryable=True
+                f"a collection is for one of {', '.join(known)}, not {purpose!r}", non_retryable=True
             )
-        collection = await self._collector.begin(purpose, token=activity.info().workflow_run_id or "")
+        token = activity.info().workflow_run_id or ""
+        collection = await self._collector.begin(known[purpose], token=token)
         return {"collection": collection.id, "owners": self._collector.to_mark(collection)}
 
     @activity.defn(name=MARK)

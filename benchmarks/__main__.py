@@ -28,6 +28,7 @@ from benchmarks import (
     chain,
     codec_server,
     codecs,
+    collection,
     converter,
     disk,
     encryption,
@@ -83,13 +84,14 @@ TOPICS: dict[str, Topic] = {
     "workflows": workflows.run,
     "codec_server": codec_server.run,
     "disk": disk.run,
+    "collection": collection.run,
     "breakdown": breakdown.run,
     # The last one: the providers that it sets are the process's, and there are none for the others.
     "observability": observability.run,
 }
 
 
-NOT_QUICK = ("memory",)
+NOT_QUICK = ("memory", "collection")
 """Topics that start a process for each figure: they are left out of a quick run unless they are named."""
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from temporal_payloads._storage.collecting import Change
 
 BATCH = 500
-"""Payloads that are changed together."""
+"""Payloads that are changed together, at most."""
 _NAMESPACES = 1000
 """Namespaces that are counted: keys come from whoever writes to the store."""
 _QUIET = frozenset({Rule.NEEDED, Rule.NEEDED_BY_HASH, Rule.NOT_ASIDE})
@@ -129,6 +129,7 @@ class Sweep:
         self._tell = tell
         self._work = work
         self._found = Swept(driver, shard)
+        self._batch = throttle.within_a_second(BATCH)
         self._segments: set[str] = set()
         self._listed_at = clock()
         self._pending: dict[Action, list[tuple[ListedPayload, Decision]]] = {}
@@ -185,7 +186,7 @@ class Sweep:
         if decision.action in self._actions or decision.rule not in _QUIET:
             batch = self._pending.setdefault(decision.action, [])
             batch.append((payload, decision))
-            if len(batch) >= BATCH:
+            if len(batch) >= self._batch:
                 await self._do(decision.action)
 
     async def _do(self, action: Action) -> None:

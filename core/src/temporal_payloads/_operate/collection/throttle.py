@@ -26,6 +26,10 @@ class Throttle:
         self._pause = 1 / rate if rate else 0.0
         self._next = 0.0
 
+    def within_a_second(self, most: int) -> int:
+        """Return how many requests may be sent together: those of a second, one at least, `most` at most."""
+        return max(1, min(most, int(1 / self._pause))) if self._pause else most
+
     async def wait(self, requests: int = 1) -> None:
         """Return when so many requests may be sent."""
         if not self._pause:

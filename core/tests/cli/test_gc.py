@@ -98,3 +98,20 @@ def test_a_worker_tells_that_its_directory_must_be_shared(run, write_settings, c
     """)
     _, _, err = run("gc", "worker", "--address", f"127.0.0.1:{closed_port}")
     assert "every worker must find the same files" in err
+
+
+@pytest.mark.parametrize("spelling", [["gc"], ["gc", "--json"]])
+def test_without_a_command_it_is_the_plan(run, write_settings, spelling):
+    write_settings("")
+    assert run(*spelling) == run("gc", "plan", *spelling[1:])
+
+
+@pytest.mark.parametrize("command", ["worker", "schedule"])
+def test_what_runs_on_temporal_may_be_asked_for_as_an_option(run, command):
+    assert run("gc", f"--{command}", "--help") == run("gc", command, "--help")
+
+
+def test_a_command_that_is_not_there_is_no_plan(run):
+    status, out, err = run("gc", "sweep")
+    assert (status, out) == (2, "")
+    assert "'sweep'" in err

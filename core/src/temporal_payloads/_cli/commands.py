@@ -22,6 +22,8 @@ class Group:
     commands: Mapping[str, str | Group]
     epilog: str = ""
     """What its help says after the commands."""
+    otherwise: str = ""
+    """The command that is meant where none is named; empty if one must be. `--NAME` then means NAME too."""
 
 
 COMMANDS: Mapping[str, str | Group] = {
@@ -55,14 +57,17 @@ Nothing is deleted at once: first payloads are put aside, and whoever stores one
 again brings it back. Those that a later collection, begun gc.grace after that,
 still finds to be referred to by nothing, are deleted.
 
+Without a command it is `plan`; and `--worker` is another way to say `worker`.
+
 Examples:
-  temporal-payloads gc plan                what would be collected, and why
+  temporal-payloads gc                     what would be collected, and why
   temporal-payloads gc put-aside           the first step
   temporal-payloads gc status              what is aside, and when it is due
   temporal-payloads gc undo                bring it back
   temporal-payloads gc delete              the second step, gc.grace later
   temporal-payloads gc schedule --every 7d      both, by themselves
 """,
+        otherwise="plan",
     ),
     "schema": "Print a JSON Schema of the settings' file, for editors.",
     "new-plugin": "Write a plugin to start from: a driver or a codec of your own.",
@@ -87,6 +92,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
+        self.otherwise = ""
         self._made_by: dict[str, Callable[[], Any]] = {}
 
     def add(self, name: str, brief: str, make: Callable[[], Any], *, hidden: bool = False) -> None:
@@ -118,6 +124,7 @@ class Commands(TyperGroup):
                     epilog=entry.epilog,
                     rich_markup_mode=None,
                 )
+                group.otherwise = entry.otherwise
                 group.fill(entry.commands, inside)
                 self.add_command(group, name)
             else:
@@ -128,6 +135,17 @@ class Commands(TyperGroup):
         if make := self._made_by.pop(name, None):
             self.add_command(make(), name)
         return self.commands[name]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments, of which the first names a command."""
+        first = args[0] if args else ""
+        if self.otherwise and first not in self.commands and first not in ctx.help_option_names:
+            named = first.removeprefix("--")
+            if first != named and named in self.commands:
+                args = [named, *args[1:]]
+            elif not first or first.startswith("-"):
+                args = [self.otherwise, *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the command that is called."""

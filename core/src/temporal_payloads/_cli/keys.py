@@ -72,8 +72,8 @@ keys --json prints:
 keys --in-use --json prints:
   version, ok, complete, namespaces, query, workflows, running, schedules,
     activities, nexus_operations, payloads, keys, gaps, error, problems
-  keys: id, payloads, workflows, schedules, activities, nexus_operations, newest_use, in_ring,
-    writes, verdict, needed_by
+  keys: id, payloads, workflows, schedules, activities, nexus_operations,
+    newest_use, in_ring, writes, verdict, needed_by
   keys.needed_by: kind, namespace, id, run_id, running
   gaps: what, count, why, example (or null)
   gaps.example: kind, namespace, id, run_id, running

@@ -28,6 +28,8 @@ class Group:
 
 COMMANDS: Mapping[str, str | Group] = {
     "check": "Check the settings, that every store answers, and what may lose payloads.",
+    "inspect": "Show the payloads of a workflow, layer by layer, and whether each can be read.",
+    "decode": "Decode payloads, or an exported history, from a file or the standard input.",
     "keygen": "Print a new encryption key.",
     "keys": "List the encryption keys, and what still needs them.",
     "migrate": "Move payloads to another store, or prove that nothing is needed from the old one.",

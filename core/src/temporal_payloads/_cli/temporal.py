@@ -46,6 +46,14 @@ Namespaces = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"The namespace; else TEMPORAL_NAMESPACE or temporal.toml says, or it is {DEFAULT_NAMESPACE!r}.",
+        rich_help_panel=_PANEL,
+    ),
+]
 TemporalConfig = Annotated[
     Path | None,
     typer.Option(

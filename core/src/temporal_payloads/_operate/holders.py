@@ -136,6 +136,24 @@ async def in_divisions(client: Client) -> AsyncGenerator[Holder, None]:
                 yield _execution(client, kind, info, division)
 
 
+async def run_of(client: Client, workflow_id: str, run_id: str = "") -> Holder:
+    """Return a run of a workflow, by default the latest one.
+
+    Raises:
+        RPCError: The server does not tell; `NOT_FOUND` where there is none.
+    """
+    described = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace,
+            execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+        ),
+        retry=True,
+    )
+    info = described.workflow_execution_info
+    division = _text(info.search_attributes, "TemporalNamespaceDivision")
+    return _execution(client, "workflow", info, division)
+
+
 async def schedules(client: Client) -> AsyncGenerator[Holder, None]:
     """Yield every schedule, whichever of the server's schedulers keeps it.
 
@@ -184,21 +202,21 @@ async def _of_workflow(client: Client, holder: Holder) -> AsyncGenerator[Held, N
             retry=True,
         )
         for activity in described.pending_activities:
-            yield Held(activity, _time(activity.last_heartbeat_time) or _time(activity.last_started_time))
+            yield Held(activity, time_of(activity.last_heartbeat_time) or time_of(activity.last_started_time))
         for operation in described.pending_nexus_operations:
-            yield Held(operation, _time(operation.last_attempt_complete_time))
+            yield Held(operation, time_of(operation.last_attempt_complete_time))
         for callback in described.callbacks:
-            yield Held(callback, _time(callback.last_attempt_complete_time))
+            yield Held(callback, time_of(callback.last_attempt_complete_time))
     handle = client.get_workflow_handle(holder.id, run_id=holder.run_id)
     async for event in handle.fetch_history_events(skip_archival=True):
-        yield Held(event, _time(event.event_time))
+        yield Held(event, time_of(event.event_time))
 
 
 async def _of_schedule(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
     described = await client.workflow_service.describe_schedule(
         DescribeScheduleRequest(namespace=holder.namespace, schedule_id=holder.id), retry=True
     )
-    yield Held(described, _time(described.info.update_time) or _time(described.info.create_time))
+    yield Held(described, time_of(described.info.update_time) or time_of(described.info.create_time))
 
 
 async def _of_activity(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
@@ -215,7 +233,7 @@ async def _of_activity(client: Client, holder: Holder) -> AsyncGenerator[Held, N
         retry=True,
     )
     info = described.info
-    yield Held(described, _time(info.close_time) or _time(info.schedule_time))
+    yield Held(described, time_of(info.close_time) or time_of(info.schedule_time))
 
 
 async def _of_nexus_operation(client: Client, holder: Holder) -> AsyncGenerator[Held, None]:
@@ -230,7 +248,7 @@ async def _of_nexus_operation(client: Client, holder: Holder) -> AsyncGenerator[
         retry=True,
     )
     info = described.info
-    yield Held(described, _time(info.close_time) or _time(info.schedule_time))
+    yield Held(described, time_of(info.close_time) or time_of(info.schedule_time))
 
 
 async def _listed(client: Client, query: str) -> AsyncGenerator[WorkflowExecutionInfo, None]:
@@ -252,8 +270,8 @@ def _execution(client: Client, kind: Kind, info: WorkflowExecutionInfo, division
         info.execution.workflow_id,
         info.execution.run_id,
         status=_status(info.status),
-        start_time=_time(info.start_time),
-        close_time=_time(info.close_time),
+        start_time=time_of(info.start_time),
+        close_time=time_of(info.close_time),
         history_length=info.history_length,
         type=info.type.name,
         division=division,
@@ -275,5 +293,6 @@ def _text(attributes: SearchAttributes, name: str) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _time(stamp: Timestamp) -> datetime | None:
+def time_of(stamp: Timestamp) -> datetime | None:
+    """Return a time of the server's; None if it has none."""
     return stamp.ToDatetime(UTC) if stamp.seconds > 0 else None

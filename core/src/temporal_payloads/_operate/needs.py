@@ -6,27 +6,21 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from temporal_payloads._operate.contexts import ReadingContexts
 from temporal_payloads._operate.embedded import hashes_within, opaque_in, payloads_within
 from temporal_payloads._operate.gaps import Gaps
-from temporal_payloads._operate.histories import codec_of_workflow, payloads_in, reference_in_clear
+from temporal_payloads._operate.histories import payloads_in, reference_in_clear
 from temporal_payloads._operate.holders import UnknownHolderError, held_by
 from temporal_payloads._operate.recorded import RecordedReference
-from temporal_payloads._plugins.contract import PayloadReaderContext
 from temporal_payloads._storage.errors import ClaimRejectedError
 from temporal_payloads._storage.references import is_encoded_reference, is_reference, read_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeVar
-
     from temporalio.api.common.v1 import Payload
     from temporalio.client import Client
-    from temporalio.converter import PayloadCodec
 
     from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._operate.holders import Holder
-
-    T = TypeVar("T")
 
 _DEEPEST = 16
 """Payloads within payloads that are looked into."""
@@ -99,12 +93,7 @@ class _Reading:
     def __init__(self, holder: Holder, chain: CodecChain) -> None:
         self.needs = Needs()
         self._holder = holder
-        # The context of a payload is that of its workflow, or of another one that it came from.
-        self._codecs: list[PayloadCodec] = []
-        of_workflow = codec_of_workflow(chain, namespace=holder.namespace, workflow_id=holder.id)
-        for codec in (of_workflow, chain.with_context(PayloadReaderContext(holder.namespace))):
-            if codec is not None and codec not in self._codecs:
-                self._codecs.append(codec)
+        self._contexts = ReadingContexts(chain, holder.namespace, holder.id)
 
     async def note(self, payload: Payload, depth: int = 0) -> None:
         """Note what a payload needs, as it stands in a message."""
@@ -112,7 +101,7 @@ class _Reading:
             await self._note_reference(payload)
             return
         try:
-            [decoded] = await self._first(lambda codec: codec.decode([payload]))
+            [decoded] = await self._contexts.first(lambda codec: codec.decode([payload]))
         except Exception as error:  # noqa: BLE001  # a codec may raise anything
             self.needs.gaps.miss_for("payloads that no codec decodes", error, self._holder)
             decoded = payload
@@ -130,7 +119,7 @@ class _Reading:
 
     async def _note_reference(self, payload: Payload) -> None:
         try:
-            clear = await self._first(lambda codec: reference_in_clear(payload, codec))
+            clear = await self._contexts.first(lambda codec: reference_in_clear(payload, codec))
         except Exception as error:  # noqa: BLE001  # a codec may raise anything
             self.needs.gaps.miss_for("references that could not be decoded", error, self._holder)
             return
@@ -142,13 +131,3 @@ class _Reading:
     def _may_hold_others(self, payload: Payload) -> bool:
         message_type = payload.metadata.get("messageType", b"")
         return bool(self._holder.division) or message_type.startswith(_OF_THE_API)
-
-    async def _first(self, decode: Callable[[PayloadCodec], Awaitable[T]]) -> T:
-        """Return what the first codec gives that raises nothing."""
-        *others, last = self._codecs
-        for codec in others:
-            try:
-                return await decode(codec)
-            except Exception:  # noqa: BLE001, S112  # the last one tells why
-                continue
-        return await decode(last)

@@ -1,0 +1,1 @@
+"""What a person wants to see of payloads: layer by layer, from the server or from a file."""

@@ -52,4 +52,6 @@ def test_the_permissions_of_the_page_are_those_that_requests_need() -> None:
     from temporal_payloads_gcs._errors import _NEEDED  # noqa: PLC0415  # loads aiohttp
 
     (sentence,) = re.findall(r"A custom role with (.*?) on the bucket suffices", PAGE)
-    assert set(re.findall(r"`(.*?)`", sentence)) == set(_NEEDED.values())
+    assert set(re.findall(r"`(.*?)`", sentence)) == {_NEEDED["read"], _NEEDED["write"]}
+    (section,) = re.findall(r"## Listing and moving\n(.*?)\n## ", PAGE, re.DOTALL)
+    assert {_NEEDED["list"], _NEEDED["delete"]} <= set(re.findall(r"`(.*?)`", section))

@@ -16,7 +16,7 @@ from temporal_payloads_gcs._errors import GCSErrors, NotGCSError, RefusedError
 from temporal_payloads_gcs._location import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import aiohttp
 
@@ -104,25 +104,59 @@ class CreateOnlyGCSClient(GCSStorageDriverClient):
                 if data:
                     raise NotGCSError("bytes where an empty object should be")
 
+    # -- what is asked of a store that is listed
+
+    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[list[dict[str, str]], None]:
+        """Yield the objects whose names begin with this, a page of them at once, as the JSON API has them."""
+        path = (
+            f"/storage/v1/b/{bucket}/o?prefix={quote(prefix, safe='')}&maxResults=1000"
+            "&fields=items(name,size,generation,metageneration,updated),nextPageToken"
+        )
+        token = ""
+        while True:
+            with self._errors.told("list", Location(bucket, f"{prefix}*")):
+                page = await self._http.send("GET", path + token, _receive_json)
+            yield page.get("items", [])
+            if not page.get("nextPageToken"):
+                return
+            token = f"&pageToken={quote(page['nextPageToken'], safe='')}"
+
+    async def replace(self, location: Location, data: bytes) -> None:
+        """Write an object, over one that is there."""
+        with self._errors.told("write", location):
+            await self._send_upload(location, [data], len(data), "")
+
+    async def remove(self, location: Location) -> None:
+        """Delete an object, if it is there."""
+        with self._errors.told("delete", location):
+            try:
+                await self._http.send("DELETE", _path(location), _receive_nothing)
+            except RefusedError as error:
+                if error.status != HTTPStatus.NOT_FOUND or error.is_missing_bucket:
+                    raise
+
     async def _upload(self, location: Location, pieces: Sequence[bytes], size: int) -> bool:
         """Tell whether the object was written, or was there."""
-        # One request whatever the size, and streamed. A session would only be worth its round trip if it were
-        # resumed; core repeats what has failed.
-        path = (
-            f"/upload/storage/v1/b/{location.bucket}/o?uploadType=media&ifGenerationMatch=0&fields=generation"
-            f"&name={quote(location.object_name, safe='')}"
-        )
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         try:
-            await self._http.send(
-                "POST", path, _receive_object, headers=headers, body=partial(chunks, pieces)
-            )
+            await self._send_upload(location, pieces, size, "&ifGenerationMatch=0")
         except RefusedError as error:
             # Its name is its hash: the bytes that are there are the same.
             if error.status != HTTPStatus.PRECONDITION_FAILED:
                 raise
             return False
         return True
+
+    async def _send_upload(
+        self, location: Location, pieces: Sequence[bytes], size: int, condition: str
+    ) -> None:
+        # One request whatever the size, and streamed. A session would only be worth its round trip if it were
+        # resumed; core repeats what has failed.
+        path = (
+            f"/upload/storage/v1/b/{location.bucket}/o?uploadType=media{condition}&fields=generation"
+            f"&name={quote(location.object_name, safe='')}"
+        )
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        await self._http.send("POST", path, _receive_object, headers=headers, body=partial(chunks, pieces))
 
     async def _exists(self, location: Location) -> bool:
         try:
@@ -157,6 +191,15 @@ async def _receive_object(response: aiohttp.ClientResponse) -> None:
         assert written["generation"]
     except (ValueError, LookupError, TypeError, AssertionError) as error:
         raise NotGCSError("no generation") from error
+
+
+async def _receive_json(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    try:
+        told: Any = json.loads(await response.read())
+        assert isinstance(told, dict)
+    except (ValueError, AssertionError) as error:
+        raise NotGCSError("no list of objects") from error
+    return told
 
 
 async def _receive_nothing(response: aiohttp.ClientResponse) -> None:

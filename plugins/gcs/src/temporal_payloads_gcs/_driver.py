@@ -8,6 +8,7 @@ from temporal_payloads.plugin import SDKBucketDriver
 from temporalio.contrib.gcp.gcsdriver import GCSStorageDriver, GCSStorageDriverClient
 
 from temporal_payloads_gcs._claims import bucket_for
+from temporal_payloads_gcs._collecting import GCSCollecting
 from temporal_payloads_gcs._location import Location
 
 if TYPE_CHECKING:
@@ -19,17 +20,15 @@ if TYPE_CHECKING:
     from temporal_payloads_gcs._settings import GCSSettings
 
 
-class OffLoopGCSStorageDriver(SDKBucketDriver, GCSStorageDriver):
+class OffLoopGCSStorageDriver(SDKBucketDriver, GCSStorageDriver, GCSCollecting):
     """The driver that the settings describe."""
 
     name_field = "object_name"
 
     def __init__(self, client: CreateOnlyGCSClient, settings: GCSSettings, context: DriverContext) -> None:
         GCSStorageDriver.__init__(self, client, self.choose_bucket, context.name, settings.max_payload_size)
-        self.context = context
+        GCSCollecting.__init__(self, client, settings, context)
         self.max_payload_size = settings.max_payload_size
-        self._requests = client
-        self._settings = settings
 
     async def check(self) -> None:
         """Raise a `StorageError` if the endpoint, the credentials or the bucket are not as they should be.

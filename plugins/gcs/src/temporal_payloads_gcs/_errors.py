@@ -39,7 +39,12 @@ _QUOTED = 500
 _MAX_BODY = 16 * 1024
 """Bytes of an error's body that are read."""
 _PERMISSION = re.compile(r"\bstorage\.[a-z]+\.[a-zA-Z]+")
-_NEEDED = {"read": "storage.objects.get", "write": "storage.objects.create"}
+_NEEDED = {
+    "read": "storage.objects.get",
+    "write": "storage.objects.create",
+    "list": "storage.objects.list",
+    "delete": "storage.objects.delete",
+}
 
 
 class RefusedError(Exception):
@@ -99,7 +104,7 @@ class GCSErrors:
 
     @contextmanager
     def told(self, operation: str, location: Location) -> Iterator[None]:
-        """Raise what goes wrong inside as a storage error; `operation` is `read` or `write`."""
+        """Raise what goes wrong inside as a storage error; `operation` is one of those of `_NEEDED`."""
         try:
             yield
         except RefusedError as error:

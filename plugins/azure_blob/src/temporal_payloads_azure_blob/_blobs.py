@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import io
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock
-from temporal_payloads.plugin import PayloadTooLargeError, gather_bounded
+from temporal_payloads.plugin import PayloadTooLargeError, StorageUnavailableError, gather_bounded
 
 from temporal_payloads_azure_blob._errors import AzureErrors, code_of
 
 if TYPE_CHECKING:
-    from azure.storage.blob.aio import BlobClient, ContainerClient, StorageStreamDownloader
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from azure.storage.blob import BlobProperties
+    from azure.storage.blob.aio import BlobClient, ContainerClient, StorageStreamDownloader
+    from temporal_payloads.plugin import Change
+
+_ASIDE = "temporal_payloads_aside"
+"""Of a blob that is put aside, in its metadata."""
 _THERE_ALREADY = {
     "BlobAlreadyExists",
     # What a SAS hears that may create blobs and not overwrite them.
@@ -63,8 +69,8 @@ class Blobs:
                 if code_of(error) not in _THERE_ALREADY:
                     raise
                 # Where blocks of an upload that broke off are all that is there, Azurite says the same. The
-                # answer would be trusted in vain also if the blob is being deleted.
-                if not await self._exists(blob):
+                # answer would be trusted in vain also if the blob is being deleted, or is put aside.
+                if not await self._is_there(blob):
                     await self._put(blob, data, overwrite=True)
 
     async def get(self, key: str) -> bytes | None:
@@ -133,7 +139,8 @@ class Blobs:
         key = blob.blob_name
         with self._errors.told("Get Blob Properties", key):
             # One small request, for otherwise all blocks of a duplicate are sent in vain.
-            if await self._exists(blob):
+            found = await self._look(blob)
+            if found is not None and not is_aside(found):
                 return
         starts = range(0, len(data), self._block_size)
         names = {start: f"{self._block_size:010d}-{start // self._block_size:05d}" for start in starts}
@@ -150,25 +157,100 @@ class Blobs:
                 async with self._slots:
                     await blob.commit_block_list(
                         [BlobBlock(block_id=name) for name in names.values()],
-                        match_condition=MatchConditions.IfMissing,
+                        match_condition=MatchConditions.IfMissing if found is None else None,
                     )
             except HttpResponseError as error:
-                if code_of(error) in _THERE_ALREADY:
-                    return
                 # Somebody who wrote the same blob meanwhile has done away with the blocks of others.
-                if code_of(error) == "InvalidBlockList" and await self._exists(blob):
+                if code_of(error) in {*_THERE_ALREADY, "InvalidBlockList"} and await self._is_there(blob):
                     return
                 raise
 
-    async def _exists(self, blob: BlobClient) -> bool:
+    async def _is_there(self, blob: BlobClient) -> bool:
+        """Tell whether there is a blob, and not put aside. One that is must be written anew."""
+        found = await self._look(blob)
+        return found is not None and not is_aside(found)
+
+    async def _look(self, blob: BlobClient) -> BlobProperties | None:
         async with self._slots:
             try:
-                await blob.get_blob_properties()
+                return await blob.get_blob_properties()
             except HttpResponseError as error:
                 if code_of(error) == "BlobNotFound":
-                    return False
+                    return None
                 raise
-        return True
+
+    # -- what a collector asks for
+
+    async def pages(self, prefix: str) -> AsyncGenerator[list[BlobProperties], None]:
+        """Yield the blobs whose names begin with this, with their metadata."""
+        with self._errors.told("List Blobs", f"{prefix}*"):
+            listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"])
+            async for page in listing.by_page():
+                yield [blob async for blob in page]
+
+    async def look(self, key: str) -> BlobProperties | None:
+        """Return what there is to be said of a blob, or None if there is none."""
+        with self._errors.told("Get Blob Properties", key):
+            return await self._look(self._container.get_blob_client(key))
+
+    async def put_aside(self, key: str, etag: str) -> Change:
+        """Mark a blob in its metadata, if it has this ETag. The blob gets another one by it."""
+        return await self._change(
+            key, lambda blob: blob.set_blob_metadata({_ASIDE: "true"}, **_if_match(etag)), "Set Blob Metadata"
+        )
+
+    async def restore(self, key: str, etag: str) -> Change:
+        """Take the mark away, if the blob has this ETag."""
+        return await self._change(
+            key, lambda blob: blob.set_blob_metadata({}, **_if_match(etag)), "Set Blob Metadata"
+        )
+
+    async def delete(self, key: str, etag: str) -> Change:
+        """Delete a blob if it has this ETag."""
+        return await self._change(key, lambda blob: blob.delete_blob(**_if_match(etag)), "Delete Blob")
+
+    async def _change(self, key: str, send: Callable[[BlobClient], Awaitable[Any]], operation: str) -> Change:
+        blob = self._container.get_blob_client(key)
+        try:
+            with self._errors.told(operation, key):
+                try:
+                    async with self._slots:
+                        await send(blob)
+                except HttpResponseError as error:
+                    if code_of(error) == "BlobNotFound":
+                        return "gone"
+                    if code_of(error) != "ConditionNotMet":
+                        raise
+                    # A blob that does not exist does not have the ETag either.
+                    return "gone" if await self._look(blob) is None else "changed"
+        except StorageUnavailableError:
+            return "unknown"
+        return "done"
+
+    async def replace(self, key: str, data: bytes) -> None:
+        """Write a blob, over one that is there."""
+        with self._errors.told("Put Blob", key):
+            await self._put(self._container.get_blob_client(key), data, overwrite=True)
+
+    async def remove(self, key: str) -> None:
+        """Delete a blob, if it is there."""
+        with self._errors.told("Delete Blob", key):
+            try:
+                async with self._slots:
+                    await self._container.get_blob_client(key).delete_blob()
+            except HttpResponseError as error:
+                if code_of(error) != "BlobNotFound":
+                    raise
+
+
+def is_aside(blob: BlobProperties) -> bool:
+    """Tell whether a blob is put aside."""
+    return _ASIDE in (blob.metadata or {})
+
+
+def _if_match(etag: str) -> dict[str, Any]:
+    # Sent once: an answer that was lost is told as such.
+    return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified, "retry_total": 0}
 
 
 def _size_of(first: StorageStreamDownloader[bytes]) -> int:

@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads.plugin import (
     DEFAULT_MAX_PAYLOAD_SIZE,
+    CollectableDriver,
     ContentAddressedDriver,
     KeyLayout,
+    ListedPage,
     gather_bounded,
+    probe_conditions,
 )
 
 from temporal_payloads_azure_blob._settings import DEFAULT_BLOCK_SIZE
+from temporal_payloads_azure_blob._state import AzureBlobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from datetime import timedelta
 
+    from azure.storage.blob import BlobProperties
     from azure.storage.blob.aio import ContainerClient
+    from temporal_payloads.plugin import Change, ListedPayload
 
 DRIVER_TYPE = "azure_blob"
 DEFAULT_REQUESTS_AT_ONCE = 32
 _LONGEST_BLOB_NAME = 1024
+_ASIDE = "aside "
+"""What the tag of a payload begins with that is put aside; the rest is its ETag."""
 _EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 
 
@@ -30,7 +39,7 @@ def key_layout(container: str) -> KeyLayout:
     return KeyLayout(fields={"container": container}, max_length=_LONGEST_BLOB_NAME)
 
 
-class AzureBlobStorageDriver(ContentAddressedDriver):
+class AzureBlobStorageDriver(ContentAddressedDriver, CollectableDriver):
     """Stores Temporal payloads in a container of Azure Blob Storage, each once, as a block blob.
 
     Keys are those of Temporal's S3 driver: `v0/ns/{namespace}/wt/{type}/wi/{id}/ri/{run id}/d/sha256/{hex}`.
@@ -104,3 +113,68 @@ class AzureBlobStorageDriver(ContentAddressedDriver):
         server does, passes. Whether writing is allowed shows at the first payload.
         """
         await self._blobs.get(self.key_for(None, _EMPTY_PAYLOAD))
+
+    # -- what a collector asks for
+
+    def shards(self, namespaces: Sequence[str | None]) -> Sequence[str]:
+        """Return what the keys of these namespaces begin with."""
+        return self._layout.prefixes(namespaces)
+
+    async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
+        """Yield the blobs under a prefix, up to 5,000 with each request."""
+        async for blobs in self._blobs.pages(shard):
+            payloads = [one for blob in blobs if (one := self._listed(blob))]
+            yield ListedPage(payloads=payloads, others=len(blobs) - len(payloads))
+
+    def _listed(self, blob: BlobProperties) -> ListedPayload | None:
+        from temporal_payloads_azure_blob._blobs import is_aside  # noqa: PLC0415  # imports the Azure libraries
+
+        aside = is_aside(blob)
+        etag = blob.etag.strip('"')  # which a listing leaves out
+        tag = f"{_ASIDE}{etag}" if aside else etag
+        return self.listed(blob.name, size=blob.size, tag=tag, stored=blob.last_modified, aside=aside)
+
+    async def probe(self) -> None:
+        """Make sure that blobs can be marked and deleted, and that the account looks at ETags.
+
+        Raises:
+            StorageError: Why nothing may be deleted.
+        """
+
+        async def look(key: str) -> ListedPayload | None:
+            blob = await self._blobs.look(key)
+            return None if blob is None else self._listed(blob)
+
+        await probe_conditions(self, look)
+
+    async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
+        """Mark blobs in their metadata. They can be read all the same."""
+        del grace
+        return await self._change(payloads, self._blobs.put_aside, aside=False)
+
+    async def restore(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Take the mark away."""
+        return await self._change(payloads, self._blobs.restore, aside=True)
+
+    async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
+        """Delete blobs that are marked."""
+        return await self._change(payloads, self._blobs.delete, aside=True)
+
+    async def _change(
+        self,
+        payloads: Sequence[ListedPayload],
+        change: Callable[[str, str], Awaitable[Change]],
+        *,
+        aside: bool,
+    ) -> list[Change]:
+        async def change_one(payload: ListedPayload) -> Change:
+            key = self.key_of(payload)
+            if payload.tag.startswith(_ASIDE) is not aside:
+                return "changed"
+            return await change(key, payload.tag.removeprefix(_ASIDE))
+
+        return await gather_bounded(change_one, payloads, self._requests_at_once) if payloads else []
+
+    def state(self) -> AzureBlobState:
+        """Return where a collector keeps its files: in blobs whose names begin with `state/`."""
+        return AzureBlobState(self._blobs)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import random
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from local_servers import start_temporal
+from support.documents import shape_of, told_shape
 from support.every_way import ORPHAN, every_way
 from support.history import payloads_in
 from support.values import THRESHOLD, large
@@ -18,6 +21,10 @@ from support.workers import new_id, running_worker
 from support.workflows import Echo
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import Assembly, build
+from temporal_payloads._cli import main
+from temporal_payloads._cli.gc import collecting
+from temporal_payloads._cli.gc import status as status_command
+from temporal_payloads._cli.gc.collecting import SHAPE_OF_REPORT
 from temporal_payloads._operate.collection.activities import tell
 from temporal_payloads._operate.collection.clusters import connect_owners
 from temporal_payloads._operate.collection.collector import Collector
@@ -30,9 +37,15 @@ from temporal_payloads._operate.collection.worker import (
 from temporal_payloads._operate.collection.workflow import WORKFLOW_ID, CollectionInput
 from temporal_payloads._operate.holders import everything
 from temporal_payloads._storage import memory_driver
+from temporal_payloads.plugin import PayloadNotFoundError
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.converter import (
+    StorageDriverRetrieveContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 if TYPE_CHECKING:
@@ -40,7 +53,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from local_servers import TemporalServer
+    from local_servers import S3Server, TemporalServer
     from temporal_payloads._operate.collection.report import Report
 
 GRACE = timedelta(hours=2)
@@ -61,7 +74,7 @@ DELETES_AT_ONCE = (
     "history.visibilityProcessorEnsureCloseBeforeDelete=false",
 )
 """Settings of a server that deletes a run when it is told to, and not half a minute later."""
-NAMESPACES = ("everything", "direct", "workflow", "twice", "purpose", "scheduled")
+NAMESPACES = ("everything", "direct", "workflow", "twice", "purpose", "command", "scheduled")
 
 
 class Bench:
@@ -242,6 +255,126 @@ async def test_collections_begin_by_themselves(open_bench):
         assert report is not None
         assert report.purpose == "put-aside"
         assert "put_aside" in report.stores["memory"]["outcomes"]
+
+
+# -- the commands, on S3
+
+
+@pytest.fixture
+def command(
+    server: TemporalServer,
+    s3_server: S3Server,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    """What runs commands of gc over a bucket of its own."""
+    bucket = new_id("gc")
+    s3_server.create_bucket(bucket)
+    file = tmp_path / "settings.toml"
+    file.write_text(f"""
+        [storage]
+        threshold = {THRESHOLD}
+        cache.max_size = 0
+        [storage.drivers.s3]
+        bucket = "{bucket}"
+        endpoint_url = "{s3_server.endpoint_url}"
+        region = "{s3_server.region}"
+        access_key_id = "{s3_server.access_key_id}"
+        secret_access_key = "{s3_server.secret_access_key}"
+        [gc]
+        grace = "2h"
+        [[gc.owners]]
+        namespaces = ["command"]
+        address = "{server.address}"
+    """)
+    return Command(file, capsys, monkeypatch)
+
+
+class Command:
+    """Runs `temporal-payloads gc`, with a clock that is ahead."""
+
+    def __init__(self, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = file
+        self._capsys = capsys
+        self.ahead = timedelta(0)
+        ahead = partial(Collector, clock=lambda: datetime.now(UTC) + self.ahead)
+        monkeypatch.setattr(collecting, "Collector", ahead)
+
+    async def __call__(self, *arguments: str) -> tuple[int, Any]:
+        """Return the status, and the document; or what was printed, of a command without one."""
+        status = await asyncio.to_thread(main, ["gc", *arguments, "--config", str(self.file)])
+        out = self._capsys.readouterr().out
+        return status, json.loads(out) if "--json" in arguments else out
+
+
+async def test_garbage_is_planned_put_aside_brought_back_and_deleted_by_commands(server, command):
+    settings = PayloadSettings.load(command.file)
+    assembly = build(settings)
+    async with assembly.drivers_open():
+        client = await Client.connect(server.address, namespace="command", data_converter=assembly.converter)
+        async with running_worker(client) as queue:
+            await client.execute_workflow(Echo.run, large("kept"), id="kept", task_queue=queue)
+        target = StorageDriverWorkflowInfo(namespace="command", id="gone", run_id="run", type="Echo")
+        payload = Payload(metadata={"encoding": b"json/plain"}, data=large("garbage").encode())
+        driver = assembly.drivers["s3"]
+        [claim] = await driver.store(StorageDriverStoreContext(target=target), [payload])
+
+        async def there() -> bool:
+            try:
+                return await driver.retrieve(StorageDriverRetrieveContext(), [claim]) == [payload]
+            except PayloadNotFoundError:
+                return False
+
+        status, plan = await command("plan", "--json")
+        assert (status, plan["ok"], plan["complete"], plan["stores"][0]["garbage"]) == (0, True, True, [])
+        command.ahead = 2 * GRACE
+        status, plan = await command("plan", "--json")
+        assert (status, plan["ok"]) == (1, False)
+        assert [one["payloads"] for one in plan["stores"][0]["garbage"]] == [1]
+
+        status, put = await command("put-aside", "--json")
+        assert status == 0
+        assert put["stores"][0]["changes"] == [{"action": "put_aside", "outcome": "done", "payloads": 1}]
+        assert await there()
+        _, shown = await command("status", "--json")
+        assert shown["aside"][0]["collection"] == put["id"]
+        assert shown["aside"][0]["payloads"] == 1
+        assert shown["aside"][0]["due"] > shown["aside"][0]["since"]
+        _, lines = await command("status", "--manifest", put["id"])
+        decided, done = map(json.loads, lines.splitlines())
+        assert (decided["rule"], decided["claim"]) == ("unreferenced", dict(claim.claim_data))
+        assert (done["payload"], done["outcome"]) == (decided["payload"], "done")
+
+        status, undone = await command("undo", "--json", "--collection", put["id"])
+        assert (status, undone["stores"][0]["aside"]) == (0, [])
+        _, shown = await command("status", "--json")
+        assert shown["aside"] == []
+
+        command.ahead = 6 * GRACE
+        assert (await command("put-aside"))[0] == 0
+        command.ahead = 8 * GRACE
+        status, deleted = await command("delete", "--json")
+        assert status == 0
+        assert deleted["stores"][0]["changes"] == [{"action": "delete", "outcome": "done", "payloads": 1}]
+        assert not await there()
+        assert await client.get_workflow_handle("kept").result() == large("kept")
+        assert (await command("plan"))[0] == 0
+
+        the_documents_are_as_the_help_tells([plan, put, undone, deleted], shown)
+        text = (await command("status"))[1]
+        assert put["id"] in text
+        assert "delete 1 done" in text
+
+
+def the_documents_are_as_the_help_tells(reports: list[Any], status: Any) -> None:
+    """Hold the keys of all documents together to the help."""
+    shape, told = shape_of(reports), told_shape(SHAPE_OF_REPORT)
+    for place in ("", "namespaces", *(each for each in told if each.startswith("stores"))):
+        if place != "stores.undeclared":
+            assert shape[place] == told[place], place
+    shape, told = shape_of(status), told_shape(status_command.EPILOG)
+    assert (shape[""], shape["collections"]) == (told[""], told["collections"])
 
 
 # -- everything at once

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import random
+import sys
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -34,7 +35,7 @@ from temporal_payloads._operate.collection.worker import (
     schedule_collections,
     start_collection,
 )
-from temporal_payloads._operate.collection.workflow import WORKFLOW_ID, CollectionInput
+from temporal_payloads._operate.collection.workflow import MARK, WORKFLOW_ID, CollectionInput
 from temporal_payloads._operate.holders import everything
 from temporal_payloads._storage import memory_driver
 from temporal_payloads.plugin import PayloadNotFoundError
@@ -74,7 +75,7 @@ DELETES_AT_ONCE = (
     "history.visibilityProcessorEnsureCloseBeforeDelete=false",
 )
 """Settings of a server that deletes a run when it is told to, and not half a minute later."""
-NAMESPACES = ("everything", "direct", "workflow", "twice", "purpose", "command", "scheduled")
+NAMESPACES = ("everything", "direct", "workflow", "twice", "purpose", "command", "crash", "scheduled")
 
 
 class Bench:
@@ -255,6 +256,46 @@ async def test_collections_begin_by_themselves(open_bench):
         assert report is not None
         assert report.purpose == "put-aside"
         assert "put_aside" in report.stores["memory"]["outcomes"]
+
+
+async def test_a_collection_goes_on_when_its_worker_is_killed(server, tmp_path):
+    """The first worker is slow; when it is killed in the middle of an activity, a second one goes on."""
+    file = tmp_path / "slow.toml"
+    file.write_text(f"""
+        [storage.drivers.filesystem]
+        path = "{tmp_path / "payloads"}"
+        create = true
+        [gc]
+        requests_per_second = 0.5
+        owners = [{{ namespaces = ["crash"], address = "{server.address}" }}]
+    """)
+    client = await Client.connect(server.address, namespace="crash")
+    queue = new_id("gc")
+    given = CollectionInput("plan", silence=3)
+    handle = await start_collection(client, given, task_queue=queue)
+    command = [sys.executable, "-m", "temporal_payloads", "gc", "worker", "--config", str(file)]
+    command += ["--address", server.address, "--namespace", "crash", "--task-queue", queue]
+    slow = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+
+    async def marking() -> bool:
+        pending = (await handle.describe()).raw_description.pending_activities
+        return any(one.activity_type.name == MARK and one.last_started_time.seconds for one in pending)
+
+    try:
+        await until(marking)
+    finally:
+        slow.kill()
+        await slow.wait()
+    # It is in a hurry, but else has the same settings.
+    assembly = build(PayloadSettings.load(file))
+    async with assembly.drivers_open(), stores_open(assembly) as stores:
+        namespaces = await connect_owners(assembly.settings.gc.owners, stores.chain)
+        collector = Collector(stores, namespaces, assembly.settings.gc, tell=tell, work=tmp_path)
+        async with collection_worker(client, collector, task_queue=queue):
+            summary = await handle.result()
+        assert summary["complete"]
+        # It is the collection that the first worker has begun.
+        assert await collector.begun() == [summary["id"]]
 
 
 # -- the commands, on S3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.report import Collection
     from temporal_payloads._operate.collection.sweeping import Swept
 
-_BEAT = 10.0
-"""Seconds between heartbeats. A worker that is gone is missed after two minutes."""
+_BEATS = 4
+"""Heartbeats in the time after which the server takes a worker for dead."""
 
 
 def tell(found: Marked | Swept) -> None:
@@ -98,10 +99,12 @@ class CollectionActivities:
 
     @asynccontextmanager
     async def _step(self, step: Step) -> AsyncIterator[Collection]:
+        silence = activity.info().heartbeat_timeout or timedelta(minutes=2)
+
         async def beat() -> None:
             # Also while nothing is found: a store may take its time.
             while True:
-                await asyncio.sleep(_BEAT)
+                await asyncio.sleep(silence.total_seconds() / _BEATS)
                 activity.heartbeat()
 
         beating = asyncio.create_task(beat())

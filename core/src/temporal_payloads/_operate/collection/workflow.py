@@ -29,7 +29,6 @@ BEGIN, MARK, SHARDS, SWEEP, FINISH = (
 )
 
 _LONGEST = timedelta(days=30)
-_SILENCE = timedelta(minutes=2)
 _RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), backoff_coefficient=2
 )
@@ -42,6 +41,8 @@ class CollectionInput:
     purpose: str = "collect"
     at_once: int = 4
     """How many activities run at the same time."""
+    silence: float = 120
+    """Seconds after which an activity that tells nothing is taken up by another worker."""
 
 
 @dataclass
@@ -58,11 +59,13 @@ class CollectionWorkflow:
     """Takes the steps of a collection."""
 
     def __init__(self) -> None:
+        self._silence = timedelta(0)
         self._progress: dict[str, Any] = {"step": "begin", "done": 0, "total": 0}
 
     @workflow.run
     async def run(self, given: CollectionInput) -> dict[str, Any]:
         """Return a summary of the collection's report."""
+        self._silence = timedelta(seconds=given.silence)
         begun: dict[str, Any] = await self._do(BEGIN, given.purpose)
         collection: str = begun["collection"]
         owners: list[str] = begun["owners"]
@@ -92,12 +95,11 @@ class CollectionWorkflow:
 
         await asyncio.gather(*map(one, items))
 
-    @staticmethod
-    async def _do(activity: str, argument: Any) -> Any:
+    async def _do(self, activity: str, argument: Any) -> Any:
         return await workflow.execute_activity(
             activity,
             argument,
             start_to_close_timeout=_LONGEST,
-            heartbeat_timeout=_SILENCE,
+            heartbeat_timeout=self._silence,
             retry_policy=_RETRIES,
         )

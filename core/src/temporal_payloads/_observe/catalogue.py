@@ -263,7 +263,7 @@ ATTRIBUTES = {
     "outcome": "`ok` or `error`",
     "error_type": "the failure type, such as `StorageUnavailableError`; only of errors",
     "key": "the key's id as the settings give it, else `other`",
-    "state": "`needed`, `unneeded` or `aside`",
+    "state": "`needed` (kept, for whatever reason), `unneeded` (nothing refers to it) or `aside`",
     "change": "`put_aside`, `restored` or `deleted`",
     "status": "the HTTP status, or `aborted`",
 }

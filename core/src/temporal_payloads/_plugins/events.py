@@ -161,6 +161,7 @@ class CollectionEvent:
 
 
 CollectedState = Literal["needed", "unneeded", "aside"]
-"""`needed`: a mark was found. `unneeded`: none was, and it is not aside yet. `aside`: put aside before."""
+"""`needed`: it is kept, because something refers to it, or nothing was decided yet. `unneeded`: nothing
+refers to it, and it is not aside. `aside`: it was put aside, and waits to be deleted."""
 
 Event = StorageEvent | CodecEvent | InlineEvent | CircuitEvent | CollectionEvent

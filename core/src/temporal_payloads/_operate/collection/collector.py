@@ -28,6 +28,7 @@ from temporal_payloads._operate.collection.report import (
 )
 from temporal_payloads._operate.collection.rules import Rules, Undo
 from temporal_payloads._operate.collection.sweeping import MarksOfParts, Sweep, Swept
+from temporal_payloads._operate.collection.telling import event_of
 from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._storage.errors import StorageMisconfiguredError
 
@@ -329,17 +330,26 @@ class Collector:
         report.complete = not report.incomplete
         refused = await self._files.read_json(f"sweeps/{collection.id}/refused") or {}
         report.refused = {**self._stores.refused, **refused}
+        swept_of: dict[str, Swept] = {}
         for key in self._stores.collectable:
             names = await self._files.store.names(f"sweeps/{collection.id}/{_file_name(key)}/")
             parts = [swept_from_json(await self._files.read_json(name)) for name in names]
             if parts:
-                swept = merged(parts)
+                swept = swept_of[key] = merged(parts)
                 report.stores[key] = swept.as_json()
                 if ACTIONS[collection.purpose]:
                     await self._remove_old_records(collection, key, swept)
                 del report.stores[key]["segments"]
-        report.ended = self._clock().isoformat()
+        ended = self._clock()
+        report.ended = ended.isoformat()
         await self._files.write_json(f"reports/{collection.id}", report.as_json())
+        for key, swept in swept_of.items():
+            complete = report.complete and collection.purpose != "undo"
+            self._stores.notify(
+                event_of(
+                    self._stores.names[key], swept, complete=complete, began=collection.began, ended=ended
+                )
+            )
         for folder in ("marks", "sweeps"):
             for name in await self._files.store.names(f"{folder}/{collection.id}/"):
                 await self._files.store.remove(name)

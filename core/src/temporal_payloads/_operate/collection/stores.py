@@ -15,10 +15,11 @@ from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._storage.collecting import CollectableDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from temporal_payloads._build.assembly import Assembly
     from temporal_payloads._operate.collection.claims import Place
+    from temporal_payloads._plugins.events import CollectionEvent
     from temporal_payloads._settings.settings import PayloadSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
@@ -44,6 +45,10 @@ class Stores:
     """Decodes references that have been through codecs."""
     codecs: str
     """A fingerprint of these codecs."""
+    names: Mapping[str, str]
+    """By key: the name that references record."""
+    notify: Callable[[CollectionEvent], None]
+    """Tells observers of a collection."""
 
 
 @asynccontextmanager
@@ -84,6 +89,8 @@ async def stores_open(assembly: Assembly) -> AsyncIterator[Stores]:
             # Without require_encrypted: what is in clear is read all the same.
             chain=CodecChain(assembly.codecs.chain.codecs, decode_only=assembly.codecs.chain.decode_only),
             codecs=_codecs(assembly),
+            names={key: driver.name() for key, driver in assembly.drivers.items()},
+            notify=assembly.observers.notify,
         )
 
 

@@ -208,6 +208,18 @@ async def test_a_payload_that_is_larger_than_the_new_store_takes_is_told(world):
     assert "max_payload_size of 500" in report.failures[0].why
 
 
+async def test_a_payload_of_a_namespace_that_the_settings_do_not_allow_is_told_and_the_others_are_copied(
+    world,
+):
+    world.namespaces["billing"] = type(world.orders)("billing")
+    await world.store("a")
+    await world.store("b", namespace="billing")
+    world.storage = {"namespaces": ["orders"]}
+    report = await world.copy(everything=True)
+    assert report.outcomes == {"copied": 1, "refused": 1}
+    assert "storage.namespaces" in report.failures[0].why
+
+
 async def test_a_payload_keeps_its_bytes_though_another_sdk_has_serialized_it_in_another_order(world):
     reference = await world.store("a")
     payload = world.payloads[reference]

@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._concurrency.time_limit import operation_ending_at
 from temporal_payloads._storage.errors import (
+    ClaimRejectedError,
     PayloadIntegrityError,
     PayloadNotFoundError,
     PayloadTooLargeError,
@@ -171,6 +172,7 @@ _OUTCOMES: dict[str, Outcome] = {
     PayloadNotFoundError.__name__: "missing",
     PayloadIntegrityError.__name__: "damaged",
     PayloadTooLargeError.__name__: "refused",
+    ClaimRejectedError.__name__: "refused",
 }
 
 

@@ -1,5 +1,6 @@
 """What histories refer to is copied once, verified, and not copied again."""
 
+import asyncio
 import hashlib
 import json
 
@@ -121,6 +122,36 @@ async def test_a_migration_that_was_interrupted_goes_on_where_it_was(world, read
     report = await world.copy()
     assert report.outcomes == {"copied": 20, "done": 10}
     assert sorted(reads) == sorted(map(key_of, references))
+
+
+async def test_one_that_is_cancelled_keeps_what_it_has_copied(world, reads, monkeypatch):
+    world.orders.run("one", *[await world.store(str(number)) for number in range(30)])
+    world.storage = {"concurrency": 1}
+    noting, held = OwnStore.retrieve, asyncio.Event()
+
+    async def hang_after_ten(self, context, claims):
+        if len(reads) == 10:
+            held.set()
+            await asyncio.Event().wait()
+        return await noting(self, context, claims)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OwnStore, "retrieve", hang_after_ten)
+        task = asyncio.create_task(world.copy())
+        await held.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (await world.copy()).outcomes == {"copied": 20, "done": 10}
+
+
+async def test_two_at_once_do_no_harm(world):
+    references = [await world.store(str(number)) for number in range(50)]
+    world.orders.run("one", *references)
+    reports = await asyncio.gather(world.copy(), world.copy())
+    assert all(report.ok for report in reports)
+    assert set(world.items("new")) == set(map(moved_key, references))
+    assert (await world.copy()).ok
 
 
 @pytest.mark.usefixtures("leaping_clock")

@@ -295,6 +295,24 @@ async def test_a_payload_that_no_store_has_is_gone_for_good_only_if_payloads_exp
     assert ("Storage driver 'old' has no payload" in raised.value.message) is not off
 
 
+async def test_a_payload_that_is_moved_and_gone_from_the_old_store_while_it_is_looked_for_is_found(
+    make, store, stored, retrieve_context
+):
+    payloads, claims = await stored("a")
+    key = claims[0].claim_data["key"]
+
+    class MovedWhenTheOldStoreIsAsked(dict[str, bytes]):
+        def get(self, wanted, default=None):
+            if wanted == key and key in self:
+                self[key.replace("old/", "new/")] = self.pop(key)
+            return super().get(wanted, default)
+
+    store.items = MovedWhenTheOldStoreIsAsked(store.items)
+    expiring = {"old": {**MOVED, "ttl": 60}, "new": {**NEW, "ttl": 60}}
+    assert await make(expiring)["old"].retrieve(retrieve_context, claims) == payloads
+    assert store.shelves_asked == ["new", "old", "new"]
+
+
 async def test_missing_payload_overrides_that(make, store, stored, retrieve_context):
     _, claims = await stored("a")
     store.items.clear()

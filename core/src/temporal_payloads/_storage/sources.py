@@ -224,28 +224,33 @@ class SeveralStores:
             Exception: Why one could not be had from a store that may have it.
         """
         found: dict[int, Found] = {}
-        failures: dict[int, list[Exception]] = {}
-        wanted = list(range(len(claims)))
-        *_, last = self._stores
-        for name, store in self._stores.items():
-            asked = [claims[index] for index in wanted]
+        failures: dict[int, list[Exception]] = {index: [] for index in range(len(claims))}
+        wanted = list(failures)
+        *others, last = self._stores
+        # A payload may be moved after the new store was asked, and go from the old one before that is: what
+        # none of them has is looked for once more in those that it may have been moved to.
+        for position, name in enumerate((*others, last, *others)):
+            if position > len(others) and not all(_is_missing(one) for i in wanted for one in failures[i]):
+                break
+            store = self._stores[name]
 
             async def retrieve(claims: Sequence[ConfinedClaim], store: Source = store) -> Sequence[Found]:
                 return await store.retrieve(context, claims, on_retry=on_retry)
 
-            if name == last:
-                outcomes = await self._ask(retrieve, asked)
-            else:
+            asked = [claims[index] for index in wanted]
+            if position < len(others):
                 outcomes = await self._ask_in_part_of_the_time(name, retrieve, asked)
+            else:
+                outcomes = await self._ask(retrieve, asked)
             for index, outcome in zip(wanted, outcomes, strict=True):
                 if isinstance(outcome, Exception):
-                    failures.setdefault(index, []).append(outcome)
+                    failures[index].append(outcome)
                 else:
                     found[index] = outcome
             wanted = [index for index in wanted if index not in found]
             if not wanted:
                 return [found[index] for index in range(len(claims))]
-            if name != last:
+            if position < len(others):
                 self._tell(name, [failures[index][-1] for index in wanted])
         raise _worst(failures[wanted[0]])
 
@@ -307,7 +312,7 @@ def _worst(failures: Sequence[Exception]) -> Exception:
     for error in failures:
         if not _is_missing(error):
             return error
-    return PayloadNotFoundError("; ".join(_told(error).message for error in failures))
+    return PayloadNotFoundError("; ".join(dict.fromkeys(_told(error).message for error in failures)))
 
 
 def _is_missing(error: Exception) -> bool:

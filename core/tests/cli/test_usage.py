@@ -150,3 +150,22 @@ def test_what_was_counted_until_it_was_interrupted_is_shown(run, stored, monkeyp
     assert "files: 6 payloads" in out
     assert "interrupted" in err
     assert not Path("usage.html").exists()
+
+
+def test_a_store_that_is_off_is_not_counted(run, write_settings):
+    write_settings("""
+        [storage.drivers.old]
+        type = "memory"
+        store = "usage-old"
+        moved_to = "new"
+        off = true
+        [storage.drivers.new]
+        type = "memory"
+        store = "usage-new"
+    """)
+    status, out, _ = run("usage", "--json")
+    assert status == 0
+    assert [driver["key"] for driver in json.loads(out)["drivers"]] == ["new"]
+    status, out, _ = run("usage", "--json", "--driver", "old")
+    assert status == 3
+    assert "storage.drivers.old is off" in json.loads(out)["drivers"][0]["error"]["message"]

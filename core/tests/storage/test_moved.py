@@ -157,6 +157,14 @@ async def test_what_was_not_moved_before_the_store_was_off_is_missing_and_the_er
     assert "take storage.drivers.old.off back, and run temporal-payloads migrate" in raised.value.message
 
 
+async def test_a_store_that_is_off_is_not_opened_for_anything_else_either(make, store):
+    old = make({"old": {**MOVED, "off": True}, "new": NEW})["old"]
+    with pytest.raises(StorageMisconfiguredError, match=r"storage.drivers.old is off"):
+        async with old.opened():
+            pass
+    assert store.shelves_opened == []
+
+
 async def test_nothing_can_be_stored_in_a_store_that_is_off(make, store_context, make_payload):
     old = make({"old": {**MOVED, "off": True}, "new": NEW})["old"]
     with pytest.raises(StorageMisconfiguredError, match=r"storage.drivers.old is off"):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from temporal_payloads._settings.settings import PayloadSettings
+    from temporal_payloads._storage.managed_driver import ManagedDriver
 
 EPILOG = """\
 Nothing is read but listings: by prefix from S3, GCS and Azure (a thousand payloads a request), by SCAN from
@@ -109,7 +110,7 @@ def run(
     settings = settings_asked_for(config, profile)
     with errors_in_document(as_json, namespaces=namespaces or [], drivers=[]):
         assembly = build(settings)
-        chosen = {key: assembly.drivers[key] for key in _chosen(drivers, list(assembly.drivers))}
+        chosen = {key: assembly.drivers[key] for key in _chosen(drivers, assembly.drivers)}
         temporal = TemporalIfThere(address, None, temporal_config, temporal_profile)
     counts = {key: StoreCounts(key) for key in chosen}
     looked_for: list[str] = list(namespaces or ())
@@ -159,13 +160,14 @@ def _print_all(counts: Mapping[str, StoreCounts], limit: int, error: dict[str, s
         complain(error["message"])
 
 
-def _chosen(asked: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+def _chosen(asked: Sequence[str] | None, known: Mapping[str, ManagedDriver]) -> list[str]:
+    """Return the drivers that were asked for; by default all whose stores are used."""
     unknown = [key for key in asked or () if key not in known]
     if unknown:
         raise WrongUseError(
             f"there is no driver {unknown[0]!r} in the settings (but: {', '.join(known) or 'none'})"
         )
-    return list(dict.fromkeys(asked or known))
+    return list(dict.fromkeys(asked or [key for key, driver in known.items() if not driver.off]))
 
 
 async def _known_namespaces(settings: PayloadSettings, temporal: TemporalIfThere) -> list[str]:

@@ -157,8 +157,10 @@ class ManagedDriver(StorageDriver):
         """Yield the plugin's own driver, for what is not among the SDK's methods: see `CollectableDriver`.
 
         Raises:
-            StorageError: It cannot be opened.
+            StorageError: It cannot be opened; one that is off never is.
         """
+        if self.off:
+            raise StorageMisconfiguredError(f"{self._identity.place} is off: its store is not opened")
         async with AsyncExitStack() as stack:
             async with self._operations.run("open"):
                 driver = await stack.enter_async_context(self._inner.driver.use())

@@ -10,7 +10,7 @@ import pytest
 from local_servers import start_temporal
 from support.every_way import ALL, ORPHAN, UNSEEN, WORKFLOWS, Case, every_way
 from support.every_way.definitions import GivesHeaders
-from support.history import payloads_in
+from support.every_way.reading import read_back, replayable
 from support.keys import encryption
 from support.values import THRESHOLD
 from support.workers import connect, new_id
@@ -20,8 +20,8 @@ from temporal_payloads._operate.holders import Holder, everything
 from temporal_payloads._operate.needs import Needs, needs_of
 from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._storage import memory_driver
+from temporal_payloads._storage.memory_store import Kept
 from temporalio.api.common.v1 import Payload
-from temporalio.client import WorkflowHistory
 from temporalio.converter import _extstore
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
@@ -69,9 +69,9 @@ class Bench:
         self._store = store
 
     @property
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> dict[str, Kept]:
         """What is in the store, by key."""
-        return {key: kept.data for key, kept in memory_driver._stores[self._store]._payloads.items()}
+        return memory_driver._stores[self._store]._payloads
 
     async def texts(self) -> dict[str, str]:
         """Return what the stored payloads say, by key."""
@@ -169,25 +169,3 @@ async def until_listed(bench: Bench, cases: list[Case]) -> dict[Holder, Needs]:
             if wanted <= {(holder.kind, holder.id) for holder in needs}:
                 return needs
             await asyncio.sleep(0.2)
-
-
-async def read_back(client: Client, holders: Any) -> list[WorkflowHistory]:
-    """Decode whatever the server holds; return the histories of users' workflows."""
-    histories = []
-    for holder in holders:
-        if holder.kind == "workflow" and not holder.division:
-            handle = client.get_workflow_handle(holder.id, run_id=holder.run_id)
-            histories.append(await handle.fetch_history())
-    for history in histories:
-        for event in history.events:
-            for _, payload in payloads_in(event):
-                await client.data_converter.decode([payload])
-    return histories
-
-
-async def replayable(histories: list[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
-    for history in histories:
-        begun = any(event.HasField("workflow_task_completed_event_attributes") for event in history.events)
-        # No worker has made the marker that stands for other SDKs' side effects.
-        if begun and not history.workflow_id.startswith("markers"):
-            yield history

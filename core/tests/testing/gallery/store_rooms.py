@@ -5,13 +5,16 @@ from dataclasses import replace
 from functools import partial
 
 from temporal_payloads.plugin import ListedPage
+from temporal_payloads.testing._driver_collecting import DriverCollecting
 
 from gallery.drivers import exhibit as driver_exhibit
 from gallery.store_room import Files, StoreRoomClient, StoreRoomDriver, store_room
 
 
 def exhibit(name, driver, breaks, says, *also, client=StoreRoomClient):
-    return driver_exhibit(name, partial(store_room, driver, client), breaks, says, *also)
+    """Show a fault to that part of the kit which is about collecting: it is no other than that of a shelf."""
+    shown = driver_exhibit(name, partial(store_room, driver, client), breaks, says, *also)
+    return replace(shown, kit=DriverCollecting)
 
 
 class MovingElsewhere(StoreRoomDriver):
@@ -100,7 +103,7 @@ class KeepingFilesThatGrow(StoreRoomDriver):
 
 
 STORE_ROOMS = [
-    exhibit("a good driver that can be collected", StoreRoomDriver, None, ""),
+    driver_exhibit("a good driver that can be collected", store_room),
     exhibit(
         "a moved payload without its namespace",
         MovingElsewhere,

@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import History
 from temporal_payloads._build.assembly import Assembly, build
 from temporal_payloads._cli.document import document, errors_in_document
 from temporal_payloads._cli.exit_status import ExitStatus, WrongUseError
-from temporal_payloads._cli.exports import STDIN, json_text, read_file, say_bytes
+from temporal_payloads._cli.exports import STDIN, json_text, read_file, say_data
 from temporal_payloads._cli.inspection_report import event_of, payload_as_json, status_of
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
 from temporal_payloads._cli.output import complain, printable, say, say_json
@@ -34,21 +34,24 @@ of each payload in its place. What is not JSON inside has its encoding and its b
 cannot be read stays as it is, and standard error says why.
 
 Exit status:
-  0 everything was decoded, 1 something could not be, 2 the command line, the input or the settings
-  are wrong, 3 a store cannot be reached
+  0 everything was decoded, 1 something could not be, 2 the command line,
+  the input or the settings are wrong, 3 a store cannot be reached
 
 --json prints:
   version, ok, kind, payloads, error, problems
   payloads: number, event_id, event, time, field, state, why, inline_bytes,
     reference, layers, encoding, message_type, bytes, value
   payloads.reference: driver, claim, key, bytes, layers (or null)
+  payloads.reference.layers: codec, encoding, key, bytes (with the layer)
   payloads.layers: codec, encoding, key, bytes (with the layer)
   error: type, message (why it could not be done, or null)
   problems: message, place, origin (of each in the settings)
-kind is payload, payloads or history. The states are those of temporal-payloads inspect.
+
+kind is payload, payloads or history. The states are those of temporal-payloads
+inspect.
 
 Examples:
-  temporal workflow show -w order-4711 --output json | temporal-payloads decode
+  temporal workflow show -w order-1 --output json | temporal-payloads decode
   temporal-payloads decode payload.json --raw > picture.png
   temporal-payloads decode payloads.json --json | jq '.payloads[].value'
 """
@@ -56,7 +59,7 @@ Examples:
 
 def run(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="The export; by default the standard input.")
+        Path, typer.Argument(metavar="FILE", help="The export; by default the standard input.")
     ] = STDIN,
     *,
     raw: Annotated[
@@ -96,7 +99,7 @@ def run(
         return status
     if raw:
         for payload in decoded.values():
-            say_bytes(payload.data)
+            say_data(payload.data)
     else:
         say(json_text(_as_values(exported, decoded)))
     for one in found:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._cli.exit_status import WrongUseError
-from temporal_payloads._cli.output import on_terminal, say
+from temporal_payloads._cli.output import on_terminal, say, say_bytes
 from temporal_payloads._operate.inspection.exported import LARGEST, ExportError, read_exported
 from temporal_payloads._operate.inspection.values import value_of
 
@@ -50,24 +50,25 @@ def say_payload(payload: Payload) -> None:
     if payload.metadata["encoding"].startswith((b"json/", b"binary/null")):
         say(json_text(value))
     else:
-        say_bytes(payload.data)
+        say_data(payload.data)
 
 
-def say_bytes(data: bytes) -> None:
-    """Print bytes as they are.
+def say_data(data: bytes) -> None:
+    """Print what is inside of a payload as it is.
 
     Raises:
-        WrongUseError: They are for a terminal, which cannot take them.
+        WrongUseError: It is for a terminal, which cannot take it.
     """
-    text = _as_text(data)
-    if on_terminal(sys.stdout):
-        if text is None:
-            raise WrongUseError("it is not text; send it into a file or another program")
-        say(text)
+    if not on_terminal(sys.stdout):
+        say_bytes(data)
         return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if not all(line.isprintable() for line in text.splitlines()):
+        raise WrongUseError("it is not text; send it into a file or another program")
+    say(text)
 
 
 def json_text(value: Any) -> str:
@@ -77,11 +78,3 @@ def json_text(value: Any) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
-
-
-def _as_text(data: bytes) -> str | None:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if all(line.isprintable() for line in text.splitlines()) else None

@@ -56,14 +56,15 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.holders import Held
 
 EPILOG = """\
-The table has, for each payload: the event and the field that it stands in; its layers, outermost
-first, with the keys of those that are encrypted; its bytes in the history and in the store; the
-driver and the key that its reference names; and its state:
+The table has, for each payload: the event and the field that it stands in; its
+layers, outermost first, with the keys of those that are encrypted; its bytes in
+the history and in the store; the driver and the key that its reference names;
+and its state:
   inline          it stands in the history, and can be read
   intact          so it is in its store: its hash was verified
   missing         the store does not have it
   damaged         the store has something else under its key
-  rejected        the reference leads outside of what its driver is configured for
+  rejected        the reference leads outside of what its driver is made for
   unknown driver  no driver of the name that was recorded is configured
   undecodable     a codec or a key is missing, or does not fit
   unreachable     the store does not answer, or refuses
@@ -73,8 +74,9 @@ that are tried again. --follow shows events alone, as they come, and goes on wit
 is continued as. What --save writes is decoded, so nobody else may read the files.
 
 Exit status:
-  0 every payload can be read, 1 one cannot be, 2 the command line or the settings are wrong,
-  3 Temporal or a store cannot be reached, or there is no such workflow
+  0 every payload can be read, 1 one cannot be, 2 the command line or the
+  settings are wrong, 3 Temporal or a store cannot be reached, or there is no
+  such workflow
 
 --json prints:
   version, ok, workflow, payloads, totals, shown, saved, error, problems
@@ -82,10 +84,12 @@ Exit status:
   payloads: number, event_id, event, time, field, state, why, inline_bytes,
     reference, layers, encoding, message_type, bytes
   payloads.reference: driver, claim, key, bytes, layers (or null)
+  payloads.reference.layers: codec, encoding, key, bytes (with the layer)
   payloads.layers: codec, encoding, key, bytes (with the layer)
   totals: payloads, inline_bytes, references, stored, stored_bytes, bytes, states
   error: type, message (why it could not be done, or null)
   problems: message, place, origin (of each in the settings)
+
 shown is the value that --show asks for, saved the folder of --save. With --follow each
 payload is a line of its own, as in payloads.
 
@@ -140,7 +144,10 @@ def run(
         assembly = build(without_cache(settings))
         connection = None if history else connection_asked_for(address, temporal_config, temporal_profile)
         exported = _exported(history) if history else None
-        inspection = _Inspection(assembly, found, show=show, save=save, follows=follow, as_json=as_json)
+        try:
+            inspection = _Inspection(assembly, found, show=show, save=save, follows=follow, as_json=as_json)
+        except OSError as error:
+            raise UnfinishedError(f"cannot write into {save}: {error.strerror or error}") from error
         try:
             with telling_progress(lambda: f"read {counted(found.totals.payloads, 'payload')} ..."):
                 if connection is None:

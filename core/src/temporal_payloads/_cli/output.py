@@ -77,6 +77,18 @@ def say(*parts: str | Text) -> None:
         print(line, flush=True)  # noqa: T201  # a command talks to a person
 
 
+def say_bytes(data: bytes) -> None:
+    """Print bytes as they are.
+
+    Raises:
+        UnwritableError: The output cannot be written.
+    """
+    with _written():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
 def say_json(document: Any) -> None:
     """Print a document for a program."""
     say(json.dumps(document, indent=2))

@@ -253,6 +253,7 @@ class FakeNamespace(Namespace):
         self.read: list[str] = []
         """Ids of what was read."""
         self.fail_listing = False
+        self.describing_fails = None
         self.on_reading: Any = None
 
     @property
@@ -300,8 +301,11 @@ class FakeNamespace(Namespace):
             raise RPCError("told to fail", RPCStatusCode.UNAVAILABLE, b"")
 
     async def describe(self, schedule_id):
+        if self.describing_fails:
+            raise RPCError("told to fail", self.describing_fails, b"")
         recent = frozenset(self.described[schedule_id])
-        return ScheduleNow(frozenset({self.runs["schedule", schedule_id, ""].holder.status}), recent)
+        whole = len(recent) < 10
+        return ScheduleNow(frozenset({self.runs["schedule", schedule_id, ""].holder.status}), recent, whole)
 
     async def needs_of(self, holder):
         self.read.append(holder.id)
@@ -326,7 +330,8 @@ class World:
         self.plugin = ShelfPlugin(self.clock)
         self.shelf = self.plugin.shelf()
         self.namespaces = {"orders": FakeNamespace("orders", self.clock)}
-        self.retention = timedelta(days=30)
+        self.retention: timedelta | None = timedelta(days=30)
+        """Of all namespaces; None if each has its own."""
         self.settings: dict[str, Any] = {"storage": {"drivers": {"shelf": {}}}}
         self.gc: dict[str, Any] = {}
         self.work = tmp_path / "work"
@@ -365,7 +370,7 @@ class World:
     async def collector(self, **options):
         async with self.assembly() as assembly, stores_open(assembly) as stores:
             for namespace in self.namespaces.values():
-                namespace.retention = self.retention
+                namespace.retention = namespace.retention if self.retention is None else self.retention
             yield Collector(
                 stores,
                 list(self.namespaces.values()),

@@ -73,6 +73,28 @@ async def test_nothing_is_swept_where_marking_took_longer_than_the_shortest_rete
     await nothing_is_swept(world, "marking took 13:00:00")
 
 
+async def test_the_shortest_retention_counts_and_that_of_one_that_tells_none_does_not(world, garbage):
+    world.also("billing").retention = timedelta(0)
+    world.also("shipping").retention = timedelta(hours=12)
+    world.retention = None
+    world.orders.run("w")
+
+    async def slowly(_):
+        world.clock.advance(timedelta(hours=13))
+
+    world.orders.on_reading = slowly
+    await nothing_is_swept(world, "marking took 13:00:00")
+
+
+async def test_what_is_aside_and_due_is_not_deleted_where_not_everything_was_marked(world, garbage):
+    await world.collect("put-aside")
+    world.orders.fail_listing = True
+    world.clock.advance(2 * GRACE)
+    report = await world.collect("delete")
+    assert set(report.stores["shelf"]["rules"]) == {"incomplete"}
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+
+
 async def test_what_is_referred_to_is_brought_back_even_where_not_everything_was_marked(world, garbage):
     await world.collect("put-aside")
     world.orders.run("w", garbage)

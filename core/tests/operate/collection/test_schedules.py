@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from temporal_payloads._operate.collection.schedules import action_of
+from temporalio.service import RPCStatusCode
 
 HOUR, DAY, GRACE = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 
@@ -104,6 +105,34 @@ async def test_a_schedule_of_which_every_action_was_seen_is_certain(world, resul
         world.orders.run(due(day), scheduled_by="nightly", status=status)
         assert await rules_of(world) == {"unreferenced"}, day
         world.orders.delete(due(day))
+
+
+async def test_a_schedule_that_did_more_than_the_server_lists_is_uncertain(world, result):
+    world.orders.schedule("nightly", action="report")
+    await world.collect("plan")
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.schedule("nightly", action="report", recent=recent)
+    for workflow_id in recent:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+    assert await rules_of(world) == {"of_a_schedule"}
+
+
+async def test_a_schedule_that_was_deleted_while_it_was_listed_keeps_what_it_may_have_left(world, result):
+    world.orders.schedule("nightly", action="report", recent=[due(1)])
+    world.orders.run(due(1), result, scheduled_by="nightly")
+    await world.collect("plan")
+    world.orders.delete(due(1))
+    world.orders.describing_fails = RPCStatusCode.NOT_FOUND
+    world.clock.advance(2 * GRACE)
+    assert await rules_of(world) == {"needed"}
+
+
+async def test_a_schedule_that_cannot_be_described_keeps_everything(world, result):
+    world.orders.schedule("nightly", action="another")
+    world.orders.describing_fails = RPCStatusCode.UNAVAILABLE
+    report = await world.collect()
+    assert not report.complete
+    assert "schedules that could not be read" in report.incomplete[0]
 
 
 async def test_a_run_that_was_open_when_it_was_last_seen_makes_its_schedule_uncertain(world, result):

@@ -54,7 +54,7 @@ class Histories(Namespace):
             yield Holder("schedule", self._name, schedule_id)
 
     async def describe(self, schedule_id):
-        return ScheduleNow(frozenset({schedule_id}), frozenset(self.scheduled[schedule_id]))
+        return ScheduleNow(frozenset({schedule_id}), frozenset(self.scheduled[schedule_id]), whole=True)
 
     async def executions(self):
         for holder, _needs in list(self.runs.values()):

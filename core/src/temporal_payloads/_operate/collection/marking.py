@@ -227,7 +227,7 @@ class Marking:
     def _note(self, holder: Holder) -> None:
         self._listed.add(key_of(holder.kind, holder.id, holder.run_id), _packed(holder))
         if holder.kind == "schedule":
-            self._schedules[holder.id] = ScheduleNow(frozenset(), frozenset())
+            self._schedules[holder.id] = ScheduleNow(frozenset(), frozenset(), whole=False)
         elif holder.running:
             self._found.running += 1
             for run_id in (holder.run_id, ""):

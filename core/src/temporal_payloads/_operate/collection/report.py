@@ -109,13 +109,13 @@ def why_incomplete(collection: Collection, marked: Iterable[Marked]) -> list[str
             ended.append(one.ended)
     if len(ended) < len(collection.owners) and not reasons:
         reasons.append("not all namespaces were read")
-    shortest = min((owner.retention for owner in collection.owners), default=timedelta(0))
-    # Zero: the server did not tell, or keeps everything.
-    if ended and shortest and max(ended) - collection.began >= shortest:
+    # None: the server does not tell, or keeps everything.
+    retentions = [owner.retention for owner in collection.owners if owner.retention]
+    if ended and retentions and max(ended) - collection.began >= min(retentions):
         reasons.append(
             f"marking took {max(ended) - collection.began}, and a namespace keeps what has ended for "
-            f"{shortest}: what moved meanwhile may have been missed; begin a new collection, which reads "
-            "only what is new"
+            f"{min(retentions)}: what moved meanwhile may have been missed; begin a new collection, which "
+            "reads only what is new"
         )
     return reasons
 

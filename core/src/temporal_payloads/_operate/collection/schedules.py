@@ -78,6 +78,8 @@ class ScheduleNow:
     actions: frozenset[str]
     recent: frozenset[str]
     """The workflows of its last actions: ten at most."""
+    whole: bool
+    """Whether these are all that it ever did."""
     seen: dict[str, bool] = field(default_factory=dict)
     """Those of them that were listed, and whether their last run is known to have ended."""
     running: set[str] = field(default_factory=set)
@@ -104,12 +106,8 @@ def updated(known: ScheduleRecord, now: ScheduleNow) -> ScheduleRecord:
         workflow for workflow, ended in now.seen.items() if ended and workflow not in now.running
     }
     latest = {success.workflow_id} if success else set()
-    # No action that is not in the list: one of those that were in it then still is, or the success itself.
-    unbroken = (
-        bool(latest & now.recent)
-        or (known.certain and (bool(known.recent & now.recent) or not known.recent))
-        or not now.recent
-    )
+    # Nothing happened between what is known and the list: it begins with what is known, or is all there is.
+    unbroken = now.whole or bool(latest & now.recent) or (known.certain and bool(known.recent & now.recent))
     certain = unbroken and now.recent <= (accounted | now.seen.keys() | latest)
     return ScheduleRecord(
         success=success,
@@ -140,7 +138,8 @@ async def describe(client: Client, schedule_id: str) -> ScheduleNow:
     actions = {action for one in started if (action := action_of(one)) is not None}
     if described.schedule.action.HasField("start_workflow"):
         actions.add(described.schedule.action.start_workflow.workflow_id)
-    return ScheduleNow(frozenset(actions), frozenset(started))
+    whole = described.info.action_count <= len(described.info.recent_actions)
+    return ScheduleNow(frozenset(actions), frozenset(started), whole)
 
 
 class ScheduleRecords:

@@ -303,3 +303,20 @@ async def test_what_moves_to_another_holder_while_holders_are_listed_is_never_lo
     world.clock.advance(2 * GRACE)
     await world.collect()
     assert world.shelf.keys(aside=False) == {key_of(garbage)}
+
+
+async def test_marks_of_a_large_namespace_lie_in_several_files(world, monkeypatch):
+    monkeypatch.setattr("temporal_payloads._operate.collection.marking._CHUNK", 16 * 7)
+    needed = [await world.store(f"needed {number}") for number in range(60)]
+    world.orders.run("w", *needed)
+    garbage = {key_of(await world.store(f"garbage {number}")) for number in range(60)}
+    world.clock.advance(2 * GRACE)
+    async with world.collector() as collector:
+        collection = await collector.begin("put-aside")
+        [owner] = collector.to_mark(collection)
+        marked = await collector.mark(collection, owner)
+        assert marked.marks == 60
+        assert len(marked.chunks) > 5
+        for shard in await collector.shards(collection):
+            await collector.sweep(collection, shard)
+    assert world.shelf.keys(aside=True) == garbage

@@ -56,13 +56,19 @@ class AsideRecords:
         await self._files.write_bytes(name, b"".join(_RECORD.pack(mark, stamp) for mark in sorted(marks)))
         return name
 
-    async def load(self, work: Path) -> LoadedRecords:
-        """Read all of them into an empty local directory.
+    async def load(self, shard: str, work: Path) -> LoadedRecords:
+        """Read those of a part of the store into an empty local directory.
+
+        Where a payload that was recorded in one part is listed in another, it is taken for not recorded.
 
         Raises:
             DamagedStateError: One of the files is damaged.
         """
-        names = await self._files.store.names(f"{self._folder}/")
+        names = [
+            name
+            for name in await self._files.store.names(f"{self._folder}/")
+            if name.rpartition("/")[2].startswith(f"{shard}-")
+        ]
         partitions = Partitions(work)
         for number, name in enumerate(names):
             data = await self._files.read_bytes(name) or b""

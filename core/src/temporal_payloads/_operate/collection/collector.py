@@ -278,7 +278,7 @@ class Collector:
         if document is not None:
             return swept_from_json(document)
         marked = await self._marked(collection)
-        parts = {self._marks_of(collection, owner): one.parts for owner, one in marked.items()}
+        parts = {self._marks_of(collection, owner): one.chunks for owner, one in marked.items()}
         marks = MarksOfParts(self._files, parts)
         with self._working() as work:
             sweep = Sweep(

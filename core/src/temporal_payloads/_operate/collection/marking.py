@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.kept import KeptRun, KeptRuns, as_time, gone_since, key_of
-from temporal_payloads._operate.collection.marks import PARTS, mark_of_hash, mark_of_open_run
+from temporal_payloads._operate.collection.marks import PARTS, WIDTH, mark_of_hash, mark_of_open_run
 from temporal_payloads._operate.collection.owners import owner_of
 from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.schedules import (
@@ -46,6 +46,8 @@ READ_AT_ONCE = 8
 """Histories that are read at the same time: frontends limit the calls of a namespace."""
 _NOT_TO_BE_RELIED_ON = -1
 """Events of a run that was read with other codecs: no run that is listed has so many."""
+_CHUNK = 1024 * 1024
+"""Bytes of marks from which on a file is written: small namespaces have one."""
 _IN_HAND = 4096
 """Runs whose segments are in memory at the same time, about."""
 
@@ -106,8 +108,8 @@ class Marked:
     kept: int = 0
     """Runs that are not listed any more, and still count."""
     marks: int = 0
-    parts: list[int] = field(default_factory=list)
-    """Those that have marks."""
+    chunks: list[int] = field(default_factory=list)
+    """The marks lie in files of several parts: the first part of each, in order."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """What could not be read: nothing is swept then."""
     uncertain: list[str] = field(default_factory=list)
@@ -360,13 +362,16 @@ class Marking:
     # -- what the sweep reads
 
     async def _write(self) -> None:
-        async def one(part: int) -> None:
-            marks = await asyncio.to_thread(lambda: b"".join(self._marks.keys(part)))
-            self._found.marks += len(marks) // 16
-            await self._files.write_bytes(f"{self._folder}/{part:02x}", marks)
-
-        self._found.parts = self._marks.parts
-        await gather_bounded(one, self._found.parts, limit=4)
+        chunk = bytearray()
+        first = 0
+        for part in range(PARTS):
+            chunk += await asyncio.to_thread(b"".join, self._marks.keys(part))
+            if chunk and (len(chunk) >= _CHUNK or part == PARTS - 1):
+                await self._files.write_bytes(f"{self._folder}/{first:02x}", bytes(chunk))
+                self._found.chunks.append(first)
+                self._found.marks += len(chunk) // WIDTH
+                chunk.clear()
+                first = part + 1
         open_runs = [key for part in self._open.parts for key in self._open.keys(part)]
         await self._files.write_bytes(f"{self._folder}/open", b"".join(open_runs))
 

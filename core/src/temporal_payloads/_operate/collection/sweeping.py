@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from bisect import bisect_right
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
@@ -19,7 +21,7 @@ from temporal_payloads._storage.collecting import CollectableDriver, ListedPaylo
 from temporal_payloads._storage.key_layout import ParsedKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from temporal_payloads._operate.collection.aside import AsideRecords, PutAside
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Payloads that are changed together, at most."""
+_AT_A_TIME = 1000
+"""Payloads that are decided on before something else may run."""
 _NAMESPACES = 1000
 """Namespaces that are counted: keys come from whoever writes to the store."""
 _QUIET = frozenset({Rule.NEEDED, Rule.NEEDED_BY_HASH, Rule.NOT_ASIDE})
@@ -143,11 +147,13 @@ class Sweep:
         """
         self._listed_at = self._clock()
         listed = await self._list()
-        put = await self._records.load(self._work / "aside")
+        put = await self._records.load(self._name, self._work / "aside")
         for part in listed.parts:
             marks = await self._marks.of(part)
             records = put.part(part)
-            for mark, record in listed.part(part):
+            for number, (mark, record) in enumerate(listed.part(part)):
+                if number % _AT_A_TIME == 0:
+                    await asyncio.sleep(0)  # for the heartbeats
                 payload = unpacked(record)
                 decision = self._rules.decide(payload, marks, records.get(mark))
                 await self._note(payload, decision, records.get(mark))
@@ -233,25 +239,37 @@ class Sweep:
 
 
 class MarksOfParts:
-    """The marks that a collection has written, part by part.
+    """The marks that a collection has written, part by part, in order.
 
     Args:
         files: Where they are.
-        folders: Those of all owners, and which parts have marks in them.
+        folders: Those of all owners, and the first parts of the files with marks in them.
     """
 
-    def __init__(self, files: Files, folders: Mapping[str, Collection[int]]) -> None:
+    def __init__(self, files: Files, folders: Mapping[str, Sequence[int]]) -> None:
         self._files = files
         self._folders = folders
+        self._read_last: dict[str, tuple[int, Marks]] = {}
 
     async def of(self, part: int) -> list[Marks]:
-        """Return the marks of a part.
+        """Return the marks of a part, and maybe of others.
 
         Raises:
             DamagedStateError: Some are not where they were written.
         """
-        with_marks = [folder for folder, parts in self._folders.items() if part in parts]
-        return [await self._read(f"{folder}/{part:02x}") for folder in with_marks]
+        found = [await self._chunk(folder, part) for folder in self._folders]
+        return [marks for marks in found if marks is not None]
+
+    async def _chunk(self, folder: str, part: int) -> Marks | None:
+        chunks = self._folders[folder]
+        before = bisect_right(chunks, part)
+        if not before:
+            return None
+        first = chunks[before - 1]
+        known = self._read_last.get(folder)
+        if known is None or known[0] != first:
+            known = self._read_last[folder] = (first, await self._read(f"{folder}/{first:02x}"))
+        return known[1]
 
     async def open_runs(self) -> list[Marks]:
         """Return what tells that runs are open; raises as `of` does."""

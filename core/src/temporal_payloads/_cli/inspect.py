@@ -86,7 +86,8 @@ Exit status:
   payloads.reference: driver, claim, key, bytes, layers (or null)
   payloads.reference.layers: codec, encoding, key, bytes (with the layer)
   payloads.layers: codec, encoding, key, bytes (with the layer)
-  totals: payloads, inline_bytes, references, stored, stored_bytes, bytes, states
+  totals: payloads, inline_bytes, references, stored, stored_bytes, bytes,
+    states
   error: type, message (why it could not be done, or null)
   problems: message, place, origin (of each in the settings)
 

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflowInfo
 
 
-@pytest.fixture(params=["s3_store", "redis_store", "filesystem_store"])
+@pytest.fixture(params=["s3_store", "redis_store", "postgres_store", "filesystem_store"])
 def store(request):
     return request.getfixturevalue(request.param)
 

@@ -367,8 +367,6 @@ async def test_garbage_is_planned_put_aside_brought_back_and_deleted_by_commands
             except PayloadNotFoundError:
                 return False
 
-        status, plan = await command("plan", "--json")
-        assert (status, plan["ok"], plan["complete"], plan["stores"][0]["garbage"]) == (0, True, True, [])
         command.ahead = 2 * GRACE
         status, plan = await command("plan", "--json")
         assert (status, plan["ok"]) == (1, False)
@@ -400,7 +398,7 @@ async def test_garbage_is_planned_put_aside_brought_back_and_deleted_by_commands
         assert deleted["stores"][0]["changes"] == [{"action": "delete", "outcome": "done", "payloads": 1}]
         assert not await there()
         assert await client.get_workflow_handle("kept").result() == large("kept")
-        assert (await command("plan"))[0] == 0
+        assert (await command("plan"))[0] == 0  # for a person, and there is no garbage any more
 
         the_documents_are_as_the_help_tells([plan, put, undone, deleted], shown)
         text = (await command("status"))[1]

@@ -68,6 +68,23 @@ async def test_a_later_success_replaces_it(world, result):
     assert set(report.stores["shelf"]["rules"]) == {"needed", "unreferenced"}
 
 
+async def test_the_latest_success_is_the_one_that_ended_last_however_runs_are_listed(world):
+    results = {day: await world.store(f"result {day}", workflow_id=due(day)) for day in range(1, 9)}
+    world.clock.advance(2 * GRACE)
+    world.orders.schedule("nightly", action="report", recent=[due(day) for day in results])
+    for day, reference in results.items():
+        # The runs overlap: the one of the fifth day takes longest.
+        closed = world.clock() - HOUR - abs(day - 5) * DAY
+        world.orders.run(due(day), reference, scheduled_by="nightly", closed=closed)
+    await world.collect("plan")
+    for day in results:
+        world.orders.delete(due(day))
+    await world.collect("plan")
+    world.clock.advance(GRACE)
+    await world.collect("put-aside")
+    assert world.shelf.keys(aside=False) == {dict(results[5].claim_data)["key"]}
+
+
 async def test_where_no_success_was_ever_read_nothing_of_its_action_is_swept(world, result):
     world.orders.schedule("nightly", action="report", recent=[due(1)])
     assert await rules_of(world) == {"of_a_schedule"}

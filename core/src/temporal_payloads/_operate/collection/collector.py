@@ -12,9 +12,11 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.aside import AsideRecords
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.marking import Marked, Marking
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.rules import Decider
     from temporal_payloads._operate.collection.stores import Stores
     from temporal_payloads._settings.collection import CollectionSettings
+
+AT_ONCE = 4
+"""Namespaces that are marked, and parts of stores that are swept, at the same time."""
 
 Shard = tuple[str, str]
 """The key of a driver's table, and a part of its store."""
@@ -84,7 +89,7 @@ class Collector:
         self._throttles = {key: Throttle(settings.store_requests_per_second) for key in stores.collectable}
 
     async def collect(self, purpose: Purpose, *, resume: bool = False, undo_of: str | None = None) -> Report:
-        """Take all steps, one after the other.
+        """Take all steps, a few at a time.
 
         Args:
             purpose: What for.
@@ -97,10 +102,8 @@ class Collector:
             DamagedStateError: A file of the collector's is damaged.
         """
         collection = await (self.resume(purpose) if resume else self.begin(purpose, undo_of=undo_of))
-        for owner in self.to_mark(collection):
-            await self.mark(collection, owner)
-        for shard in await self.shards(collection):
-            await self.sweep(collection, shard)
+        await gather_bounded(partial(self.mark, collection), self.to_mark(collection), AT_ONCE)
+        await gather_bounded(partial(self.sweep, collection), await self.shards(collection), AT_ONCE)
         return await self.finish(collection)
 
     async def begin(self, purpose: Purpose, *, undo_of: str | None = None, token: str = "") -> Collection:

@@ -12,14 +12,15 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock
 from temporal_payloads.plugin import PayloadTooLargeError, StorageUnavailableError, gather_bounded
 
+from temporal_payloads_azure_blob._diagnosing import ContainerDiagnosis
 from temporal_payloads_azure_blob._errors import AzureErrors, code_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from azure.storage.blob import BlobProperties
     from azure.storage.blob.aio import BlobClient, ContainerClient, StorageStreamDownloader
-    from temporal_payloads.plugin import Change
+    from temporal_payloads.plugin import Change, DiagnosisContext, Finding
 
 _ASIDE = "temporal_payloads_aside"
 """Of a blob that is put aside, in its metadata."""
@@ -107,6 +108,19 @@ class Blobs:
             await self._read_on(blob, buffer, size, first.properties.etag)
             # It hands out what it holds without a copy.
             return buffer.getvalue()
+
+    async def diagnose(
+        self, context: DiagnosisContext, missing: str, written: Sequence[str]
+    ) -> list[Finding]:
+        """Return what is found of the container.
+
+        Args:
+            context: What core tells.
+            missing: The name of a blob that never exists.
+            written: The names of what was stored in it for this check.
+        """
+        with self._errors.told("Get Blob Properties", missing):
+            return await ContainerDiagnosis(self._container, missing, context, written).run()
 
     async def _read_on(self, blob: BlobClient, buffer: io.BytesIO, size: int, etag: str) -> None:
         """Read what follows what the buffer holds."""

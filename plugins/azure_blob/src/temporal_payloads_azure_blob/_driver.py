@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobProperties
     from azure.storage.blob.aio import ContainerClient
-    from temporal_payloads.plugin import Change, ListedPayload
+    from temporal_payloads.plugin import Change, DiagnosisContext, Finding, ListedPayload
 
 DRIVER_TYPE = "azure_blob"
 DEFAULT_REQUESTS_AT_ONCE = 32
@@ -113,6 +113,11 @@ class AzureBlobStorageDriver(ContentAddressedDriver, CollectableDriver):
         server does, passes. Whether writing is allowed shows at the first payload.
         """
         await self._blobs.get(self.key_for(None, _EMPTY_PAYLOAD))
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+        """Return what is found of the container."""
+        written = [claim.claim_data["key"] for claim in context.written]
+        return await self._blobs.diagnose(context, self.key_for(None, _EMPTY_PAYLOAD), written)
 
     # -- what a collector asks for
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from temporalio.contrib.gcp.gcsdriver import GCSStorageDriverClient
 
 from temporal_payloads_gcs._body import chunks
+from temporal_payloads_gcs._diagnosing import BucketDiagnosis
 from temporal_payloads_gcs._download import download
 from temporal_payloads_gcs._errors import GCSErrors, NotGCSError, RefusedError
 from temporal_payloads_gcs._location import Location
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import aiohttp
+    from temporal_payloads.plugin import DiagnosisContext, Finding
 
     from temporal_payloads_gcs._http import Http
 
@@ -103,6 +105,16 @@ class CreateOnlyGCSClient(GCSStorageDriverClient):
             else:
                 if data:
                     raise NotGCSError("bytes where an empty object should be")
+
+    async def diagnose(
+        self, context: DiagnosisContext, written: Mapping[str, Sequence[str]]
+    ) -> list[Finding]:
+        """Return what is found of buckets, in each of which these objects were stored for a check."""
+        findings: list[Finding] = []
+        for bucket, names in written.items():
+            with self._errors.told("list", Location(bucket, "v0/*")):
+                findings += await BucketDiagnosis(self._http, bucket, context, names).run()
+        return findings
 
     # -- what is asked of a store that is listed
 

@@ -14,7 +14,7 @@ from temporal_payloads_gcs._location import Location
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from temporal_payloads.plugin import DriverContext, SerializedPayload
+    from temporal_payloads.plugin import DiagnosisContext, DriverContext, Finding, SerializedPayload
 
     from temporal_payloads_gcs._client import CreateOnlyGCSClient
     from temporal_payloads_gcs._settings import GCSSettings
@@ -37,6 +37,15 @@ class OffLoopGCSStorageDriver(SDKBucketDriver, GCSStorageDriver, GCSCollecting):
         """
         bucket = bucket_for(self._settings, "default")
         await self._requests.check(bucket, bucket_may_be_missing=bucket != self._settings.bucket)
+
+    async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
+        """Return what is found of the buckets of the namespaces."""
+        written: dict[str, list[str]] = {
+            bucket_for(self._settings, namespace): [] for namespace in context.namespaces
+        }
+        for claim in context.written:
+            written.setdefault(claim.claim_data["bucket"], []).append(claim.claim_data[self.name_field])
+        return await self._requests.diagnose(context, written)
 
     def sdk_driver(self, objects: Mapping[tuple[str, str], bytes]) -> GCSStorageDriver:
         """Return the SDK's driver over these objects."""

@@ -19,10 +19,11 @@ from temporal_payloads._cli.options import Config, Json, Profile, settings_asked
 from temporal_payloads._cli.output import bad, complain, counted, heading, say, say_json, table, warn
 from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalProfile
+from temporal_payloads._operate.units import in_units
 from temporal_payloads._operate.usage.counts import Group, StoreCounts, Tally
 from temporal_payloads._operate.usage.listing import count_stores
 from temporal_payloads._operate.usage.namespaces import namespaces_of_server, namespaces_of_settings
-from temporal_payloads._operate.usage.page import human, page
+from temporal_payloads._operate.usage.page import page
 from temporal_payloads._operate.usage.report import store_as_json
 
 if TYPE_CHECKING:
@@ -188,21 +189,21 @@ async def _known_namespaces(settings: PayloadSettings, temporal: TemporalIfThere
 def _progress(counts: Mapping[str, StoreCounts]) -> str:
     payloads = sum(one.total.payloads for one in counts.values())
     size = sum(one.total.bytes for one in counts.values())
-    return f"listing: {counted(payloads, 'payload')}, {human(size)} ..."
+    return f"listing: {counted(payloads, 'payload')}, {in_units(size)} ..."
 
 
 def _print(counts: StoreCounts, limit: int) -> None:
     total = counts.total
-    say(heading(counts.key), f": {counted(total.payloads, 'payload')}, {human(total.bytes)}")
+    say(heading(counts.key), f": {counted(total.payloads, 'payload')}, {in_units(total.bytes)}")
     if counts.error:
         say("  ", bad("not listed to its end:"), f" {counts.error['message']}")
     if not total.payloads:
         return
     again = counts.duplicates.counted()
     about = "" if again.share == 1 else "about "
-    say(f"  duplicates: {about}{counted(again.payloads, 'payload')}, {about}{human(again.bytes)}")
+    say(f"  duplicates: {about}{counted(again.payloads, 'payload')}, {about}{in_units(again.bytes)}")
     if counts.aside.payloads:
-        say(f"  put aside: {counted(counts.aside.payloads, 'payload')}, {human(counts.aside.bytes)}")
+        say(f"  put aside: {counted(counts.aside.payloads, 'payload')}, {in_units(counts.aside.bytes)}")
     if counts.others:
         say(f"  beside them: {counted(counts.others, 'thing')} that no driver has written")
     namespaces = [((_named(name),), tally) for name, tally in counts.by_namespace().items()]
@@ -222,7 +223,7 @@ def _print_shares(
         (
             *cells,
             f"{tally.payloads:,}",
-            human(tally.bytes),
+            in_units(tally.bytes),
             f"{tally.bytes / total.bytes:.1%}" if total.bytes else "-",
             _bar(tally.bytes, total.bytes),
         )

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 from temporal_payloads._operate.usage.counts import StoreCounts
-from temporal_payloads._operate.usage.page import human, page
+from temporal_payloads._operate.usage.page import page
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -75,18 +75,3 @@ def test_a_store_that_is_empty_or_was_not_listed_says_so():
     text = Parsed(page([StoreCounts("s3"), broken], ["orders"], NOW)).text
     assert "Not listed to its end: it is <down>" in text
     assert text.count("0 B") >= 2
-
-
-@pytest.mark.parametrize(
-    ("size", "told"),
-    [
-        (0, "0 B"),
-        (1023, "1,023 B"),
-        (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        (5 * 1024**3, "5.0 GiB"),
-        (3 * 1024**6, "3,072.0 PiB"),
-    ],
-)
-def test_bytes_are_told_for_a_person(size, told):
-    assert human(size) == told

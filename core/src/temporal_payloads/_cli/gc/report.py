@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._cli.output import bad, counted, doubtful, good, heading, printable, say, table
 from temporal_payloads._operate.collection.rules import Rule
+from temporal_payloads._operate.units import in_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,13 +126,3 @@ _OUTCOMES = {
     "gone": "gone already",
     "unknown": "of which the store's answer was lost; the next collection finds out",
 }
-
-
-def in_units(size: int) -> str:
-    """Return bytes as a person reads them."""
-    number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:  # noqa: PLR2004  # what the units mean
-            return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
-        number /= 1024
-    return f"{number:,.1f} TiB"

@@ -12,7 +12,6 @@ import typer
 from temporal_payloads._build.assembly import build
 from temporal_payloads._cli.document import document, errors_in_document
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError
-from temporal_payloads._cli.gc.report import in_units
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
 from temporal_payloads._cli.output import bad, doubtful, good, heading, printable, say, say_json, table
 from temporal_payloads._errors import ConfigurationError, Problem
@@ -20,6 +19,7 @@ from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.status import Status, read_status
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
+from temporal_payloads._operate.units import in_units
 from temporal_payloads._settings.settings import without_cache
 
 if TYPE_CHECKING:

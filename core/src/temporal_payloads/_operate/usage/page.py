@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
+from temporal_payloads._operate.units import UNITS, in_units
 from temporal_payloads._operate.usage.counts import DAYS
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 25
 """Rows of a plot with a row for each namespace or type."""
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _PLOT_WIDTH, _PLOT_HEIGHT = 900, 170
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2433; --muted: #5d6b82; --line: #dfe4ec; --paper: #fff;
@@ -50,17 +49,9 @@ svg text { fill: var(--muted); font: 11px system-ui, sans-serif; } svg line { st
 """
 
 
-def human(size: float) -> str:
-    """Return a number of bytes for a person."""
-    if size < 1024:  # noqa: PLR2004  # 1 KiB
-        return f"{size:,.0f} B"
-    power = min(int(math.log(size, 1024)), len(_UNITS))
-    return f"{size / 1024**power:,.1f} {_UNITS[power - 1]}"
-
-
 def _power_of_two(bits: int) -> str:
     unit, rest = divmod(bits, 10)
-    return f"{1 << rest} {_UNITS[unit - 1]}"
+    return f"{1 << rest} {UNITS[unit - 1]}"
 
 
 def page(stores: Sequence[StoreCounts], namespaces: Sequence[str], now: datetime) -> str:
@@ -82,7 +73,7 @@ def page(stores: Sequence[StoreCounts], namespaces: Sequence[str], now: datetime
             f"<h1>Stored payloads</h1><p class=muted>{now:%Y-%m-%d %H:%M} UTC. Looked for: "
             f"{escape(', '.join(namespaces) or 'no namespace')}, and payloads of none."
         ),
-        _tiles([(f"{payloads:,}", "payloads"), (human(size), "stored"), (f"{len(stores):,}", "stores")]),
+        _tiles([(f"{payloads:,}", "payloads"), (in_units(size), "stored"), (f"{len(stores):,}", "stores")]),
         *(part for one in stores for part in _store(one, now)),
         "</main></html>",
     ]
@@ -98,12 +89,12 @@ def _store(counts: StoreCounts, now: datetime) -> Iterator[str]:
     about = "" if again.share == 1 else "about "
     tiles = [
         (f"{total.payloads:,}", "payloads"),
-        (human(total.bytes), "stored"),
-        (human(total.bytes / total.payloads) if total.payloads else "-", "a payload, on average"),
-        (f"{about}{human(again.bytes)}", f"there once more ({about}{again.payloads:,} payloads)"),
+        (in_units(total.bytes), "stored"),
+        (in_units(total.bytes / total.payloads) if total.payloads else "-", "a payload, on average"),
+        (f"{about}{in_units(again.bytes)}", f"there once more ({about}{again.payloads:,} payloads)"),
     ]
     if counts.aside.payloads:
-        tiles.append((human(counts.aside.bytes), f"put aside ({counts.aside.payloads:,} payloads)"))
+        tiles.append((in_units(counts.aside.bytes), f"put aside ({counts.aside.payloads:,} payloads)"))
     if counts.others:
         tiles.append((f"{counts.others:,}", "things beside them that no driver has written"))
     yield _tiles(tiles)
@@ -151,7 +142,7 @@ def _rows(title: str, what: str, rows: Sequence[tuple[str, Tally]], total: Tally
         share = tally.bytes / total.bytes if total.bytes else 0
         lines.append(
             f"<tr><td class=name>{escape(name)}<td class=number>{tally.payloads:,}"
-            f"<td class=number>{human(tally.bytes)}<td class=number>{share:.1%}"
+            f"<td class=number>{in_units(tally.bytes)}<td class=number>{share:.1%}"
             f"<td class=bar><div class=track><i style='width:{share:.2%}'></i></div>"
         )
     rest = rows[_MOST_ROWS:]
@@ -160,7 +151,7 @@ def _rows(title: str, what: str, rows: Sequence[tuple[str, Tally]], total: Tally
         share = size / total.bytes if total.bytes else 0
         lines.append(
             f"<tr class=muted><td class=name>{len(rest):,} more<td class=number>{payloads:,}"
-            f"<td class=number>{human(size)}<td class=number>{share:.1%}<td class=bar>"
+            f"<td class=number>{in_units(size)}<td class=number>{share:.1%}<td class=bar>"
         )
     return "\n".join([*lines, "</table>"])
 
@@ -182,13 +173,13 @@ def _columns(
             "role=img "
             f"aria-label='{escape(title)}'>"
         ),
-        f"<text x=0 y=11>{f'{highest:,} payloads' if of_payloads else human(highest)}</text>",
+        f"<text x=0 y=11>{f'{highest:,} payloads' if of_payloads else in_units(highest)}</text>",
         f"<line x1=0 y1={_PLOT_HEIGHT} x2={_PLOT_WIDTH} y2={_PLOT_HEIGHT} />",
     ]
     for index, ((name, tally), value) in enumerate(zip(columns, values, strict=True)):
         if value and tally is not None:
             height = max(1.0, (_PLOT_HEIGHT - 18) * value / highest)
-            told = f"{name}: {tally.payloads:,} payloads, {human(tally.bytes)}"
+            told = f"{name}: {tally.payloads:,} payloads, {in_units(tally.bytes)}"
             parts.append(
                 f"<rect x={index * width + width * 0.1:.1f} y={_PLOT_HEIGHT - height:.1f} "
                 f"width={width * 0.8:.1f} height={height:.1f} rx=1.5><title>{escape(told)}</title></rect>"

@@ -184,6 +184,7 @@ def table(
     from rich import box  # noqa: PLC0415  # see above
     from rich.padding import Padding  # noqa: PLC0415  # likewise
     from rich.table import Table  # noqa: PLC0415  # likewise
+    from rich.text import Text  # noqa: PLC0415  # likewise
 
     drawn = Table(
         box=box.SIMPLE_HEAD if columns and on_terminal(sys.stdout) else None,
@@ -195,9 +196,27 @@ def table(
     )
     for title in columns:
         drawn.add_column(title, justify="right" if title in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(_cell, row))
+    cells = [[_cell(content) for content in row] for row in rows]
+    if not on_terminal(sys.stdout) and not any("\n" in cell.plain for row in cells for cell in row):
+        _say_plainly([[Text(title) for title in columns]] * bool(columns) + cells, columns, right)
+        return
+    for row in cells:
+        drawn.add_row(*row)
     say("\n".join(line.rstrip() for line in _rendered(Padding(drawn, (0, 0, 0, 2))).splitlines()))
+
+
+def _say_plainly(rows: Sequence[Sequence[Text]], columns: Sequence[str], right: Collection[str]) -> None:
+    """Print rows as Rich does where there is no terminal; but it takes long for thousands of them."""
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    titles = columns or [""] * len(widths)
+    lines = []
+    for row in rows:
+        line = "  "
+        for cell, width, title in zip(row, widths, titles, strict=True):
+            gap = " " * (width - cell.cell_len)
+            line += f"{gap}{cell.plain}  " if title in right else f"{cell.plain}{gap}  "
+        lines.append(line.rstrip())
+    say("\n".join(lines))
 
 
 def _cell(content: str | Text) -> Text:

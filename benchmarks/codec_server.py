@@ -37,7 +37,7 @@ HEADERS = {"Content-Type": "application/json", "X-Namespace": NAMESPACE}
 
 
 @dataclass(frozen=True)
-class _Server:
+class CodecServer:
     address: str
     process_id: int
 
@@ -101,7 +101,7 @@ async def run(config: Config, servers: Servers) -> Report:
     )
 
 
-async def _store_page(session: aiohttp.ClientSession, server: _Server) -> bytes:
+async def _store_page(session: aiohttp.ClientSession, server: CodecServer) -> bytes:
     references = []
     for _ in range(0, REFERENCES, 10):
         # A third more than what is to be stored, for that much gzip takes off base64.
@@ -120,7 +120,7 @@ async def _store_page(session: aiohttp.ClientSession, server: _Server) -> bytes:
     return json.dumps({"payloads": references}).encode()
 
 
-async def _decode(session: aiohttp.ClientSession, server: _Server, page: bytes, _: object) -> None:
+async def _decode(session: aiohttp.ClientSession, server: CodecServer, page: bytes, _: object) -> None:
     async with session.post(f"{server.address}/decode", data=page, headers=HEADERS) as response:
         size = len(await response.read())
         assert response.status == 200
@@ -128,7 +128,7 @@ async def _decode(session: aiohttp.ClientSession, server: _Server, page: bytes, 
 
 
 @contextmanager
-def _our_server(access: S3Access) -> Iterator[_Server]:
+def _our_server(access: S3Access) -> Iterator[CodecServer]:
     lines = [
         'codecs = ["gzip"]',
         "[storage.drivers.s3]",
@@ -142,24 +142,24 @@ def _our_server(access: S3Access) -> Iterator[_Server]:
         file = Path(directory) / "temporal-payloads.toml"
         file.write_text("\n".join(lines))
         command = [sys.executable, "-m", "temporal_payloads", "codec-server", "--port", "0"]
-        with _running([*command, "--config", str(file)]) as server:
+        with running([*command, "--config", str(file)]) as server:
             yield server
 
 
 @contextmanager
-def _sample_server(access: S3Access) -> Iterator[_Server]:
+def _sample_server(access: S3Access) -> Iterator[CodecServer]:
     command = [sys.executable, "-m", "benchmarks.codec_server", json.dumps(asdict(access))]
-    with _running(command) as server:
+    with running(command) as server:
         yield server
 
 
 @contextmanager
-def _running(command: Sequence[str]) -> Iterator[_Server]:
+def running(command: Sequence[str]) -> Iterator[CodecServer]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     with process:
         assert process.stdout is not None
         try:
-            yield _Server(process.stdout.readline().split()[-1], process.pid)
+            yield CodecServer(process.stdout.readline().split()[-1], process.pid)
         finally:
             process.terminate()
 

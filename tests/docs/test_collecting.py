@@ -72,3 +72,12 @@ def test_a_schedule_s_workflows_are_called_as_told():
 def test_the_workflow_has_the_query_that_is_told():
     assert callable(CollectionWorkflow.progress)
     assert "query, `progress`" in TEXT
+
+
+def test_the_figures_are_those_that_were_measured():
+    lines = json.loads((ROOT / "benchmarks/results/results.json").read_text())["lines"]
+    measured = [line["ours"] for line in lines if " collection of " in line["what"]]
+    told = re.findall(
+        r"^\| (?:first collection|the next one)[^|]*\| ([^|]+) \| ([^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE
+    )
+    assert [f"{time}, {memory}, {read} histories read" for time, memory, read in told] == measured

@@ -1,6 +1,7 @@
 """What holds for the tests of all distributions."""
 
 import gc
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -111,3 +112,13 @@ def refusing_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Take back what a command sets up for its process, to a stream that lives no longer than its test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import logging
 import os
 import sys
 import time
@@ -44,16 +43,6 @@ def clean_environment(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("temporal_payloads._settings.provenance._announced", set())
     monkeypatch.setattr("temporal_payloads._build.codecs._warned_of", set())
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was():
-    """Take back what a command sets up for its process, to a stream that lives no longer than its test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

@@ -80,6 +80,8 @@ NO_SECRET = {
     "codec_server.allow_unauthenticated": "a switch",
     "codec_server.keys_without_namespace": "a switch",
     "codec_server.tls.cert_file": "a certificate",
+    "gc.owners.temporal_profile": "a name",
+    "gc.state": "a directory",
     "key_providers.awskms.access_key_id": "it stands in each request, and in AWS' logs",
     "key_providers.awskms.ca_bundle": "certificates",
     "key_providers.awskms.profile": "a name",

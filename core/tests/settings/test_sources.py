@@ -21,7 +21,8 @@ def logged(caplog):
     caplog.set_level(logging.INFO, logger="temporal_payloads")
 
     def lines():
-        return [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "temporal_payloads"]
+        records = [r for r in caplog.records if r.name == "temporal_payloads" and r.module == "provenance"]
+        return [(r.levelname, r.getMessage()) for r in records]
 
     return lines
 

@@ -86,6 +86,29 @@ async def test_the_shortest_retention_counts_and_that_of_one_that_tells_none_doe
     await nothing_is_swept(world, "marking took 13:00:00")
 
 
+async def test_a_namespace_that_keeps_what_has_ended_for_ever_is_marked_however_long_it_takes(world, garbage):
+    world.retention = timedelta(0)
+    world.orders.run("w")
+
+    async def slowly(_):
+        world.clock.advance(timedelta(days=3))
+
+    world.orders.on_reading = slowly
+    assert (await world.collect("plan")).complete
+
+
+async def test_a_run_that_ends_while_runs_are_listed_and_comes_twice_is_read_once(world, garbage):
+    run = world.orders.run("w", garbage)
+    before = world.orders.run("w", status="RUNNING")
+    both = {"before": before, "after": run}
+    del world.orders.runs["workflow", "w", "run"]
+    world.orders.runs |= {("workflow", "w", name): one for name, one in both.items()}
+    world.orders.runs["workflow", "w", "run"] = run  # what is read
+    report = await world.collect("plan")
+    assert world.orders.read == ["w"]
+    assert set(report.stores["shelf"]["rules"]) == {"needed"}
+
+
 async def test_what_is_aside_and_due_is_not_deleted_where_not_everything_was_marked(world, garbage):
     await world.collect("put-aside")
     world.orders.fail_listing = True

@@ -124,6 +124,32 @@ async def test_a_schedule_of_which_every_action_was_seen_is_certain(world, resul
         world.orders.delete(due(day))
 
 
+async def test_a_schedule_that_never_succeeded_and_did_no_more_than_is_seen_is_certain(world, result):
+    world.orders.schedule("nightly", action="report", recent=[due(2), due(3)])
+    for day in (2, 3):
+        world.orders.run(due(day), scheduled_by="nightly", status="FAILED")
+    assert await rules_of(world) == {"unreferenced"}
+
+
+async def test_a_schedule_that_did_much_is_certain_from_its_latest_success_on(world, result):
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.schedule("nightly", action="report", recent=recent)
+    world.orders.run(due(2), scheduled_by="nightly", closed=world.clock() - DAY)
+    for workflow_id in recent[1:]:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+    assert await rules_of(world) == {"unreferenced"}
+
+
+async def test_a_run_that_has_just_failed_may_be_tried_again_unseen(world, result):
+    world.orders.schedule("nightly", action="report", recent=[due(2)])
+    world.orders.run(due(2), scheduled_by="nightly")
+    world.orders.described["nightly"].append(due(3))
+    world.orders.run(due(3), scheduled_by="nightly", status="FAILED", closed=world.clock() - HOUR / 60)
+    assert await rules_of(world) == {"unreferenced"}
+    world.orders.delete(due(3))
+    assert await rules_of(world) == {"of_a_schedule"}
+
+
 async def test_a_schedule_that_did_more_than_the_server_lists_is_uncertain(world, result):
     world.orders.schedule("nightly", action="report")
     await world.collect("plan")

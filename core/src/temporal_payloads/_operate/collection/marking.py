@@ -282,13 +282,8 @@ class Marking:
         self._tell(self._found)
 
     def _listed_in(self, part: int) -> dict[bytes, Holder]:
-        listed: dict[bytes, Holder] = {}
-        for key, record in self._listed.part(part):
-            holder = _unpacked(self._namespace.name, record)
-            # What ends while runs are listed may come twice.
-            if key not in listed or holder.running:
-                listed[key] = holder
-        return listed
+        # What ends while runs are listed may come twice, as it is now the second time.
+        return {key: _unpacked(self._namespace.name, record) for key, record in self._listed.part(part)}
 
     async def _run_of(self, holder: Holder, kept: KeptRun | None) -> KeptRun | None:
         """Return what is known of a run; it is read unless it has ended and was read since."""

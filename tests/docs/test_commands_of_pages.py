@@ -1,16 +1,22 @@
 """Every command line that a page shows exists: its command, and each option by its name."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.pages import PAGES, path_of
 from temporal_payloads._cli.app import application
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 INVOKED = re.compile(r"(?<![\w/'\[-])temporal-payloads((?: +[^\s`|;&)]+)+)")
 """What stands after the program's name, up to the end of the line, the code or the command."""
 
 
-def command_lines():
+def command_lines() -> Iterator[Any]:
     """Return, for each page, the words after the program's name wherever the page calls it."""
     for page in PAGES:
         text = page.read_text()
@@ -22,10 +28,10 @@ def command_lines():
             yield pytest.param(sorted(found), id=path_of(page))
 
 
-def called(line):
+def called(line: str) -> tuple[list[str], list[str]]:
     """Return the command that a line calls, by its path, and what was not there."""
-    command = application()
-    path = []
+    command: Any = application()
+    path: list[str] = []
     words = line.split()
     while words and hasattr(command, "commands"):
         word = words[0].removeprefix("--") if getattr(command, "otherwise", "") else words[0]
@@ -39,7 +45,7 @@ def called(line):
 
 
 @pytest.mark.parametrize("lines", list(command_lines()))
-def test_its_command_lines_exist(lines):
+def test_its_command_lines_exist(lines: list[str]) -> None:
     for line in lines:
         path, unknown = called(line)
         assert unknown == [], f"temporal-payloads {line}"

@@ -15,7 +15,7 @@ PAGES = [
 ]
 
 
-def path_of(page):
+def path_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 

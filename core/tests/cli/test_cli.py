@@ -320,6 +320,7 @@ def test_a_command_whose_output_nobody_reads_ends_quietly(write_settings, monkey
         ("keygen", ""),
         ("keygen", "1"),
         ("check --json", ""),
+        ("check", ""),
         ("keys --help", ""),
         ("keys --help", "1"),
         ("codec-server --port 0", ""),
@@ -336,6 +337,41 @@ def test_a_command_whose_output_cannot_be_written_says_so(write_settings, monkey
     assert ended.returncode == 3
     assert ended.stderr.endswith("error: cannot write the output: No space left on device\n")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_command_whose_output_is_closed_says_so():
+    ended = subprocess.run(
+        ["sh", "-c", '"$0" -m temporal_payloads plugins >&-', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 3
+    assert ended.stderr == "error: cannot write the output: the standard output is closed\n"
+
+
+@pytest.mark.parametrize(("arguments", "status"), [("keygen", 0), ("--bogus", 2)])
+def test_a_command_ends_without_the_end_of_python_in_which_the_sdk_may_crash(arguments, status):
+    program = f"""
+import atexit, sys
+from temporal_payloads._cli import run
+
+class Crash:
+    def __del__(self):
+        print("Python ended", file=sys.stderr)
+
+sys.crash = Crash()  # it goes when modules do
+atexit.register(lambda: print("exported", file=sys.stderr))
+sys.argv[1:] = [{arguments!r}]
+run()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == status
+    assert ended.stderr.endswith("exported\n")
+    assert "Python ended" not in ended.stderr
 
 
 def test_check_takes_the_profile_that_is_named(run, write_settings):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from temporal_payloads._cli.exit_status import ExitStatus
@@ -42,11 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run the command as the process's own, and end the process."""
+    if sys.stderr is None:  # closed by whoever called the command
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
+    if sys.stdout is None:
+        complain("cannot write the output: the standard output is closed")
+        os._exit(ExitStatus.UNFINISHED)
     status = main()
-    if status not in (ExitStatus.FINE, ExitStatus.WRONG_USE):
-        # What the SDK's core has begun it cannot end: it may panic or crash while Python shuts down.
-        with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    # What the SDK's core has begun it cannot end: it may panic or crash while Python shuts down, also if all went
+    # well. So Python does not, but for what others have asked it to do at the end: to export metrics.
+    atexit._run_exitfuncs()  # noqa: SLF001  # no public name does it before the rest
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)

@@ -240,6 +240,7 @@ def _rendered(what: Any) -> str:
         emoji=False,
         highlight=False,
     )
-    with console.capture() as captured:
+    # Rich flushes what was printed before.
+    with _written(), console.capture() as captured:
         console.print(what)
     return captured.get()

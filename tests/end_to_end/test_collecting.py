@@ -50,7 +50,7 @@ from temporalio.converter import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -432,6 +432,7 @@ class Load:
         self.kept: set[tuple[str, str]] = set()
         """Ids and run ids of what is not deleted."""
         self.deleted: set[tuple[str, str]] = set()
+        """Of what is. Such a server may go on to list what was deleted just when it ended."""
 
     async def some(self, count: int) -> None:
         """Run some workflows to their ends, one after the other; delete one of three."""
@@ -456,19 +457,14 @@ class Load:
             )
 
 
-async def until_seen(
-    client: Client, wanted: set[tuple[str, str]], deleted: Collection[tuple[str, str]] = ()
-) -> None:
-    """Wait until visibility has these, and has them no more that were deleted.
-
-    Of what has ended they are ids and run ids, of the rest kinds and ids.
-    """
+async def until_seen(client: Client, wanted: set[tuple[str, str]]) -> None:
+    """Wait until visibility has these: ids and run ids of what has ended, kinds and ids of the rest."""
 
     async def seen() -> bool:
         holders = [holder async for holder in everything(client)]
         found = {(one.id, one.run_id) for one in holders if not one.running}
         found |= {(one.kind, one.id) for one in holders}
-        return wanted <= found and found.isdisjoint(deleted)
+        return wanted <= found
 
     await until(seen)
 
@@ -503,8 +499,8 @@ async def test_nothing_that_is_needed_is_lost_and_all_that_is_not_goes(open_benc
         [schedule] = [case for case in cases if case.name == "schedules"]
         await bench.delete(*[each for kind, each in schedule.holders if kind == "workflow"])
         before = bench.stored
-        await until_seen(bench.client, load.kept, load.deleted)
-        for _ in range(2):
+        await until_seen(bench.client, load.kept)
+        for _ in range(4):  # one sees that a run is gone, one that its grace is over, one deletes
             bench.ahead += 2 * GRACE
             assert (await collector.collect("collect")).complete
         # Of queries and suchlike some stay as long as their run is open; of Nexus what has no namespace.
@@ -512,7 +508,9 @@ async def test_nothing_that_is_needed_is_lost_and_all_that_is_not_goes(open_benc
         assert {text for text in before - bench.stored if ORPHAN not in text and "load" not in text} == set()
         async for holder in everything(bench.client):
             if holder.kind == "workflow" and not holder.division:
-                await read_back(bench, holder.id, holder.run_id)
+                run = (holder.id, holder.run_id)
+                if run not in load.deleted:
+                    await read_back(bench, *run)
         await asyncio.gather(*(case.finish() for case in cases))
 
         # When histories go, so do their payloads.

@@ -50,8 +50,8 @@ def run() -> NoReturn:
         complain("cannot write the output: the standard output is closed")
         os._exit(ExitStatus.UNFINISHED)
     status = main()
-    # What the SDK's core has begun it cannot end: it may panic or crash while Python shuts down, also if all went
-    # well. So Python does not, but for what others have asked it to do at the end: to export metrics.
+    # What the SDK's core has begun it cannot end: it may panic or crash while Python shuts down, also if all
+    # went well. So Python does not, but for what others have asked it to do at the end: to export metrics.
     atexit._run_exitfuncs()  # noqa: SLF001  # no public name does it before the rest
     with suppress(OSError):
         sys.stdout.flush()

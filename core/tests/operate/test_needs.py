@@ -14,7 +14,7 @@ from temporal_payloads._operate.holders import Held, Holder
 from temporal_payloads._operate.needs import needs_of
 from temporal_payloads._operate.recorded import ConfinedReferences, RecordedReference
 from temporal_payloads._storage.errors import UnknownDriverError
-from temporal_payloads._storage.references import MARKER, Reference
+from temporal_payloads._storage.references import MARKER, MESSAGE_TYPE, Reference
 from temporal_payloads.plugin import PayloadReaderContext
 from temporalio.api.batch.v1 import BatchOperationSignal
 from temporalio.api.common.v1 import Payload, Payloads
@@ -219,6 +219,25 @@ async def test_what_is_packed_into_any_is_looked_into(needs):
     packed = AnyMessage()
     packed.Pack(REFERENCE.to_payload())
     assert (await needs(message=packed)).references == {RECORDED}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rf'{{"\ud800": "{HASH}"}}',
+        rf'[{{"metadata": {{"encoding": "YQ==", "\ud800": ""}}, "data": "{HASH}"}}]',
+        rf'{{"metadata": {{"encoding": "\ud800"}}, "name": ["\ud800", "{HASH}"]}}',
+    ],
+)
+@pytest.mark.parametrize("message_type", [MESSAGE_TYPE, b"temporal.api.x"])
+async def test_half_of_a_surrogate_pair_in_json_stops_nothing_and_hashes_are_marked(
+    needs, message_type, data
+):
+    metadata = {"encoding": b"json/protobuf", "messageType": message_type}
+    payload = Payload(metadata=metadata, data=data.encode())
+    for holder in (USERS, BATCH):
+        found = await needs(payload, holder=holder)
+        assert (found.references, found.hashes, found.complete) == (set(), {HASH}, True)
 
 
 async def test_payloads_within_each_other_without_end_end_it_all_the_same(needs):

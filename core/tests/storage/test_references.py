@@ -130,6 +130,23 @@ def test_a_reference_that_names_no_driver_is_rejected(name, data):
         read_reference(payload)
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("canonical", rb'{"\ud800": 1}'),
+        ("canonical", rb'{"driverName": "\ud800"}'),
+        ("canonical", rb'{"driverName": "d", "claimData": {"\ud800": "k"}}'),
+        ("legacy", rb'{"driver_name": "\ud800", "driver_claim": {"claim_data": {"key": "k"}}}'),
+        ("legacy", rb'{"driver_name": "d", "driver_claim": {"claim_data": {"key": "\ud800"}}}'),
+    ],
+)
+def test_a_reference_with_half_of_a_surrogate_pair_is_rejected_and_stops_nobody(name, data):
+    payload = vector(name)
+    payload.data = data
+    with pytest.raises(ClaimRejectedError, match="could not be read"):
+        read_reference(payload)
+
+
 def test_what_a_newer_release_adds_to_a_reference_is_left_to_it():
     payload = vector("canonical")
     payload.data = json.dumps(json.loads(payload.data) | {"region": "eu"}).encode()

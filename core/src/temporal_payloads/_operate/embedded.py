@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from temporalio.api.common.v1 import Payload, SearchAttributes
@@ -120,16 +120,23 @@ def _of_json(value: Any, depth: int) -> Iterator[bytes]:
         for each in value:
             yield from _of_json(each, depth)
     elif isinstance(value, dict):
-        try:
-            payload = ParseDict(value, Payload(), ignore_unknown_fields=True)
-        except ParseError:
-            payload = Payload()
-        if "encoding" in payload.metadata:
+        payload = _as_json_payload(value)
+        if payload is not None:
             yield payload.SerializeToString()
             return
         for name, each in value.items():
             yield name.encode(errors="replace")
             yield from _of_json(each, depth)
+
+
+def _as_json_payload(value: dict[str, Any]) -> Payload | None:
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict) or "encoding" not in metadata:
+        return None
+    try:
+        return ParseDict(value, Payload(), ignore_unknown_fields=True)
+    except Exception:  # noqa: BLE001  # protobuf raises even SystemError, of a lone surrogate
+        return None
 
 
 def _from_base64(data: bytes) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from temporal_payloads._operate.contexts import ReadingContexts
-from temporal_payloads._operate.embedded import hashes_within, opaque_in, payloads_within
+from temporal_payloads._operate.embedded import hashes_in, hashes_within, opaque_in, payloads_within
 from temporal_payloads._operate.gaps import Gaps
 from temporal_payloads._operate.histories import payloads_in, reference_in_clear
 from temporal_payloads._operate.holders import UnknownHolderError, held_by
@@ -112,10 +112,15 @@ class _Reading:
 
     async def look_into(self, data: bytes, depth: int = 0) -> None:
         """Note what the payloads inside of data need, and whatever may be a hash."""
-        self.needs.hashes.update(hashes_within(data))
-        if depth < _DEEPEST:
-            for payload in payloads_within(data):
-                await self.note(payload, depth)
+        try:
+            self.needs.hashes.update(hashes_within(data))
+            payloads = list(payloads_within(data)) if depth < _DEEPEST else []
+        except Exception as error:  # noqa: BLE001  # what a stranger makes up must not end a collection
+            self.needs.hashes.update(hashes_in(data))
+            self.needs.gaps.miss_for("payloads that could not be looked into", error, self._holder)
+            return
+        for payload in payloads:
+            await self.note(payload, depth)
 
     async def _note_reference(self, payload: Payload) -> None:
         try:
@@ -124,9 +129,11 @@ class _Reading:
             self.needs.gaps.miss_for("references that could not be decoded", error, self._holder)
             return
         try:
-            self.needs.references.add(RecordedReference.of(read_reference(clear)))
+            reference = read_reference(clear)
         except ClaimRejectedError:
-            self.needs.hashes.update(hashes_within(clear.data))
+            await self.look_into(clear.data, _DEEPEST)
+        else:
+            self.needs.references.add(RecordedReference.of(reference))
 
     def _may_hold_others(self, payload: Payload) -> bool:
         message_type = payload.metadata.get("messageType", b"")

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.json_format import MessageToJson, Parse
 from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1.external_storage_pb2 import ExternalStorageReference
 from temporalio.converter import StorageDriverClaim
@@ -113,7 +113,7 @@ def read_reference(payload: Payload) -> Reference:
             )
         else:
             message = Parse(payload.data, ExternalStorageReference(), ignore_unknown_fields=True)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
+    except Exception as error:  # releases of protobuf let SystemError out, of a lone surrogate in JSON
         raise _unreadable(type(error).__name__) from error
     # A newer release's fields are skipped; and so is all that stands in JSON of something else, a string too.
     if not message.driver_name:

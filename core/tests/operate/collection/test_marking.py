@@ -47,6 +47,18 @@ async def test_nothing_is_swept_where_a_history_could_not_be_read(world, garbage
     await nothing_is_swept(world, "workflows that could not be read")
 
 
+async def test_a_history_that_cannot_be_read_for_whatever_reason_is_a_gap_and_ends_no_collection(
+    world, garbage
+):
+    world.orders.run("w")
+
+    async def fail(_):
+        raise SystemError("a bug")
+
+    world.orders.on_reading = fail
+    await nothing_is_swept(world, "orders: 1 workflows that could not be read (SystemError): a bug")
+
+
 async def test_nothing_is_swept_where_one_of_several_namespaces_could_not_be_read(world, garbage):
     world.also("billing").run("w", error=RPCStatusCode.PERMISSION_DENIED)
     await nothing_is_swept(world, "billing: 1 workflows that could not be read")

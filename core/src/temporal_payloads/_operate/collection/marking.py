@@ -314,6 +314,9 @@ class Marking:
                 return None
             self._gaps.miss(f"{holder.kind}s that could not be read", str(error), holder)
             return None
+        except Exception as error:  # noqa: BLE001  # what a stranger makes up must not end a collection
+            self._gaps.miss_for(f"{holder.kind}s that could not be read", error, holder)
+            return None
         self._found.read += 1
         self._tell(self._found)
         for what, gap in needs.gaps.items():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from temporal_payloads._operate import keys_in_use
+from temporal_payloads._operate import embedded, keys_in_use
 from temporal_payloads._operate.holders import IN_A_DIVISION
 from temporal_payloads._operate.keys_in_use import KeyScan, KeysInUse
 from temporal_payloads._operate.payload_keys import FoundKeys
@@ -214,6 +214,15 @@ async def test_what_the_server_keeps_in_divisions_is_read_as_well(server, scan):
     found = await scan()
     assert (found.keys["a"].payloads, found.keys["inner"].payloads) == (1, 1)
     assert found.complete
+
+
+async def test_what_is_made_to_be_looked_at_for_ever_is_a_gap(server, scan, monkeypatch):
+    monkeypatch.setattr(embedded, "EFFORT", 0)
+    server.divided = ["a"]
+    found = await scan()
+    [(what, gap)] = found.gaps.items()
+    assert what == "payloads that could not be looked into (TooIntricateError)"
+    assert gap.holder.id == "a"
 
 
 async def test_an_execution_of_an_unknown_kind_is_a_gap(server, scan):

@@ -1,5 +1,6 @@
 """What a holder needs: which payload is a reference, a mark in doubt, or a gap."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import build
 from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._codecs.named import NamedCodec
+from temporal_payloads._operate import embedded
 from temporal_payloads._operate import needs as needs_module
 from temporal_payloads._operate.holders import Held, Holder
 from temporal_payloads._operate.needs import needs_of
@@ -246,6 +248,61 @@ async def test_payloads_within_each_other_without_end_end_it_all_the_same(needs)
         payload = of_the_server(payload)
     found = await needs(payload, holder=BATCH)
     assert (found.hashes, found.complete) == ({HASH}, True)
+
+
+def nested(payload: Payload, levels: int) -> Payload:
+    metadata = {"encoding": b"binary/protobuf", "messageType": b"temporal.api.common.v1.Payload"}
+    for _ in range(levels):
+        payload = Payload(metadata=metadata, data=payload.SerializeToString())
+    return payload
+
+
+async def test_payloads_within_each_other_are_searched_for_hashes_once_and_not_at_each_level(
+    needs, monkeypatch
+):
+    searched: list[bytes] = []
+
+    def noted(data: bytes) -> list[str]:
+        searched.append(data)
+        return []
+
+    monkeypatch.setattr(embedded, "hashes_in", noted)
+    found = await needs(nested(REFERENCE.to_payload(), 14))
+    assert (found.references, found.complete) == ({RECORDED}, True)
+    large = [data for data in searched if len(data) >= REFERENCE.to_payload().ByteSize()]
+    assert len(large) == len(set(large)) >= 14
+
+
+async def test_what_a_codec_decodes_inside_of_another_payload_is_searched_for_hashes(needs):
+    inner = Payload(metadata={"messageType": b"temporal.api.x"}, data=HASH.encode())
+    found = await needs(nested(await encoded(inner, marked=False), 2))
+    assert HASH in found.hashes
+
+
+async def test_large_payloads_are_looked_into_off_the_event_loop(needs, monkeypatch):
+    threads: set[int] = set()
+    hashes_in = embedded.hashes_in
+
+    def noted(data: bytes) -> Any:
+        threads.add(threading.get_ident())
+        return hashes_in(data)
+
+    monkeypatch.setattr(embedded, "hashes_in", noted)
+    data = b'{"key": "' + HASH.encode() + b"-" * 100_000 + b'"}'
+    assert (await needs(Payload(metadata={"messageType": b"temporal.api.x"}, data=data))).hashes == {HASH}
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_what_is_made_to_be_looked_at_for_ever_is_a_gap_of_its_run_and_its_hashes_are_marked(
+    needs, monkeypatch
+):
+    monkeypatch.setattr(embedded, "EFFORT", 4)
+    found = await needs(nested(Payload(data=HASH.encode() * 20), 14))
+    [(what, gap)] = found.gaps.items()
+    assert what == "payloads that could not be looked into (TooIntricateError)"
+    assert (gap.count, gap.holder) == (1, USERS)
+    assert HASH in found.hashes
 
 
 # -- what a recorded reference means for the stores

@@ -24,22 +24,73 @@ if TYPE_CHECKING:
 
 DEEPEST = 64
 """Messages within messages that are looked into."""
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
-"""A payload of less than 12 bytes cannot say its encoding."""
+SHORTEST = 12
+"""Bytes of a payload that says its encoding, at least."""
+EFFORT = 3 * DEEPEST
+"""How often each byte may be looked at, at most. What the server writes takes a few times."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}+={0,2}")
 _LENGTH_DELIMITED, _GROUP = 2, 3
-_HEX = re.compile(rb"[0-9a-f]{64,}")
+_HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64,}+")
 _LONGEST = 256
 """Hex digits in a row, of which any 64 may be a hash. In more than that only the first and the last may."""
 
 
-def payloads_within(data: bytes, *, depth: int = 0) -> Iterator[Payload]:
-    """Yield the payloads inside of data, or what it is itself; not those that are inside of one of them."""
+class TooIntricateError(Exception):
+    """Data has so many layers, or can be read in so many ways, that they were not all looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it has so many layers of messages, JSON or base64, or can be read in so many ways, that it must "
+            "have been made for that; what it refers to is not known"
+        )
+
+
+class Effort:
+    """How much may be looked at, so that nobody can make up what is looked at for ever.
+
+    Args:
+        data: What is looked into.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._left = 0
+        self.grow(data)
+
+    def grow(self, data: bytes) -> None:
+        """Let more data be looked into."""
+        self._left += EFFORT * max(len(data), 1024)
+
+    def spend(self, data: bytes) -> None:
+        """Note that data is looked at.
+
+        Raises:
+            TooIntricateError: That is more than there may be.
+        """
+        # However little it is, it takes a few microseconds.
+        self._left -= len(data) + 64
+        if self._left < 0:
+            raise TooIntricateError
+
+
+def payloads_within(data: bytes, effort: Effort | None = None, *, depth: int = 0) -> Iterator[Payload]:
+    """Yield the payloads inside of data, or what it is itself; not those that are inside of one of them.
+
+    Args:
+        data: What is looked into. It takes up to a few microseconds for each byte.
+        effort: What this may take, with all else that is given the same.
+        depth: How deep it lies in what was looked into first.
+
+    Raises:
+        TooIntricateError: It would take more.
+    """
+    effort = effort or Effort(data)
+    effort.spend(data)
     payload = _as_payload(data)
     if payload is not None:
         yield payload
         return
     for inner in _inner(data, depth):
-        yield from payloads_within(inner, depth=depth + 1)
+        yield from payloads_within(inner, effort, depth=depth + 1)
 
 
 def hashes_in(data: bytes) -> Iterator[str]:
@@ -51,11 +102,16 @@ def hashes_in(data: bytes) -> Iterator[str]:
             yield digits[start : start + 64]
 
 
-def hashes_within(data: bytes, *, depth: int = 0) -> Iterator[str]:
-    """Yield whatever inside of data may be a SHA-256 in hex."""
+def hashes_within(data: bytes, effort: Effort | None = None, *, depth: int = 0) -> Iterator[str]:
+    """Yield whatever inside of data may be a SHA-256 in hex, also in the payloads inside of it.
+
+    Arguments and errors are those of `payloads_within`.
+    """
+    effort = effort or Effort(data)
+    effort.spend(data)
     yield from hashes_in(data)
     for inner in _inner(data, depth):
-        yield from hashes_within(inner, depth=depth + 1)
+        yield from hashes_within(inner, effort, depth=depth + 1)
 
 
 def opaque_in(message: Message) -> Iterator[bytes]:
@@ -86,17 +142,21 @@ def _as_payload(data: bytes) -> Payload | None:
 
 
 def _inner(data: bytes, depth: int) -> Iterator[bytes]:
-    """Yield what data is made of, if it is a message, JSON, or base64."""
-    if depth >= DEEPEST:
-        return
+    """Yield what data is made of, if it is a message, JSON, or base64; but nothing too short to matter."""
+    if depth < DEEPEST:
+        yield from (inner for inner in _parts(data) if len(inner) >= SHORTEST)
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
     if _BASE64.fullmatch(data):
         yield _from_base64(data)
     elif data.lstrip()[:1] in (b"{", b"[", b'"'):
         try:
-            yield from _of_json(json.loads(data), depth)
+            value = json.loads(data)
         except (ValueError, RecursionError):
             pass
         else:
+            yield from _of_json(value)
             return
     try:
         yield from _of_message(UnknownFieldSet(Empty.FromString(data)))
@@ -113,20 +173,21 @@ def _of_message(fields: UnknownFieldSet) -> Iterator[bytes]:
             yield from _of_message(field.data)
 
 
-def _of_json(value: Any, depth: int) -> Iterator[bytes]:
-    if isinstance(value, str):
-        yield value.encode(errors="replace")
-    elif isinstance(value, list):
-        for each in value:
-            yield from _of_json(each, depth)
-    elif isinstance(value, dict):
-        payload = _as_json_payload(value)
-        if payload is not None:
-            yield payload.SerializeToString()
-            return
-        for name, each in value.items():
-            yield name.encode(errors="replace")
-            yield from _of_json(each, depth)
+def _of_json(value: Any) -> Iterator[bytes]:
+    ahead = [value]
+    while ahead:
+        value = ahead.pop()
+        if isinstance(value, str):
+            yield value.encode(errors="replace")
+        elif isinstance(value, list):
+            ahead.extend(reversed(value))
+        elif isinstance(value, dict):
+            payload = _as_json_payload(value)
+            if payload is not None:
+                yield payload.SerializeToString()
+                continue
+            for name, each in reversed(value.items()):
+                ahead += (each, name)
 
 
 def _as_json_payload(value: dict[str, Any]) -> Payload | None:

@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError, RPCStatusCode
 
 from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._operate.embedded import payloads_within
+from temporal_payloads._concurrency.offload import run_off_loop
+from temporal_payloads._operate.embedded import EFFORT, TooIntricateError, payloads_within
 from temporal_payloads._operate.gaps import Gaps
 from temporal_payloads._operate.histories import payloads_in
 from temporal_payloads._operate.holders import (
@@ -24,7 +26,7 @@ from temporal_payloads._operate.holders import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
     from datetime import datetime
 
     from google.protobuf.message import Message
@@ -151,6 +153,8 @@ class KeyScan:
         except UnknownHolderError as error:
             self._found.gaps.miss("executions of an unknown kind", str(error), holder)
             return
+        except TooIntricateError as error:
+            self._found.gaps.miss_for("payloads that could not be looked into", error, holder)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 self._found.deleted += 1
@@ -186,7 +190,7 @@ async def _batches(client: Client, holder: Holder) -> AsyncGenerator[Batch, None
     size = 0
     async with aclosing(held_by(client, holder)) as messages:
         async for held in messages:
-            for payload in _payloads_of(holder, held.message):
+            for payload in await _payloads_of(holder, held.message):
                 batch.append((payload, held.time))
                 size += len(payload.data)
                 if len(batch) >= BATCH or size >= BATCH_SIZE:
@@ -196,9 +200,14 @@ async def _batches(client: Client, holder: Holder) -> AsyncGenerator[Batch, None
         yield batch
 
 
-def _payloads_of(holder: Holder, message: Message) -> Iterator[Payload]:
-    for payload in payloads_in(message):
-        yield payload
-        if holder.division:
-            # The server's own workflows hand payloads on inside of their own.
-            yield from payloads_within(payload.data)
+async def _payloads_of(holder: Holder, message: Message) -> list[Payload]:
+    payloads = list(payloads_in(message))
+    if holder.division:
+        # The server's own workflows hand payloads on inside of their own.
+        for data in [payload.data for payload in payloads]:
+            payloads += await run_off_loop(partial(_within, data), EFFORT * len(data))
+    return payloads
+
+
+def _within(data: bytes) -> list[Payload]:
+    return list(payloads_within(data))

@@ -6,8 +6,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from temporal_payloads._concurrency.offload import run_off_loop
 from temporal_payloads._operate.contexts import ReadingContexts
-from temporal_payloads._operate.embedded import hashes_in, hashes_within, opaque_in, payloads_within
+from temporal_payloads._operate.embedded import (
+    EFFORT,
+    Effort,
+    hashes_in,
+    hashes_within,
+    opaque_in,
+    payloads_within,
+)
 from temporal_payloads._operate.gaps import Gaps
 from temporal_payloads._operate.histories import payloads_in, reference_in_clear
 from temporal_payloads._operate.holders import UnknownHolderError, held_by
@@ -40,6 +48,7 @@ class Needs:
     - An encoded reference that the codecs do not decode is a gap, and so is any other payload that they do
       not: a proxy may have encoded a reference like everything else. Anybody can bring about this gap, too,
       but to go on without the codec or key would lose payloads.
+    - What is made to be looked at for ever (`embedded.Effort`) is a gap as well.
     - Inside of the server's own workflows whatever may be a hash is in `hashes` as well.
     """
 
@@ -95,10 +104,10 @@ class _Reading:
         self._holder = holder
         self._contexts = ReadingContexts(chain, holder.namespace, holder.id)
 
-    async def note(self, payload: Payload, depth: int = 0) -> None:
-        """Note what a payload needs, as it stands in a message."""
+    async def note(self, payload: Payload, depth: int = 0, effort: Effort | None = None) -> None:
+        """Note what a payload needs, as it stands in a message; or, with an effort, inside of another one."""
         if is_reference(payload) or is_encoded_reference(payload):
-            await self._note_reference(payload)
+            await self._note_reference(payload, effort)
             return
         try:
             [decoded] = await self._contexts.first(lambda codec: codec.decode([payload]))
@@ -106,23 +115,41 @@ class _Reading:
             self.needs.gaps.miss_for("payloads that no codec decodes", error, self._holder)
             decoded = payload
         if is_reference(decoded) or is_encoded_reference(decoded):
-            await self._note_reference(decoded)
+            await self._note_reference(decoded, effort)
         elif self._may_hold_others(decoded):
-            await self.look_into(decoded.data, depth + 1)
+            await self._look_into_decoded(decoded.data, payload.data, depth + 1, effort)
 
-    async def look_into(self, data: bytes, depth: int = 0) -> None:
+    async def look_into(self, data: bytes) -> None:
         """Note what the payloads inside of data need, and whatever may be a hash."""
+        await self._look_into(data, 0, Effort(data), hashes=True)
+
+    async def _look_into_decoded(
+        self, data: bytes, encoded: bytes, depth: int, effort: Effort | None
+    ) -> None:
+        # What stands in clear inside of another payload was searched for hashes with that one.
+        new = effort is None or data != encoded
+        if effort is None:
+            effort = Effort(data)
+        elif new:
+            effort.grow(data)
+        await self._look_into(data, depth, effort, hashes=new)
+
+    async def _look_into(self, data: bytes, depth: int, effort: Effort, *, hashes: bool) -> None:
+        def look() -> tuple[set[str], list[Payload]]:
+            found = set(hashes_within(data, effort)) if hashes else set()
+            return found, list(payloads_within(data, effort)) if depth < _DEEPEST else []
+
         try:
-            self.needs.hashes.update(hashes_within(data))
-            payloads = list(payloads_within(data)) if depth < _DEEPEST else []
+            found, payloads = await run_off_loop(look, EFFORT * len(data))
         except Exception as error:  # noqa: BLE001  # what a stranger makes up must not end a collection
             self.needs.hashes.update(hashes_in(data))
             self.needs.gaps.miss_for("payloads that could not be looked into", error, self._holder)
             return
+        self.needs.hashes |= found
         for payload in payloads:
-            await self.note(payload, depth)
+            await self.note(payload, depth, effort)
 
-    async def _note_reference(self, payload: Payload) -> None:
+    async def _note_reference(self, payload: Payload, effort: Effort | None) -> None:
         try:
             clear = await self._contexts.first(lambda codec: reference_in_clear(payload, codec))
         except Exception as error:  # noqa: BLE001  # a codec may raise anything
@@ -131,7 +158,7 @@ class _Reading:
         try:
             reference = read_reference(clear)
         except ClaimRejectedError:
-            await self.look_into(clear.data, _DEEPEST)
+            await self._look_into_decoded(clear.data, b"", _DEEPEST, effort)
         else:
             self.needs.references.add(RecordedReference.of(reference))
 

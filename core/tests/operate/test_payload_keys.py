@@ -104,6 +104,8 @@ def make(shelf):
             [named(f"codec-{number}", codec) for number, codec in enumerate(codecs)],
             decode_only=[named(f"old-{number}", codec) for number, codec in enumerate(decode_only)],
             require_encrypted=options.pop("require_encrypted", False),
+            raw_encodings=options.pop("raw_encodings", ()),
+            converter_reads=options.pop("converter_reads", None),
         )
         return PayloadKeys(chain, [shelf], concurrency=concurrency, **options)
 
@@ -125,6 +127,14 @@ def keys_of(make):
         return found.ids, type(found.error).__name__ if found.error else None
 
     return keys_of
+
+
+async def test_what_workers_take_as_it_is_needs_none_and_what_they_refuse_may_need_any(keys_of, make):
+    payload = Payload(metadata={"encoding": b"binary/acme-proxy"}, data=b"data")
+    reads = frozenset({"json/plain"})
+    raw = make(raw_encodings=["binary/acme-proxy"], converter_reads=reads)
+    assert await keys_of(payload, raw) == ((), None)
+    assert await keys_of(payload, make(converter_reads=reads)) == ((), "PayloadNotDecodedError")
 
 
 async def test_what_is_in_clear_has_none(keys_of, make):

@@ -49,6 +49,11 @@ class Assembly:
     payload_converter_identity: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """The settings of the payload converter's plugin, without secrets."""
 
+    @property
+    def reading_chain(self) -> CodecChain:
+        """Decodes what stands in histories: what workers cannot read is refused, what is in clear is not."""
+        return self.codecs.chain.before(self.converter.payload_converter_class()).reading()
+
     @asynccontextmanager
     async def drivers_open(self, *, check: bool = False, encodes: bool = True) -> AsyncIterator[None]:
         """Keep every driver, and every key provider, open in this event loop.

@@ -214,7 +214,7 @@ async def _read(assembly: Assembly, connection: Connection, report: KeysReport, 
         await asyncio.gather(*(driver.check() for driver in assembly.drivers.values()))
         external = assembly.converter.external_storage
         payload_keys = PayloadKeys(
-            assembly.codecs.chain, external.drivers if external else (), concurrency=storage.concurrency
+            assembly.reading_chain, external.drivers if external else (), concurrency=storage.concurrency
         )
         scan = KeyScan(payload_keys, report.found, concurrency=WORKFLOWS_AT_ONCE, examples=limit)
         for client in clients:

@@ -21,7 +21,7 @@ from temporal_payloads._storage.errors import PayloadNotDecodedError, PayloadNot
 from temporal_payloads._storage.retries import inbound, outbound
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from contextlib import AbstractContextManager
 
     from temporalio.api.common.v1 import Payload
@@ -93,6 +93,11 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         return self._raw_encodings
 
     @property
+    def converter_reads(self) -> frozenset[str] | None:
+        """The encodings that the payload converter behind the chain reads, if that is known."""
+        return self._converter_reads
+
+    @property
     def has_codecs(self) -> bool:
         """Whether a codec is configured. Without one the chain only tells what it would take to decode."""
         return bool(self._codecs or self._decode_only)
@@ -107,6 +112,19 @@ class CodecChain(PayloadCodec, WithSerializationContext):
         codecs = [codec.bound_to(context) for codec in self._codecs]
         decode_only = [codec.bound_to(context) for codec in self._decode_only]
         return self._with(codecs, decode_only, self._converter_reads, context)
+
+    def reading(self, wrap: Callable[[NamedCodec], NamedCodec] = lambda codec: codec) -> CodecChain:
+        """Return the chain for somebody who reads histories: what is in clear is read, whatever workers do.
+
+        Args:
+            wrap: Returns each codec as it is to be used.
+        """
+        return CodecChain(
+            [wrap(codec) for codec in self._codecs],
+            decode_only=[wrap(codec) for codec in self._decode_only],
+            raw_encodings=self._raw_encodings,
+            converter_reads=self._converter_reads,
+        )
 
     def before(self, converter: PayloadConverter) -> CodecChain:
         """Return the chain as it stands before a payload converter: what neither of them reads is refused.

@@ -136,10 +136,7 @@ class KeyReader:
 
     def _noting(self, seen: dict[str, None]) -> CodecChain:
         # Without require_encrypted: what is in clear needs no key.
-        return CodecChain(
-            [_noting(codec, seen) for codec in self._chain.codecs],
-            decode_only=[_noting(codec, seen) for codec in self._chain.decode_only],
-        )
+        return self._chain.reading(lambda codec: _noting(codec, seen))
 
 
 class _StoredError(Exception):

@@ -2,9 +2,16 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from temporal_payloads._operate import needs as needs_module
+from temporal_payloads._operate.collection.stores import stores_open
+from temporal_payloads._operate.holders import Held, Holder
+from temporal_payloads._operate.needs import needs_of
 from temporal_payloads._operate.recorded import RecordedReference
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.service import RPCStatusCode
 
 HOUR, DAY, GRACE = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
@@ -256,10 +263,30 @@ async def test_a_namespace_that_was_made_again_under_the_same_name_has_nothing_k
     assert world.orders.read == ["w", "w"]
 
 
-async def test_what_was_read_with_other_codecs_is_read_again(world, garbage):
+async def test_what_workers_take_as_it_is_is_no_gap_and_what_they_refuse_is_one(world, monkeypatch):
+    client: Any = None
+    event = HistoryEvent()
+    for encoding in (b"binary/acme-proxy", b"binary/gzip", b"json/plain", b"json/of-another-language"):
+        payload = Payload(metadata={"encoding": encoding}, data=b"data")
+        event.workflow_execution_started_event_attributes.input.payloads.append(payload)
+
+    async def held(*_):
+        yield Held(event, None)
+
+    monkeypatch.setattr(needs_module, "held_by", held)
+    for raw, gaps in (([], 2), (["binary/gzip"], 1), (["binary/acme-proxy", "binary/gzip"], 0)):
+        world.settings["raw_encodings"] = raw
+        async with world.assembly() as assembly, stores_open(assembly) as stores:
+            found = await needs_of(client, Holder("workflow", "orders", "w", "run"), stores.chain)
+        what = "payloads that no codec decodes (PayloadNotDecodedError)"
+        assert {what: gap.count for what, gap in found.gaps.items()} == ({what: gaps} if gaps else {})
+
+
+@pytest.mark.parametrize("change", [{"codecs": ["gzip"]}, {"raw_encodings": ["binary/acme-proxy"]}])
+async def test_what_was_read_with_other_codecs_is_read_again(world, garbage, change):
     world.orders.run("w", garbage)
     await world.collect("plan")
-    world.settings["codecs"] = ["gzip"]
+    world.settings |= change
     world.orders.runs["workflow", "w", "run"].gap = "payloads that no codec decodes"
     assert not (await world.collect("plan")).complete
     world.orders.runs["workflow", "w", "run"].gap = None

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._operate.collection.claims import Claims
 from temporal_payloads._operate.collection.state import DirectoryState, Files
 from temporal_payloads._operate.recorded import ConfinedReferences
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from temporal_payloads._build.assembly import Assembly
+    from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._operate.collection.claims import Place
     from temporal_payloads._plugins.events import CollectionEvent
     from temporal_payloads._settings.settings import PayloadSettings
@@ -42,9 +42,9 @@ class Stores:
     files: Files
     """Where the collector keeps what it must know."""
     chain: CodecChain
-    """Decodes references that have been through codecs."""
+    """Decodes as workers do, and reads what is in clear as well."""
     codecs: str
-    """A fingerprint of these codecs."""
+    """A fingerprint of what it decodes."""
     names: Mapping[str, str]
     """By key: the name that references record."""
     notify: Callable[[CollectionEvent], None]
@@ -77,8 +77,9 @@ async def stores_open(assembly: Assembly) -> AsyncIterator[Stores]:
                 collectable[key] = driver
         moved_to: dict[ManagedDriver, list[Place]] = {}
         for key, managed in assembly.drivers.items():
-            chain = [opened[one] for one in _chain(settings, key) if one in opened]
-            moved_to[managed] = [one.claim_for for one in chain if isinstance(one, CollectableDriver)]
+            later = [opened[one] for one in _chain(settings, key) if one in opened]
+            moved_to[managed] = [one.claim_for for one in later if isinstance(one, CollectableDriver)]
+        chain = assembly.reading_chain
         external = assembly.converter.external_storage
         yield Stores(
             collectable=collectable,
@@ -86,9 +87,8 @@ async def stores_open(assembly: Assembly) -> AsyncIterator[Stores]:
             fingerprints={key: driver.fingerprint for key, driver in assembly.drivers.items()},
             claims=Claims(ConfinedReferences(external.drivers if external else ()), moved_to),
             files=_files(settings, collectable),
-            # Without require_encrypted: what is in clear is read all the same.
-            chain=CodecChain(assembly.codecs.chain.codecs, decode_only=assembly.codecs.chain.decode_only),
-            codecs=_codecs(assembly),
+            chain=chain,
+            codecs=_codecs(settings, chain),
             names={key: driver.name() for key, driver in assembly.drivers.items()},
             notify=assembly.observers.notify,
         )
@@ -122,10 +122,10 @@ def _off(settings: PayloadSettings, key: str) -> bool:
     return table is not None and table.off
 
 
-def _codecs(assembly: Assembly) -> str:
-    settings = assembly.settings
+def _codecs(settings: PayloadSettings, chain: CodecChain) -> str:
     named: list[Any] = [
         [name, (settings.codec[name].type if name in settings.codec else None) or name]
         for name in (*settings.codecs, *settings.decode_only)
     ]
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+    taken = [sorted(chain.raw_encodings), sorted(chain.converter_reads or ())]
+    return hashlib.sha256(json.dumps([named, taken]).encode()).hexdigest()[:16]

@@ -38,11 +38,7 @@ def peeling(chain: CodecChain, layers: list[Layer]) -> CodecChain:
         chain: Decodes as the data converter would.
         layers: Gets those that are taken off, outermost first, also where the next one cannot be.
     """
-    return CodecChain(
-        [_telling(codec, layers) for codec in chain.codecs],
-        decode_only=[_telling(codec, layers) for codec in chain.decode_only],
-        raw_encodings=chain.raw_encodings,
-    )
+    return chain.reading(lambda codec: _telling(codec, layers))
 
 
 def _telling(named: NamedCodec, layers: list[Layer]) -> NamedCodec:

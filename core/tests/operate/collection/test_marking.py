@@ -81,6 +81,45 @@ async def test_nothing_is_swept_where_a_reference_names_an_unknown_driver(world,
     await nothing_is_swept(world, "'attic'")
 
 
+async def test_a_gap_names_the_run_that_it_is_for(world, garbage):
+    world.orders.run("w", RecordedReference("attic", (("key", "k"),), 0), run_id="r-1")
+    world.also("billing").run("v", gap="payloads that no codec decodes")
+    world.also("shipping").schedule("s", RecordedReference("attic", (("key", "k"),), 0))
+    report = await world.collect("plan")
+    gaps = [one["gaps"][0]["example"] for one in report.namespaces]
+    assert {"kind": "workflow", "id": "w", "run_id": "r-1"} in gaps
+    assert sorted(reason.rpartition(" (")[2] for reason in report.incomplete) == [
+        "schedule 's')",
+        "workflow 'v', run run)",
+        "workflow 'w', run r-1)",
+    ]
+
+
+async def test_a_deleted_run_that_named_an_unknown_driver_stops_nothing_and_its_hashes_are_kept(
+    world, garbage
+):
+    needed = await world.store("needed", workflow_id="before")
+    world.clock.advance(2 * GRACE)
+    world.orders.run("w", replace(needed, driver_name="attic"))
+    assert not (await world.collect("plan")).complete
+    world.orders.delete("w")
+    report = await world.collect("put-aside")
+    assert report.complete
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+    assert set(report.stores["shelf"]["rules"]) == {"needed_by_hash", "unreferenced"}
+
+
+async def test_a_deleted_run_whose_claims_of_an_unknown_driver_tell_no_hash_stops_collections_for_a_grace(
+    world, garbage
+):
+    world.orders.run("w", RecordedReference("attic", (("key", "k"),), 0))
+    await world.collect("plan")
+    world.orders.delete("w")
+    assert "(workflow 'w', run run)" in (await world.collect("plan")).incomplete[0]
+    world.clock.advance(GRACE)
+    assert (await world.collect("plan")).complete
+
+
 async def test_nothing_is_swept_where_marking_took_longer_than_the_shortest_retention(world, garbage):
     world.retention = timedelta(hours=12)
     world.orders.run("w")

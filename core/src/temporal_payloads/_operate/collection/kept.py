@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from temporal_payloads._operate.collection.state import Files
-    from temporal_payloads._operate.holders import Holder
+    from temporal_payloads._operate.holders import Holder, Kind
 
 FORMAT = 1
 """Goes up when reading finds more than it did before: everything is read again then."""
@@ -24,7 +24,7 @@ FORMAT = 1
 class KeptRun:
     """What was read of a run, as it was listed then."""
 
-    kind: str
+    kind: Kind
     id: str
     run_id: str
     status: str

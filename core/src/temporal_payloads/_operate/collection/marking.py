@@ -273,7 +273,8 @@ class Marking:
             if run.gone is not None and now - run.gone >= self._grace:
                 del known[key]
         for run in known.values():
-            self._mark_run(run.references, run.hashes)
+            holder = Holder(run.kind, self._namespace.name, run.id, run.run_id)
+            self._mark_run(run.references, run.hashes, holder, listed=run.gone is None)
             self._found.kept += run.gone is not None
             if run.scheduled_by in self._schedules and run.gone is None:
                 self._schedules[run.scheduled_by].note(run, self._begun)
@@ -323,19 +324,38 @@ class Marking:
             self._gaps.miss(what, gap.why, gap.holder, count=gap.count)
         if not needs.complete:
             # Marked all the same, but not kept: it is to be read again.
-            self._mark_run(needs.references, needs.hashes)
+            self._mark_run(needs.references, needs.hashes, holder, listed=True)
             return None
         return KeptRun.of(holder, sorted(needs.references, key=_order), sorted(needs.hashes))
 
-    def _mark_run(self, references: Iterable[RecordedReference], hashes: Iterable[str]) -> None:
+    def _mark_run(
+        self,
+        references: Iterable[RecordedReference],
+        hashes: Iterable[str],
+        holder: Holder | None = None,
+        *,
+        listed: bool = False,
+    ) -> None:
         for reference in references:
             try:
-                for mark in self._claims.marks_of(reference):
-                    self._marks.add(mark)
+                self._mark_reference(reference)
             except UnknownDriverError as error:
-                self._gaps.miss("references to a storage driver that the settings do not have", error.message)
+                found = reference.hashes
+                for sha256 in found:
+                    self._mark_hash(sha256)
+                # Nobody can mend what is deleted. If it led into one of these stores, its claim had the hash.
+                if listed or not found:
+                    what = "references to a storage driver that the settings do not have"
+                    self._gaps.miss(what, error.message, holder)
         for sha256 in hashes:
-            self._marks.add(mark_of_hash(sha256))
+            self._mark_hash(sha256)
+
+    def _mark_reference(self, reference: RecordedReference) -> None:
+        for mark in self._claims.marks_of(reference):
+            self._marks.add(mark)
+
+    def _mark_hash(self, sha256: str) -> None:
+        self._marks.add(mark_of_hash(sha256))
 
     # -- schedules
 

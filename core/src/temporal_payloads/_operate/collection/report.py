@@ -100,9 +100,7 @@ def why_incomplete(collection: Collection, marked: Iterable[Marked]) -> list[str
     reasons: list[str] = []
     ended: list[datetime] = []
     for one in marked:
-        reasons += [
-            f"{one.namespace}: {gap['count'] or 'some'} {gap['what']}: {gap['why']}" for gap in one.gaps
-        ]
+        reasons += [_why(one.namespace, **gap) for gap in one.gaps]
         if one.ended is None:
             reasons.append(f"{one.namespace}: it was not read to its end")
         else:
@@ -118,6 +116,14 @@ def why_incomplete(collection: Collection, marked: Iterable[Marked]) -> list[str
             "reads only what is new"
         )
     return reasons
+
+
+def _why(namespace: str, *, what: str, count: int | None, why: str, example: dict[str, str] | None) -> str:
+    reason = f"{namespace}: {count or 'some'} {what}: {why}"
+    if example is None:
+        return reason
+    run = f", run {example['run_id']}" if example["run_id"] else ""
+    return f"{reason} ({'for instance ' if count != 1 else ''}{example['kind']} {example['id']!r}{run})"
 
 
 def merged(parts: Iterable[Swept]) -> Swept:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from temporal_payloads._operate.collection.marking import Marking
-from temporal_payloads._storage.errors import UnknownDriverError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from temporal_payloads._operate.migration.wanted import Wanted
@@ -27,14 +25,11 @@ class Reading(Marking):
         super().__init__(*arguments, **named)
         self._wanted = wanted
 
-    def _mark_run(self, references: Iterable[RecordedReference], hashes: Iterable[str]) -> None:
-        for reference in references:
-            try:
-                self._wanted.refer(reference)
-            except UnknownDriverError as error:
-                self._gaps.miss("references to a storage driver that the settings do not have", error.message)
-        for sha256 in hashes:
-            self._wanted.doubt(sha256)
+    def _mark_reference(self, reference: RecordedReference) -> None:
+        self._wanted.refer(reference)
+
+    def _mark_hash(self, sha256: str) -> None:
+        self._wanted.doubt(sha256)
 
     async def _write(self) -> None:
         """Write nothing: nothing is swept."""

@@ -97,7 +97,7 @@ def test_settings_that_still_lead_to_the_old_store_are_told(run, stores):
     assert run(*FROM_OLD, "--all")[0] == 0
     status, out, _ = run(*FROM_OLD, "--all", "--verify")
     assert status == 1
-    assert "still asked: storage.drivers.old.moved_to is not 'new'" in out
+    assert "not proved: storage.drivers.old.moved_to is not 'new'" in out
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ that have ended are read once. Payloads of the histories are read, not those of 
 Exit status:
   0  all that is needed is in the new store
   1  something is not: it is missing or damaged, or the new store refuses it;
-     or, with --verify, the settings still lead to the old store
+     or, with --verify, the settings still lead to the old store, or no store
+     lists what references lead to that no driver follows
   2  the command line or the settings are wrong, or such a move cannot be
   3  something could not be read, or Temporal or a store cannot be reached
 

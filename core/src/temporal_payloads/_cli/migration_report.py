@@ -32,6 +32,8 @@ def print_report(report: Report, *, verifies: bool) -> None:
         f"  {counted(report.references, 'reference')} to {counted(report.payloads, 'payload')}, "
         f"{report.bytes / 1e6:,.1f} MB {'found' if verifies else 'copied'}"
     )
+    if report.rejected:
+        say(f"  {counted(report.rejected, 'reference')} that no driver follows")
     rows = [
         (outcome, f"{count:,}", meaning)
         for outcome, meaning in _MEANINGS.items()
@@ -51,7 +53,7 @@ def print_report(report: Report, *, verifies: bool) -> None:
             say(f"  {printable(str(gap['namespace'] or source))}: {gap['count'] or 'some'} {gap['what']}")
             say(f"    {printable(gap['why'])}")
     for finding in report.findings:
-        say("  ", bad("still asked: "), printable(finding))
+        say("  ", bad("not proved: "), printable(finding))
     if report.ok:
         proved = f"nothing is needed from {source} any more: set off = true in its table"
         copied = f"all that is needed is in {destination}; when nobody writes to {source} any more, --verify"

@@ -74,10 +74,19 @@ class ConfinedReferences:
             UnknownDriverError: No driver of this name is configured. It may be any store, so that nothing is
                 known of what is needed.
         """
-        driver = self._drivers.get(reference.driver_name)
-        if driver is None:
-            raise unknown_driver(reference.driver_name, list(self._drivers))
+        driver = self.driver_of(reference)
         try:
             return driver, driver.confine(reference.claim)
         except ClaimRejectedError:
             return None
+
+    def driver_of(self, reference: RecordedReference) -> ManagedDriver:
+        """Return the driver that a reference names, whether it follows it or not.
+
+        Raises:
+            UnknownDriverError: No driver of this name is configured.
+        """
+        driver = self._drivers.get(reference.driver_name)
+        if driver is None:
+            raise unknown_driver(reference.driver_name, list(self._drivers))
+        return driver

@@ -90,3 +90,89 @@ async def test_a_store_that_is_off_is_not_listed(world, references):
     world.old["off"] = True
     with pytest.raises(MoveRefusedError, match=r"storage.drivers.old is off, and cannot be listed"):
         await world.verify(everything=True)
+
+
+# -- what may be needed, though no reference that is followed leads to it
+
+
+def hash_of(reference):
+    return dict(reference.claim_data)["hash_value"]
+
+
+def under_another_prefix(reference):
+    """Return a reference that the old table rejects, as if its prefix had been changed since."""
+    claim = dict(reference.claim_data)
+    claim["key"] = "other-prefix/" + claim["key"]
+    return RecordedReference("old", tuple(sorted(claim.items())), reference.size)
+
+
+async def test_references_that_the_old_table_rejects_are_a_finding_if_no_store_lists_their_payloads(world):
+    listed, unlisted = await world.store("a"), await world.store("b")
+    hashless = RecordedReference("old", (("key", "k"),), 5)
+    world.orders.run("one", *map(under_another_prefix, (listed, unlisted)), hashless)
+    world.lose("old", unlisted)
+    await world.copy()
+    report = await world.verify()
+    assert report.complete
+    assert not report.ok
+    assert (report.rejected, report.outcomes) == (3, {"present": 1})
+    [finding] = report.findings
+    assert finding.startswith(
+        "references that no driver follows lead to 2 payloads that neither old nor new lists: is the table"
+    )
+
+
+async def test_a_rejected_reference_is_no_finding_if_the_new_store_has_its_payload(world):
+    reference = await world.store("a")
+    world.orders.run("one", under_another_prefix(reference))
+    await world.copy()
+    world.lose("old", reference)
+    report = await world.verify()
+    assert report.ok
+    assert (report.rejected, report.outcomes) == (1, {"present": 1})
+
+
+async def test_references_that_another_driver_rejects_say_nothing_of_the_old_table(world):
+    reference = under_another_prefix(await world.store("a", driver="new"))
+    world.orders.run("one", RecordedReference("new", (("key", "k"),), 5), reference)
+    assert (await world.verify()).ok
+
+
+async def test_a_hash_that_may_be_needed_is_a_gap_while_the_old_store_is_off_and_the_new_one_has_it_not(
+    world,
+):
+    copied, written, lost = await world.store("a"), await world.store("b", driver="new"), "0" * 64
+    world.orders.run("one", hashes=[hash_of(copied), hash_of(written)])
+    await world.copy()
+    world.old["off"] = True
+    report = await world.verify()
+    assert report.ok
+    assert report.outcomes == {"present": 2}
+    world.orders.run("two", hashes=[lost])
+    report = await world.verify()
+    assert not report.complete
+    assert [(gap["count"], gap["why"]) for gap in report.gaps] == [
+        (1, "storage.drivers.old is off, and cannot be listed")
+    ]
+
+
+async def test_what_may_be_needed_and_is_damaged_in_the_new_store_is_told_while_the_old_one_is_off(world):
+    copied = await world.store("a")
+    world.orders.run("one", hashes=[hash_of(copied)])
+    await world.copy()
+    world.damage("new", moved_key(copied))
+    world.old["off"] = True
+    assert (await world.verify()).outcomes == {"damaged": 1}
+
+
+async def test_a_schedule_whose_last_result_cannot_be_told_is_a_gap_while_the_old_store_is_off(world):
+    await world.store("a", workflow_id="nightly-2026-06-01T03:00:00Z")
+    world.orders.scheduled["nightly"] = ["nightly-2026-06-01T03:00:00Z"]
+    await world.copy()
+    assert (await world.verify()).ok
+    world.old["off"] = True
+    report = await world.verify()
+    assert not report.complete
+    assert [(gap["count"], gap["what"]) for gap in report.gaps] == [
+        (1, "schedules whose last results may be needed and cannot be told")
+    ]

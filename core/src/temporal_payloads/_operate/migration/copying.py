@@ -101,11 +101,16 @@ class Copier:
     async def verify(self, wanted: WantedPayload) -> Came:
         """Read a payload from its place in the destination, and compare its bytes with their hash.
 
+        One that only the destination's own list leads to is read from where that has it.
+
         Raises:
             StorageError: The destination cannot be used.
         """
+        destination = self.move.destination
+        moved = any(driver is not destination for driver, _ in wanted.places)
+        store = destination.moved_store if moved else destination.own_store
         try:
-            _, data = await self._read(self.move.destination.moved_store, wanted.content, wanted.size)
+            _, data = await self._read(store, wanted.content, wanted.size)
         except ApplicationError as error:
             outcome = _outcome_of(error)
             if outcome is None:

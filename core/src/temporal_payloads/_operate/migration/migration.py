@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         AsyncGenerator,
         Awaitable,
         Callable,
+        Collection,
         Iterator,
         Mapping,
         Sequence,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.migration.move import Move
     from temporal_payloads._operate.migration.wanted import WantedPayload
     from temporal_payloads._storage.collecting import ListedPayload
+    from temporal_payloads._storage.managed_driver import ManagedDriver
 
 IN_HAND = 512
 """Payloads after which it is written down that they are done."""
@@ -112,7 +114,7 @@ class Migration:
         """
         await self._move.require_places()
         with self._gathered() as wanted:
-            await self._gather(wanted, everything=everything)
+            await self._gather(wanted, everything=everything, verifies=False)
             await self._require_places(wanted)
             self._begin("copying", wanted)
             await self._done.fold()
@@ -143,7 +145,7 @@ class Migration:
                 "own store"
             )
         with self._gathered() as wanted:
-            await self._gather(wanted, everything=everything)
+            await self._gather(wanted, everything=everything, verifies=True)
             self._begin("verifying", wanted)
             async with aclosing(self._batches(wanted, skips_done=False)) as batches:
                 async for batch in batches:
@@ -153,17 +155,28 @@ class Migration:
 
     # -- what is needed
 
-    async def _gather(self, wanted: Wanted, *, everything: bool) -> None:
+    async def _gather(self, wanted: Wanted, *, everything: bool, verifies: bool) -> None:
         if everything:
-            await self._list(wanted.add_listed, required=True)
+            why = await self._list(self._move.source_key, self._move.source, wanted.add_listed)
+            if why is not None:
+                raise MoveRefusedError(why)
             return
         uncertain: dict[str, set[str]] = {}
         for owner, namespace in self._namespaces.items():
             marked = await self._read(wanted, owner, namespace)
             if marked.uncertain:
                 uncertain.setdefault(namespace.name, set()).update(marked.uncertain)
-        if self._move.source.off or not (wanted.doubts or uncertain):
-            return
+        if wanted.doubts or uncertain:
+            await self._resolve_doubts(wanted, uncertain, verifies=verifies)
+
+    async def _resolve_doubts(
+        self, wanted: Wanted, uncertain: Mapping[str, Collection[str]], *, verifies: bool
+    ) -> None:
+        """Look in the stores' lists for what may be needed.
+
+        Of a hash alone nothing tells under which key its payload lies, and the last result of a schedule,
+        whose run is deleted, is shown by nothing.
+        """
 
         def note(payload: ListedPayload) -> None:
             key = payload.key
@@ -173,12 +186,31 @@ class Migration:
             else:
                 wanted.note_listed(payload)
 
-        # Of a hash alone nothing tells under which key its payload lies, and the last result of a schedule,
-        # whose run is deleted, is shown by nothing.
-        before = wanted.found
-        await self._list(note, required=False)
+        before, source, destination = wanted.found, self._move.source_key, self._move.destination_key
+        why = await self._list(source, self._move.source, note)
+        if verifies and (why is not None or wanted.rejected):
+            # What the source cannot be asked for, or has under no key that its table leads to, may be there.
+            await self._list(destination, self._move.destination, wanted.note_there)
         wanted.join()
         self.report.in_doubt = wanted.found - before
+        if why is not None:
+            self._tell_doubts(wanted, sum(map(len, uncertain.values())), why)
+        if verifies and (lost := wanted.rejected_not_listed):
+            self.report.findings.append(
+                f"references that no driver follows lead to {lost:,} payloads that neither {source} nor "
+                f"{destination} lists: is the table [storage.drivers.{source}] right?"
+            )
+
+    def _tell_doubts(self, wanted: Wanted, uncertain: int, why: str) -> None:
+        """Tell what may be needed and was not found, since the source could not be listed."""
+        for what, count in (
+            ("hashes of payloads that may be needed and were not found", wanted.doubts_not_listed),
+            ("schedules whose last results may be needed and cannot be told", uncertain),
+        ):
+            if count:
+                self.report.gaps.append(
+                    {"namespace": None, "what": what, "count": count, "why": why, "example": None}
+                )
 
     async def _read(self, wanted: Wanted, owner: str, namespace: Namespace) -> Marked:
         before, read_before = self.report.runs, self.report.runs_read
@@ -208,31 +240,22 @@ class Migration:
         self.report.gaps += [{"namespace": namespace.name, **gap} for gap in marked.gaps]
         return marked
 
-    async def _list(self, note: Callable[[ListedPayload], None], *, required: bool) -> None:
+    async def _list(
+        self, key: str, listed: ManagedDriver, note: Callable[[ListedPayload], None]
+    ) -> str | None:
+        """List a driver's store; return why it cannot be."""
         self.report.phase = "listing"
-        if self._move.source.off:
-            raise MoveRefusedError(f"storage.drivers.{self._move.source_key} is off, and cannot be listed")
-        async with self._move.source.opened() as driver:
+        if listed.off:
+            return f"storage.drivers.{key} is off, and cannot be listed"
+        async with listed.opened() as driver:
             if not isinstance(driver, CollectableDriver):
-                why = f"the driver of storage.drivers.{self._move.source_key} cannot list what it has stored"
-                if required:
-                    raise MoveRefusedError(why)
-                self.report.gaps.append(
-                    {
-                        "namespace": None,
-                        "what": "payloads that may be needed and to which no reference was found (by a hash, "
-                        "or as the last result of a schedule)",
-                        "count": None,
-                        "why": why,
-                        "example": None,
-                    }
-                )
-                return
+                return f"the driver of storage.drivers.{key} cannot list what it has stored"
             for shard in driver.shards([*self._names, None]):
                 async with aclosing(driver.list_payloads(shard)) as pages:
                     async for page in pages:
                         for payload in page.payloads:
                             note(payload)
+        return None
 
     async def _require_places(self, wanted: Wanted) -> None:
         if not wanted.without_namespace:

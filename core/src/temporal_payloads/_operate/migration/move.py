@@ -130,8 +130,8 @@ def move_between(assembly: Assembly, source: str, destination: str, *, copies: b
         raise MoveRefusedError(f"storage.drivers.{source} is moved_to {moved_to!r}, not to {destination!r}")
     if copies and move.source.off:
         raise MoveRefusedError(
-            f"storage.drivers.{source} is off: nothing can be read from its store. Take off back, or prove "
-            "with --verify that nothing is needed from it"
+            f"storage.drivers.{source} is off: nothing can be read from its store. Take off back, also "
+            "before --verify: while it is off, nothing tells whether what only its list shows is needed"
         )
     if copies and table is not None and table.retrieve_only:
         raise MoveRefusedError(f"storage.drivers.{destination} is retrieve_only, so nothing new can go to it")

@@ -65,7 +65,7 @@ class Report:
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """What could not be read, so that it may need any payload."""
     findings: list[str] = field(default_factory=list)
-    """What in the settings makes that the source is still asked."""
+    """Why it is not proved that nothing is needed from the source any more, though all was read."""
 
     @property
     def duplicates(self) -> int:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PLACES = 16
 """Under how many keys of the old store a payload is looked for. Of thousands of runs that have stored the
 same one, each has a key of its own, and all of them hold the same bytes."""
+_REJECTED = b"rejected"
+"""Stands at a doubted hash that is in a reference which its driver rejects."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Wanted:
         """References that nobody follows, for their drivers reject their claims."""
         self.without_namespace = 0
         """References to payloads that have no namespace."""
+        self.doubts_not_listed = 0
+        """Hashes that were noted, and that no store lists; known after `join`."""
+        self.rejected_not_listed = 0
+        """Those of them that are in references which the source's driver, or one before it, rejects."""
 
     def refer(self, reference: RecordedReference) -> None:
         """Note a reference.
@@ -85,8 +91,11 @@ class Wanted:
         found = self._references.of(reference)
         if found is None:
             self.rejected += 1
-            for sha256 in reference.hashes:
-                self.doubt(sha256)
+            concerned = self._move.concerns(self._references.driver_of(reference))
+            keys = [_key_of_hash(sha256) for sha256 in reference.hashes]
+            # One in which no hash is leads to something all the same, and nothing tells to what.
+            for key in keys or [_key_of_claim(reference)]:
+                self._doubts.add(key, _REJECTED if concerned else b"")
             return
         driver, confined = found
         if self._move.concerns(driver):
@@ -100,11 +109,16 @@ class Wanted:
 
     def note_listed(self, payload: ListedPayload) -> None:
         """Note a payload that the source's store lists. It is moved if its hash was noted, see `join`."""
-        self._listed.add(_key_of_hash(payload.key.sha256), self._record_of(payload))
+        self._note(self._move.source_key, payload)
+
+    def note_there(self, payload: ListedPayload) -> None:
+        """Note a payload that the destination's store lists. It is verified if its hash was noted."""
+        self._note(self._move.destination_key, payload)
 
     def add_listed(self, payload: ListedPayload) -> None:
         """Note a payload that the source's store lists, and that is moved whether it is needed or not."""
-        self._add(payload.key.namespace, payload.key.sha256, self._record_of(payload))
+        record = _record_of(self._move.source_key, payload)
+        self._add(payload.key.namespace, payload.key.sha256, record)
 
     @property
     def doubts(self) -> int:
@@ -112,17 +126,20 @@ class Wanted:
         return self._doubts.count
 
     def join(self) -> None:
-        """Add what was listed and whose hash was noted."""
+        """Add what was listed and whose hash was noted, and count the hashes that were not listed."""
         for part in self._doubts.parts:
-            doubts = self._doubts.keys(part)
-            doubted = next(doubts, None)
-            for key, records in self._listed.groups(part):
-                while doubted is not None and doubted < key:
-                    doubted = next(doubts, None)
-                if doubted == key:
+            listed = self._listed.groups(part)
+            key, records = next(listed, (b"", []))
+            for doubted, reasons in self._doubts.groups(part):
+                while records and key < doubted:
+                    key, records = next(listed, (b"", []))
+                if records and key == doubted:
                     for record in records:
                         _, namespace, sha256, *_ = json.loads(record)
                         self._add(namespace, sha256, record)
+                else:
+                    self.doubts_not_listed += 1
+                    self.rejected_not_listed += _REJECTED in reasons
 
     @property
     def parts(self) -> list[int]:
@@ -134,10 +151,8 @@ class Wanted:
         for key, records in self._payloads.groups(number):
             yield self._merged(key, records)
 
-    def _record_of(self, payload: ListedPayload) -> bytes:
-        return _packed(
-            self._move.source_key, payload.key.namespace, payload.key.sha256, payload.size, payload.claim
-        )
+    def _note(self, driver: str, payload: ListedPayload) -> None:
+        self._listed.add(_key_of_hash(payload.key.sha256), _record_of(driver, payload))
 
     def _add(self, namespace: str | None, sha256: str, record: bytes) -> None:
         self.found += 1
@@ -165,6 +180,14 @@ def key_of(namespace: str | None, sha256: str) -> bytes:
 
 def _key_of_hash(sha256: str) -> bytes:
     return bytes.fromhex(sha256)[:16]
+
+
+def _key_of_claim(reference: RecordedReference) -> bytes:
+    return hashlib.blake2b(json.dumps(reference.claim_data).encode(), digest_size=16).digest()
+
+
+def _record_of(driver: str, payload: ListedPayload) -> bytes:
+    return _packed(driver, payload.key.namespace, payload.key.sha256, payload.size, payload.claim)
 
 
 def _packed(driver: str, namespace: str | None, sha256: str, size: int, claim: StorageDriverClaim) -> bytes:

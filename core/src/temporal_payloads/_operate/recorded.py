@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from temporal_payloads._plugins.contract import ConfinedClaim
     from temporal_payloads._storage.references import Reference
 
+LARGEST = 2**31 - 1
+"""Bytes of the largest payload that there can be: no protobuf message has more."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedReference:
@@ -30,13 +33,14 @@ class RecordedReference:
     claim_data: tuple[tuple[str, str], ...]
     """The claim's names and values, sorted."""
     size: int
-    """Bytes of the stored payload, as the reference says; 0 if it does not say. Not to be relied on."""
+    """Bytes of the stored payload, as the reference says, up to `LARGEST`; 0 if it does not say. Not to be
+    relied on."""
 
     @classmethod
     def of(cls, reference: Reference) -> RecordedReference:
         """Return a reference that was read, as it was recorded."""
         claim_data = tuple(sorted(reference.claim.claim_data.items()))
-        return cls(reference.driver_name, claim_data, reference.size)
+        return cls(reference.driver_name, claim_data, min(max(reference.size, 0), LARGEST))
 
     @property
     def claim(self) -> StorageDriverClaim:

@@ -7,13 +7,15 @@ import json
 import pytest
 from temporal_payloads._operate.migration.move import MoveRefusedError
 from temporal_payloads._operate.migration.report import Report
-from temporal_payloads._operate.recorded import RecordedReference
+from temporal_payloads._operate.recorded import LARGEST, RecordedReference
+from temporal_payloads._storage.references import Reference
 from temporal_payloads._storage.sources import OwnStore
 from temporal_payloads.plugin import (
     KeyLayout,
     StorageMisconfiguredError,
     StorageUnavailableError,
 )
+from temporalio.converter import StorageDriverClaim
 
 
 def moved_key(reference, namespace="orders"):
@@ -178,6 +180,22 @@ async def test_a_migration_takes_no_more_of_the_stores_than_it_is_told(world, le
     await world.copy(bytes_per_second=10_000)
     # Read, written and verified: ten of two thousand bytes, three times.
     assert leaping_clock.monotonic() - start == pytest.approx(6, rel=0.1)
+
+
+async def test_a_forged_size_stops_no_migration_that_is_told_how_much_it_may_take(world, leaping_clock):
+    a, b = await world.store("a" * 1000), await world.store("b" * 1000)
+    forged = (RecordedReference("old", a.claim_data, size) for size in (2**62, -(2**62)))
+    world.orders.run("one", a, b, *forged)
+    start = leaping_clock.monotonic()
+    assert (await world.copy(bytes_per_second=10_000)).outcomes == {"copied": 2}
+    # Six thousand bytes were read and written, and those that were forged would take millions of years.
+    assert leaping_clock.monotonic() - start < 60
+
+
+@pytest.mark.parametrize(("said", "size"), [(-1, 0), (7, 7), (2**62, LARGEST)])
+def test_a_recorded_size_is_one_that_a_payload_can_have(said, size):
+    reference = Reference("old", StorageDriverClaim(claim_data={"key": "k"}), said)
+    assert RecordedReference.of(reference).size == size
 
 
 # -- what cannot be copied

@@ -90,7 +90,8 @@ class Copier:
         payload, data = found
         destination = self.move.destination.moved_store
         try:
-            await self._ask(lambda: destination.store(wanted.content, payload, data), len(data))
+            await self.bandwidth.wait(len(data))
+            await self._ask(lambda: destination.store(wanted.content, payload, data))
         except ApplicationError as error:
             if _outcome_of(error) is None:
                 raise
@@ -110,7 +111,7 @@ class Copier:
         moved = any(driver is not destination for driver, _ in wanted.places)
         store = destination.moved_store if moved else destination.own_store
         try:
-            _, data = await self._read(store, wanted.content, wanted.size)
+            _, data = await self._read(store, wanted.content)
         except ApplicationError as error:
             outcome = _outcome_of(error)
             if outcome is None:
@@ -124,7 +125,7 @@ class Copier:
         for driver, claim in wanted.places:
             for store, place in self.move.stores_of(driver, claim):
                 try:
-                    return await self._read(store, place, wanted.size)
+                    return await self._read(store, place)
                 except ApplicationError as error:
                     if _outcome_of(error) is None:
                         raise
@@ -132,20 +133,21 @@ class Copier:
         damaged = failures.get(PayloadIntegrityError.__name__)
         raise damaged or next(iter(failures.values()))
 
-    async def _read(self, store: Source, claim: ConfinedClaim, size: int) -> tuple[Payload, bytes]:
+    async def _read(self, store: Source, claim: ConfinedClaim) -> tuple[Payload, bytes]:
         context = StorageDriverRetrieveContext()
-        [(payload, data)] = await self._ask(lambda: store.retrieve(context, [claim]), size)
+        [(payload, data)] = await self._ask(lambda: store.retrieve(context, [claim]))
         stored = b"".join(serialize(payload)) if data is None else data
+        # What a reference says of its size is not to be relied on: one that is forged would stop everything.
+        await self.bandwidth.wait(len(stored))
         actual = await run_off_loop(lambda: hashlib.sha256(stored).hexdigest(), len(stored))
         if actual != claim.sha256:
             raise PayloadIntegrityError(f"It has the SHA-256 {actual}, and its claim says {claim.sha256}")
         return payload, stored
 
-    async def _ask(self, work: Callable[[], Awaitable[T]], size: int) -> T:
+    async def _ask(self, work: Callable[[], Awaitable[T]]) -> T:
         """Ask a store, again and again if it is out of reach."""
         for pause in (*self.pauses, None):
             await self.requests.wait()
-            await self.bandwidth.wait(size)
             try:
                 return await self._in_time(work)
             except Exception as error:

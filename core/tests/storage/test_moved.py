@@ -8,6 +8,7 @@ import sys
 import pytest
 from temporal_payloads import ConfigurationError, PayloadSettings
 from temporal_payloads._build.assembly import assemble
+from temporal_payloads._storage import sources
 from temporal_payloads.plugin import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -87,6 +88,24 @@ async def test_of_several_each_is_read_from_where_it_is(make, store, stored, ret
     assert await old.retrieve(retrieve_context, claims) == payloads
     # All at once, then one by one to see which are there; and of the old store only those that are not.
     assert store.shelves_asked == ["new", "new", "new", "new", "old"]
+
+
+async def test_while_a_store_lacks_some_it_is_asked_once_for_each_and_later_for_all_at_once_again(
+    make, store, stored, retrieve_context, monkeypatch
+):
+    payloads, claims = await stored("a", "b", "c")
+    move(store, claims[1])
+    old = make({"old": MOVED, "new": NEW})["old"]
+    await old.retrieve(retrieve_context, claims[:1])
+    store.shelves_asked.clear()
+    assert await old.retrieve(retrieve_context, claims) == payloads
+    assert store.shelves_asked == ["new", "new", "new", "old"]
+    move(store, claims[0])
+    move(store, claims[2])
+    monkeypatch.setattr(sources, "MISSES_FOR", -1)
+    store.shelves_asked.clear()
+    assert await old.retrieve(retrieve_context, claims) == payloads
+    assert store.shelves_asked == ["new"]
 
 
 async def test_what_is_stored_in_the_new_store_itself_is_read_as_ever(

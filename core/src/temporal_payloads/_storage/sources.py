@@ -42,6 +42,8 @@ SHARE = 2 / 3
 """Part of the time that is left which a store has to answer if there is another one after it."""
 TOLD_EVERY = 60.0
 """Seconds between two warnings of the same store."""
+MISSES_FOR = 60.0
+"""Seconds for which a store that did not have a payload is asked for each by itself: it will lack more."""
 
 
 def _nothing() -> None:
@@ -209,6 +211,8 @@ class SeveralStores:
         self._stores = stores
         self._concurrency = concurrency
         self._told: dict[str, float] = {}
+        self._missed: dict[str, float] = {}
+        """When the stores last did not have a payload."""
 
     async def retrieve(
         self,
@@ -241,7 +245,9 @@ class SeveralStores:
             if position < len(others):
                 outcomes = await self._ask_in_part_of_the_time(name, retrieve, asked)
             else:
-                outcomes = await self._ask(retrieve, asked)
+                outcomes = await self._ask(name, retrieve, asked)
+            if any(isinstance(outcome, Exception) and _is_missing(outcome) for outcome in outcomes):
+                self._missed[name] = time.monotonic()
             for index, outcome in zip(wanted, outcomes, strict=True):
                 if isinstance(outcome, Exception):
                     failures[index].append(outcome)
@@ -254,13 +260,20 @@ class SeveralStores:
                 self._tell(name, [failures[index][-1] for index in wanted])
         raise _worst(failures[wanted[0]])
 
-    async def _ask(self, retrieve: Retrieve, claims: Sequence[ConfinedClaim]) -> Sequence[Found | Exception]:
-        """Ask a store for payloads, all at once, or one by one if it does not have them all."""
-        try:
-            return await retrieve(claims)
-        except Exception as error:  # noqa: BLE001  # a driver may raise anything; the caller decides
-            if len(claims) == 1 or is_unavailable(error):
-                return [error] * len(claims)
+    async def _ask(
+        self, name: str, retrieve: Retrieve, claims: Sequence[ConfinedClaim]
+    ) -> Sequence[Found | Exception]:
+        """Ask a store for payloads, all at once, or one by one if it does not have them all.
+
+        A store fails for all if one is missing, and does not tell which. So that all the others are not
+        fetched twice, one that has lately missed some is asked one by one from the start.
+        """
+        if len(claims) == 1 or time.monotonic() - self._missed.get(name, float("-inf")) > MISSES_FOR:
+            try:
+                return await retrieve(claims)
+            except Exception as error:  # noqa: BLE001  # a driver may raise anything; the caller decides
+                if len(claims) == 1 or is_unavailable(error):
+                    return [error] * len(claims)
 
         async def ask_for(claim: ConfinedClaim) -> Found | Exception:
             try:
@@ -281,7 +294,7 @@ class SeveralStores:
         try:
             with operation_ending_at(lambda: ends):
                 async with limit:
-                    return await self._ask(retrieve, claims)
+                    return await self._ask(name, retrieve, claims)
         except TimeoutError as error:
             if not limit.expired():
                 raise

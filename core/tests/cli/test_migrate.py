@@ -61,7 +61,7 @@ def test_all_that_a_store_lists_is_moved_without_asking_temporal(run, stores):
     assert len(_stores[new]._payloads) == 2
     status, out, _ = run(*FROM_OLD, "--all", "--verify")
     assert status == 0
-    assert "nothing is needed from old any more: set off = true in its table" in out
+    assert "nothing that old lists of default is needed from old any more: set off = true in its" in out
 
 
 def test_the_document_is_the_one_that_the_help_tells_of(run, stores):
@@ -162,6 +162,14 @@ def test_progress_says_what_is_done(monkeypatch):
     assert progress_of(report).text == "reading: 1,200 runs, 3 references to payloads of it ..."
     report.phase, report.payloads, report.bytes, report.expected = "copying", 2, 3_000_000, 3
     assert progress_of(report) == ("copying: 2 payloads, 3.0 MB ...", 2, 3)
+
+
+def test_what_is_proved_is_said_of_the_namespaces_that_were_read(capsys):
+    report = Report("old", "new", namespaces=["orders", "billing"], phase="ended")
+    print_report(report, verifies=True)
+    proved = "nothing that the histories of orders, billing refer to is needed from old any more"
+    assert proved in " ".join(capsys.readouterr().out.split())
+    assert report.parts()["namespaces"] == ["orders", "billing"]
 
 
 def test_foreign_text_is_printed_so_that_a_terminal_can_take_it(capsys):

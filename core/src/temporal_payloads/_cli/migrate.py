@@ -61,17 +61,19 @@ It can be interrupted and run again: what was copied is not copied again, and hi
 that have ended are read once. Payloads of the histories are read, not those of exports or backups.
 
 Exit status:
-  0  all that is needed is in the new store
+  0  all that is needed by the namespaces that are named is in the new store
   1  something is not: it is missing or damaged, or the new store refuses it;
      or, with --verify, the settings still lead to the old store, or no store
      lists what references lead to that no driver follows
   2  the command line or the settings are wrong, or such a move cannot be
-  3  something could not be read, or Temporal or a store cannot be reached
+  3  something was not read, also a namespace of which --verify finds payloads
+     in the old store; or Temporal or a store cannot be reached
 
 --json prints:
-  version, ok, source, destination, complete, runs, runs_read, references,
-    payloads, duplicates, copied, present, done, missing, damaged, refused,
-    bytes, rejected, in_doubt, failures, gaps, findings, error, problems
+  version, ok, source, destination, namespaces, complete, runs, runs_read,
+    references, payloads, duplicates, copied, present, done, missing, damaged,
+    refused, bytes, rejected, in_doubt, failures, gaps, findings, error,
+    problems
   failures: outcome, driver, claim, namespace, sha256, size, why
   gaps: namespace, what, count, why, example (or null)
   gaps.example: kind, id, run_id

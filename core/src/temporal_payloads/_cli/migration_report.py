@@ -55,8 +55,10 @@ def print_report(report: Report, *, verifies: bool) -> None:
     for finding in report.findings:
         say("  ", bad("not proved: "), printable(finding))
     if report.ok:
-        proved = f"nothing is needed from {source} any more: set off = true in its table"
-        copied = f"all that is needed is in {destination}; when nobody writes to {source} any more, --verify"
+        names = ", ".join(map(printable, report.namespaces))
+        what = f"{source} lists of {names}" if report.everything else f"the histories of {names} refer to"
+        proved = f"nothing that {what} is needed from {source} any more: set off = true in its table"
+        copied = f"all that {what} is in {destination}; when nobody writes to {source} any more, --verify"
         say("  ", good(proved if verifies else copied))
 
 

@@ -36,12 +36,17 @@ class Histories(Namespace):
         self.runs = {}
         self.scheduled = {}
         """By the ids of schedules: the workflows of their last actions."""
+        self.others = []
+        """Namespaces of the same server."""
         self.read = []
         """Ids of what was read."""
 
     @property
     def name(self):
         return self._name
+
+    async def neighbours(self):
+        return [self._name, *self.others]
 
     def run(self, workflow_id, *references, hashes=(), running=False):
         closed = None if running else datetime(2026, 6, 1, tzinfo=UTC)

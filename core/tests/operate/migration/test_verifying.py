@@ -1,9 +1,11 @@
 """Whether nothing is needed from the old store any more is proved from the histories."""
 
 import pytest
+from temporal_payloads._operate.collection import marking
 from temporal_payloads._operate.migration.move import MoveRefusedError
 from temporal_payloads._operate.recorded import RecordedReference
-from temporal_payloads._storage.memory_driver import _stores
+from temporal_payloads._storage.memory_driver import MemoryDriver, _stores
+from temporalio.service import RPCError, RPCStatusCode
 
 
 def moved_key(reference):
@@ -176,3 +178,54 @@ async def test_a_schedule_whose_last_result_cannot_be_told_is_a_gap_while_the_ol
     assert [(gap["count"], gap["what"]) for gap in report.gaps] == [
         (1, "schedules whose last results may be needed and cannot be told")
     ]
+
+
+# -- namespaces
+
+
+async def test_payloads_of_a_namespace_that_nobody_read_are_a_gap_while_the_old_store_can_be_listed(
+    world, references
+):
+    await world.copy()
+    world.orders.others = ["billing", "empty"]
+    await world.store("c", namespace="billing")
+    report = await world.verify()
+    assert not report.complete
+    assert [gap["namespace"] for gap in report.gaps] == ["billing"]
+    world.namespaces["billing"] = type(world.orders)("billing")
+    report = await world.verify()
+    assert report.ok
+    assert report.namespaces == ["orders", "billing"]
+
+
+async def test_so_are_those_of_a_namespace_that_only_the_settings_name(world, references):
+    await world.copy()
+    await world.store("c", namespace="billing")
+    world.storage = {"namespaces": ["orders", "billing"]}
+    assert [gap["namespace"] for gap in (await world.verify()).gaps] == ["billing"]
+
+
+async def test_so_are_those_that_a_store_lists_in_one_part_with_all_others(world, references, monkeypatch):
+    await world.copy()
+    await world.store("c", namespace="billing")
+    await world.store("d", namespace="null")
+    await world.store("e", namespace=None)
+    monkeypatch.setattr(MemoryDriver, "shards", lambda _driver, _namespaces: ["v0/"])
+    assert [gap["namespace"] for gap in (await world.verify()).gaps] == ["billing"]
+
+
+async def test_a_server_that_cannot_be_asked_for_its_namespaces_is_a_gap_and_one_that_tells_nobody_is_none(
+    world, references, monkeypatch
+):
+    await world.copy()
+    status = RPCStatusCode.UNAVAILABLE
+
+    async def refuse(client):
+        raise RPCError("no", status, b"")
+
+    monkeypatch.setattr(marking, "namespaces_of_server", refuse)
+    world.orders._client = None
+    monkeypatch.setattr(type(world.orders), "neighbours", marking.Namespace.neighbours)
+    assert [gap["why"] for gap in (await world.verify()).gaps] == ["they could not be listed: no"]
+    status = RPCStatusCode.PERMISSION_DENIED
+    assert (await world.verify()).ok

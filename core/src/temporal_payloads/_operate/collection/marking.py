@@ -28,6 +28,7 @@ from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.gaps import Gaps
 from temporal_payloads._operate.holders import Holder, in_divisions, schedules, workflows
 from temporal_payloads._operate.needs import Needs, needs_of
+from temporal_payloads._operate.usage.namespaces import namespaces_of_server
 from temporal_payloads._storage.errors import UnknownDriverError
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.state import Files
     from temporal_payloads._operate.recorded import RecordedReference
 
+_NOT_TOLD = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.UNIMPLEMENTED)
+"""How servers answer that do not list their namespaces for everybody."""
 READ_AT_ONCE = 8
 """Histories that are read at the same time: frontends limit the calls of a namespace."""
 _NOT_TO_BE_RELIED_ON = -1
@@ -72,6 +75,19 @@ class Namespace:
     def name(self) -> str:
         """The namespace."""
         return self._client.namespace
+
+    async def neighbours(self) -> list[str]:
+        """Return the namespaces of its server; only itself if this credential may not list them.
+
+        Raises:
+            RPCError: The server cannot be asked.
+        """
+        try:
+            return await namespaces_of_server(self._client)
+        except RPCError as error:
+            if error.status not in _NOT_TOLD:
+                raise
+            return [self.name]
 
     def schedules(self) -> AsyncGenerator[Holder, None]:
         """Yield its schedules."""

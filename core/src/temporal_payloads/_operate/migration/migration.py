@@ -7,10 +7,12 @@ import tempfile
 from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from temporalio.service import RPCError
 
 from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._operate.collection.rules import may_be_last_result
+from temporal_payloads._operate.collection.rules import NULL, may_be_last_result
 from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._operate.migration.copying import PAUSES, Copier
 from temporal_payloads._operate.migration.done import Done
@@ -20,6 +22,7 @@ from temporal_payloads._operate.migration.report import WELL, Report
 from temporal_payloads._operate.migration.wanted import Wanted
 from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._operate.room import Room
+from temporal_payloads._operate.usage.namespaces import namespaces_of_settings
 from temporal_payloads._storage.collecting import CollectableDriver
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ class Migration:
         )
         self._done = Done(stores.files, f"migrations/{_name(move)}")
         self._room = Room(ROOM)
-        self.report = Report(move.source_key, move.destination_key)
+        self.report = Report(move.source_key, move.destination_key, namespaces=self._names)
         """What was done up to now."""
 
     async def copy(self, *, everything: bool = False) -> Report:
@@ -113,6 +116,7 @@ class Migration:
             StorageError: A store cannot be used. What was copied until then is not copied again.
         """
         await self._move.require_places()
+        self.report.everything = everything
         with self._gathered() as wanted:
             await self._gather(wanted, everything=everything, verifies=False)
             await self._require_places(wanted)
@@ -138,6 +142,7 @@ class Migration:
             StorageError: A store cannot be used.
         """
         await self._move.require_places()
+        self.report.everything = everything
         if not self._move.is_configured:
             source, destination = self._move.source_key, self._move.destination_key
             self.report.findings.append(
@@ -150,6 +155,7 @@ class Migration:
             async with aclosing(self._batches(wanted, skips_done=False)) as batches:
                 async for batch in batches:
                     await self._take(batch, self._copier.verify)
+            await self._tell_other_namespaces()
             self._end(wanted)
         return self.report
 
@@ -208,9 +214,7 @@ class Migration:
             ("schedules whose last results may be needed and cannot be told", uncertain),
         ):
             if count:
-                self.report.gaps.append(
-                    {"namespace": None, "what": what, "count": count, "why": why, "example": None}
-                )
+                self.report.gaps.append(_gap(None, what, why, count))
 
     async def _read(self, wanted: Wanted, owner: str, namespace: Namespace) -> Marked:
         before, read_before = self.report.runs, self.report.runs_read
@@ -256,6 +260,34 @@ class Migration:
                         for payload in page.payloads:
                             note(payload)
         return None
+
+    async def _tell_other_namespaces(self) -> None:
+        """Tell of which namespaces the source has payloads though nobody has asked what is needed of them."""
+        if self._move.source.off:
+            return
+        others = set(namespaces_of_settings(self._assembly.settings))
+        for each in self._namespaces.values():
+            try:
+                others.update(await each.neighbours())
+            except RPCError as error:
+                what = "namespaces of the same server, which may need payloads, too"
+                self.report.gaps.append(_gap(each.name, what, f"they could not be listed: {error.message}"))
+        asked = {None, NULL, *self._names}
+        found: set[str] = set()
+        async with self._move.source.opened() as driver:
+            if not isinstance(driver, CollectableDriver):
+                return
+            # Of one that lists every namespace in one part, whichever are asked for, it is that part.
+            for shard in driver.shards(sorted(others.difference(self._names))):
+                async with aclosing(driver.list_payloads(shard)) as pages:
+                    async for page in pages:
+                        new = {one.key.namespace for one in page.payloads} - asked
+                        found |= {name for name in new if name is not None}
+                        if new:
+                            break
+        for name in sorted(found):
+            what = "payloads, and nobody asked which of them it needs"
+            self.report.gaps.append(_gap(name, what, f"{self._move.source_key} lists them: name it, too"))
 
     async def _require_places(self, wanted: Wanted) -> None:
         if not wanted.without_namespace:
@@ -332,6 +364,10 @@ class Migration:
     def _working(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=self._work, prefix="temporal-payloads-migrate-") as work:
             yield Path(work)
+
+
+def _gap(namespace: str | None, what: str, why: str, count: int | None = None) -> dict[str, Any]:
+    return {"namespace": namespace, "what": what, "count": count, "why": why, "example": None}
 
 
 def _name(move: Move) -> str:

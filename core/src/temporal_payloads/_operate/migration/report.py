@@ -43,6 +43,10 @@ class Report:
     source: str
     """The keys of the drivers' tables."""
     destination: str
+    namespaces: list[str] = field(default_factory=list)
+    """Those that were asked what they need, or whose payloads were listed. Of others nothing is told."""
+    everything: bool = False
+    """Whether what the source lists was taken, and no history read."""
     phase: Literal["reading", "listing", "copying", "verifying", "ended"] = "reading"
     runs: int = 0
     """Workflows, schedules and activities that were listed."""
@@ -111,6 +115,7 @@ class Report:
         return {
             "source": self.source,
             "destination": self.destination,
+            "namespaces": self.namespaces,
             "complete": self.complete,
             "runs": self.runs,
             "runs_read": self.runs_read,

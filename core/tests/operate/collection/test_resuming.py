@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
+from temporal_payloads._operate.collection import marking
 from temporal_payloads._operate.collection.collector import CannotResumeError
 from temporal_payloads._operate.collection.state import DamagedStateError
+from temporalio.service import RPCError, RPCStatusCode
 
 DAY, GRACE = timedelta(days=1), timedelta(days=7)
 
@@ -116,6 +119,77 @@ async def test_marks_that_are_gone_are_not_taken_for_no_marks(world):
         world.shelf.before["list"] = finished_meanwhile
         with pytest.raises(DamagedStateError, match="is gone"):
             await collector.sweep(collection, shard)
+    assert not world.shelf.changes
+
+
+async def test_an_attempt_that_was_given_up_never_overwrites_complete_marks(world):
+    """It is cut off from Temporal, not from the store; it ends while those of the next attempt are swept."""
+    for number in range(40):
+        needed = await world.store(f"needed {number}", workflow_id=f"w-{number}")
+        world.orders.run(f"w-{number}", needed)
+    world.clock.advance(2 * GRACE)
+    given_up = ContextVar("given_up", default=False)
+    reading, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def cut_off(_):
+        if given_up.get():
+            reading.set()
+            await goes_on.wait()
+            raise RPCError("cut off", RPCStatusCode.UNAVAILABLE, b"")
+
+    world.orders.on_reading = cut_off
+    async with world.collector() as first, world.collector() as second:
+        collection = await first.begin("put-aside")
+        [owner] = first.to_mark(collection)
+
+        async def mark():
+            given_up.set(True)
+            return await first.mark(collection, owner)
+
+        attempt = asyncio.create_task(mark())
+        await reading.wait()
+        await second.as_begun(collection.id)
+        assert (await second.mark(collection, owner)).complete
+        before = dict(world.shelf.files)
+        goes_on.set()
+        # It finds the complete ones.
+        assert (await attempt).complete
+        assert before.items() <= world.shelf.files.items()
+        for shard in await second.shards(collection):
+            await second.sweep(collection, shard)
+        assert (await second.finish(collection)).complete
+    assert not world.shelf.changes
+    assert not any(name.startswith("marks/") for name in world.shelf.files)
+
+
+async def test_marks_of_two_attempts_are_never_mixed(world, monkeypatch):
+    """Both are complete, and more was found by the second: the files of marks have other bounds."""
+    monkeypatch.setattr(marking, "_CHUNK", 7 * 16)
+    needed = [await world.store(f"needed {number}") for number in range(100)]
+    world.orders.run("a", *needed, status="RUNNING")
+    world.clock.advance(2 * GRACE)
+    writes, goes_on = asyncio.Event(), asyncio.Event()
+    async with world.collector() as first, world.collector() as second:
+        collection = await first.begin("put-aside")
+        [owner] = first.to_mark(collection)
+        write = first._files.write_json
+
+        async def late(name, document):
+            writes.set()
+            await goes_on.wait()
+            await write(name, document)
+
+        monkeypatch.setattr(first._files, "write_json", late)
+        attempt = asyncio.create_task(first.mark(collection, owner))
+        await writes.wait()
+        more = [await world.store(f"more {number}", workflow_id="b") for number in range(20)]
+        world.orders.run("b", *more, status="RUNNING")
+        await second.as_begun(collection.id)
+        assert (await second.mark(collection, owner)).complete
+        goes_on.set()
+        assert (await attempt).complete
+        for shard in await second.shards(collection):
+            await second.sweep(collection, shard)
     assert not world.shelf.changes
 
 

@@ -37,7 +37,8 @@ def as_parts(report: Report) -> dict[str, Any]:
     """Return what the document says of a collection."""
     parts = report.as_json()
     parts["namespaces"] = [
-        {key: value for key, value in one.items() if key != "chunks"} for one in report.namespaces
+        {key: value for key, value in one.items() if key not in ("folder", "chunks")}
+        for one in report.namespaces
     ]
     parts["stores"] = [_store(key, swept) for key, swept in report.stores.items()]
     parts["refused"] = [{"driver": key, "why": why} for key, why in report.refused.items()]

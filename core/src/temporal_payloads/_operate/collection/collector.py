@@ -215,9 +215,8 @@ class Collector:
         Raises:
             StorageError: The collector's files cannot be used.
         """
-        name = f"{self._marks_of(collection, owner_key)}/summary"
-        document = await self._files.read_json(name)
-        if document is not None and (marked := Marked.from_json(document)).complete:
+        marked = await self._read_marked(collection, owner_key)
+        if marked is not None and marked.complete:
             return marked
         with self._working() as work:
             marking = Marking(
@@ -225,7 +224,8 @@ class Collector:
                 owner=owner_key,
                 claims=self._stores.claims,
                 files=self._files,
-                folder=self._marks_of(collection, owner_key),
+                # Of this attempt: another one may be on its way, cut off from all but the store.
+                folder=f"{self._marks_of(collection, owner_key)}/{secrets.token_hex(8)}",
                 work=work,
                 codecs=self._stores.codecs,
                 begun=collection.began,
@@ -234,16 +234,21 @@ class Collector:
                 tell=self._tell,
             )
             marked = await marking.mark()
-        await self._files.write_json(name, marked.as_json())
+        other = await self._read_marked(collection, owner_key)
+        if other is not None and other.complete:
+            return other  # an attempt that took no longer; what it has marked is all that the sweep reads
+        # From now on the marks of this attempt count: all of them lie there.
+        await self._files.write_json(f"{self._marks_of(collection, owner_key)}/summary", marked.as_json())
         return marked
 
-    async def _marked(self, collection: Collection) -> dict[str, Marked]:
-        """Return what was marked, by the owners' keys."""
-        documents = {
-            key: await self._files.read_json(f"{self._marks_of(collection, key)}/summary")
-            for key in self.to_mark(collection)
-        }
-        return {key: Marked.from_json(document) for key, document in documents.items() if document}
+    async def _read_marked(self, collection: Collection, owner_key: str) -> Marked | None:
+        document = await self._files.read_json(f"{self._marks_of(collection, owner_key)}/summary")
+        return None if document is None else Marked.from_json(document)
+
+    async def _marked(self, collection: Collection) -> list[Marked]:
+        """Return what was marked."""
+        found = [await self._read_marked(collection, key) for key in self.to_mark(collection)]
+        return [marked for marked in found if marked is not None]
 
     # -- sweeping
 
@@ -281,15 +286,14 @@ class Collector:
         if document is not None:
             return swept_from_json(document)
         marked = await self._marked(collection)
-        parts = {self._marks_of(collection, owner): one.chunks for owner, one in marked.items()}
-        marks = MarksOfParts(self._files, parts)
+        marks = MarksOfParts(self._files, {one.folder: one.chunks for one in marked})
         with self._working() as work:
             sweep = Sweep(
                 key,
                 self._stores.collectable[key],
                 part,
                 name=short,
-                rules=await self._rules(collection, list(marked.values()), marks),
+                rules=await self._rules(collection, marked, marks),
                 grace=collection.grace,
                 marks=marks,
                 actions=ACTIONS[collection.purpose],
@@ -302,6 +306,9 @@ class Collector:
                 tell=self._tell,
             )
             swept = await sweep.sweep()
+        document = await self._files.read_json(name)
+        if document is not None:
+            return swept_from_json(document)  # as of marks: what an attempt has told is not replaced
         await self._files.write_json(name, swept.as_json())
         return swept
 
@@ -326,7 +333,7 @@ class Collector:
 
     async def finish(self, collection: Collection) -> Report:
         """Write down what came of a collection, and remove what it needs no more."""
-        marked = list((await self._marked(collection)).values())
+        marked = await self._marked(collection)
         report = Report(collection.id, collection.purpose, collection.began.isoformat())
         report.namespaces = [one.as_json() for one in marked]
         report.incomplete = [] if collection.purpose == "undo" else why_incomplete(collection, marked)

@@ -124,6 +124,8 @@ class Marked:
     kept: int = 0
     """Runs that are not listed any more, and still count."""
     marks: int = 0
+    folder: str = ""
+    """Where the marks lie: each attempt has a folder of its own."""
     chunks: list[int] = field(default_factory=list)
     """The marks lie in files of several parts: the first part of each, in order."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
@@ -161,7 +163,7 @@ class Marking:
         owner: What tells it from namespaces of the same name, of earlier times or on other clusters.
         claims: Tells the marks of references.
         files: Where what was read is kept, and marks are written.
-        folder: Where the marks are written to.
+        folder: Where the marks are written to; nobody else writes there.
         work: An empty local directory.
         codecs: A fingerprint of the codecs that decode references.
         begun: When the collection began.
@@ -201,7 +203,7 @@ class Marking:
         self._schedules: dict[str, ScheduleNow] = {}
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._gaps = Gaps()
-        self._found = Marked(namespace.name)
+        self._found = Marked(namespace.name, folder=folder)
 
     async def mark(self) -> Marked:
         """Read whatever is not known yet, and write the marks.

@@ -103,6 +103,22 @@ async def test_what_is_aside_and_not_recorded_is_recorded_and_waits_a_grace(worl
     assert not shelf.keys()
 
 
+async def test_what_is_aside_is_recorded_by_complete_marks_only(world, garbage):
+    """Else it was deleted by the first complete mark."""
+    world.shelf.put(key_of(garbage), b"the same", aside=True)
+    unread = world.orders.run("unread", gap="payloads that no codec decodes")
+    world.clock.advance(GRACE)
+    report = await world.collect()
+    assert set(report.stores["shelf"]["rules"]) == {"not_recorded"}
+    assert not any(name.startswith("aside/") for name in world.shelf.files)
+    unread.gap = None
+    for rule in ("not_recorded", "due"):
+        assert world.shelf.keys(aside=True)
+        world.clock.advance(GRACE)
+        assert await rules_of(world, "collect") == {rule}
+    assert not world.shelf.keys()
+
+
 async def test_what_somebody_else_has_put_aside_once_more_waits_a_grace_from_then(world, garbage):
     await world.collect("put-aside")
     world.clock.advance(2 * GRACE)

@@ -104,7 +104,8 @@ class Rules:
 
     def _aside(self, payload: ListedPayload, put: PutAside | None) -> Decision:
         if put is None:
-            return Decision("record", Rule.NOT_RECORDED)
+            # Only from a complete mark on: two of them, a grace apart, come before a delete.
+            return Decision("record" if self.complete else "keep", Rule.NOT_RECORDED)
         # What the store says counts too: somebody else may have put it aside once more.
         since = put.time if payload.stored is None else max(put.time, payload.stored)
         if since + self.grace > self.begun:

@@ -78,6 +78,8 @@ class Shelf:
         self.probe_fails = None
         self.probes = 0
         self.parts = 1
+        self.asked_for = []
+        """The namespaces whose parts were asked for, each time."""
         self._tags = 0
 
     def put(self, key, data, *, aside=False):
@@ -115,6 +117,7 @@ class ShelfDriver(ContentAddressedDriver, CollectableDriver):
         return self._layout.claim(self._layout.write(target, sha256), sha256)
 
     def shards(self, namespaces):
+        self._shelf.asked_for.append(list(namespaces))
         return [str(number) for number in range(self._shelf.parts)]
 
     async def list_payloads(self, shard):

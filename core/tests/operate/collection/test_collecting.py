@@ -199,6 +199,25 @@ async def test_a_payload_of_a_namespace_that_is_not_declared_is_never_touched_an
     assert not world.shelf.changes
 
 
+async def test_what_is_referred_to_again_is_brought_back_also_if_its_namespace_is_declared_no_more(world):
+    world.also("billing")
+    world.gc["without_namespace"] = True
+    childs = await world.store("a child's", namespace="billing")
+    nobodys = await world.store("nobody's", namespace=None)
+    garbage = await world.store("garbage", namespace="billing", workflow_id="another")
+    world.clock.advance(2 * GRACE)
+    await world.collect("put-aside")
+    world.orders.run("w", childs, nobodys)
+    del world.namespaces["billing"]
+    world.gc["without_namespace"] = False
+    world.clock.advance(2 * GRACE)
+    report = await world.collect()
+    assert report.stores["shelf"]["outcomes"] == {"restore": {"done": 2}}
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+    # Listed was that namespace too.
+    assert world.shelf.asked_for[-1] == ["orders", "billing", None]
+
+
 async def test_a_payload_of_no_namespace_is_touched_only_if_the_settings_say_so(world):
     await world.store("nobody's", namespace=None)
     world.clock.advance(10 * GRACE)

@@ -33,7 +33,12 @@ class PutAside:
     @property
     def collection(self) -> str:
         """The id of the collection that did it."""
-        return self.segment.rpartition("/")[0].rpartition("/")[2]
+        return collection_of(self.segment)
+
+
+def collection_of(segment: str) -> str:
+    """Return the id of the collection that has written a file of records."""
+    return segment.rpartition("/")[0].rpartition("/")[2]
 
 
 class AsideRecords:

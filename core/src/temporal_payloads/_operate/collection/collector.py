@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._operate.collection.aside import AsideRecords
+from temporal_payloads._operate.collection.aside import AsideRecords, collection_of
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.marking import Marked, Marking
 from temporal_payloads._operate.collection.report import (
@@ -29,6 +29,7 @@ from temporal_payloads._operate.collection.report import (
     why_incomplete,
 )
 from temporal_payloads._operate.collection.rules import Rules, Undo
+from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.sweeping import MarksOfParts, Sweep, Swept
 from temporal_payloads._operate.collection.telling import event_of
 from temporal_payloads._operate.collection.throttle import Throttle
@@ -260,6 +261,11 @@ class Collector:
         """
         shards: list[Shard] = []
         refused: dict[str, str] = {}
+        names = dict.fromkeys(
+            owner.namespace
+            for one in (collection, *await self._have_put_aside(collection))
+            for owner in one.owners
+        )
         for key, store in self._stores.collectable.items():
             if ACTIONS[collection.purpose] - {"restore", "record"}:
                 try:
@@ -267,10 +273,20 @@ class Collector:
                 except StorageMisconfiguredError as error:
                     refused[key] = error.message
                     continue
-            names = dict.fromkeys(owner.namespace for owner in collection.owners)
             shards += [(key, shard) for shard in store.shards([*names, None])]
         await self._files.write_json(f"sweeps/{collection.id}/refused", refused)
         return shards
+
+    async def _have_put_aside(self, collection: Collection) -> list[Collection]:
+        """Return the collections of which something may be aside yet: maybe of other namespaces."""
+        found: list[Collection] = []
+        for earlier in sorted({collection_of(segment) for segment in collection.segments}):
+            try:
+                found.append(await self.read(earlier))
+            except (CannotResumeError, DamagedStateError):
+                # Then what they have put aside, of namespaces that are declared no more, stays aside.
+                continue
+        return found
 
     async def sweep(self, collection: Collection, shard: Shard) -> Swept:
         """Sweep a part of a store; not again, if it was done before.

@@ -88,11 +88,14 @@ class Rules:
     def decide(self, payload: ListedPayload, marks: Sequence[Marks], put: PutAside | None) -> Decision:
         """Decide on a payload; see `Decider`."""
         not_ours = _not_ours(payload, self.namespaces, without_namespace=self.without_namespace)
-        if not_ours is not None:
+        if not_ours is not None and not payload.aside:
             return Decision("keep", not_ours)
         kept_by = self._why_kept(payload, marks)
         if kept_by is not None:
+            # Whoever's it is: it may have been put aside when its namespace was declared.
             return Decision("restore" if payload.aside else "keep", kept_by)
+        if not_ours is not None:
+            return Decision("keep", not_ours)
         return self._aside(payload, put) if payload.aside else self._in_use(payload)
 
     def _in_use(self, payload: ListedPayload) -> Decision:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from temporal_payloads._operate.collection.collector import NoSuchCollectionError
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.sweeping import ListingTooOldError
 from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError
@@ -344,6 +345,13 @@ async def test_what_one_collection_has_put_aside_can_be_brought_back_alone(world
     assert world.shelf.keys(aside=True) == {key_of(garbage), key_of(other)}
     await world.collect("undo", undo_of=first.id)
     assert world.shelf.keys(aside=True) == {key_of(other)}
+
+
+async def test_what_there_never_was_cannot_be_undone(world, garbage):
+    first = await world.collect("put-aside")
+    with pytest.raises(NoSuchCollectionError, match=f"no collection 2020-nosuch; the latest are: {first.id}"):
+        await world.collect("undo", undo_of="2020-nosuch")
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
 
 
 async def test_what_was_brought_back_and_put_aside_again_waits_a_whole_grace(world, garbage):

@@ -68,6 +68,17 @@ async def test_a_collection_is_gone_on_with_for_what_it_was_begun(world):
         await world.collect("delete", resume=True)
 
 
+async def test_an_undo_is_gone_on_with_for_the_collection_that_it_undoes(world):
+    first = await world.collect("put-aside")
+    world.clock.advance(DAY)
+    second = await world.collect("put-aside")
+    async with world.collector() as collector:
+        begun = await collector.begin("undo", undo_of=first.id)
+    with pytest.raises(CannotResumeError, match=f"undoes {first.id}, not {second.id}"):
+        await world.collect("undo", resume=True, undo_of=second.id)
+    assert (await world.collect("undo", resume=True)).id == begun.id
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -11,13 +11,17 @@ from temporalio.service import RPCError
 
 from temporal_payloads._build.assembly import build
 from temporal_payloads._cli.document import document, errors_in_document
-from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError
+from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.gc.report import as_parts, parts_of_nothing, print_report
 from temporal_payloads._cli.output import say_json
 from temporal_payloads._cli.progress import Step, telling_progress
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._operate.collection.clusters import ClusterUnreachableError, connect_owners
-from temporal_payloads._operate.collection.collector import CannotResumeError, Collector
+from temporal_payloads._operate.collection.collector import (
+    CannotResumeError,
+    Collector,
+    NoSuchCollectionError,
+)
 from temporal_payloads._operate.collection.marking import Marked
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
@@ -121,6 +125,7 @@ async def collector_open(
         ConfigurationError: The settings are wrong, or declare no owners.
         StorageError: A store cannot be used.
         UnfinishedError: A cluster of the owners cannot be used, or the collection not be gone on with.
+        WrongUseError: There never was the collection that is to be undone.
     """
     assembly = build(without_cache(settings))
     gc = assembly.settings.gc
@@ -141,6 +146,8 @@ async def collector_open(
                 requests_per_second=gc.requests_per_second,
             )
             yield Collector(stores, namespaces, gc, tell=tell)
+    except NoSuchCollectionError as error:
+        raise WrongUseError(str(error)) from error
     except NoStateError as error:
         raise ConfigurationError(Problem(str(error), "gc.state")) from error
     except (ClusterUnreachableError, CannotResumeError, DamagedStateError, ListingTooOldError) as error:

@@ -48,12 +48,18 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Namespaces that are marked, and parts of stores that are swept, at the same time."""
 
+_NAMED = 5
+"""Collections that are named where one is asked for that there is not."""
 Shard = tuple[str, str]
 """The key of a driver's table, and a part of its store."""
 
 
 class CannotResumeError(Exception):
     """There is no collection to go on with, or not with these settings."""
+
+
+class NoSuchCollectionError(Exception):
+    """There never was the collection that is to be undone."""
 
 
 class Collector:
@@ -99,10 +105,11 @@ class Collector:
 
         Raises:
             CannotResumeError: There is none to go on with, or not with these settings.
+            NoSuchCollectionError: There never was the one that is to be undone.
             StorageError: A store, or the collector's files, cannot be used.
             DamagedStateError: A file of the collector's is damaged.
         """
-        collection = await (self.resume(purpose) if resume else self.begin(purpose, undo_of=undo_of))
+        collection = await (self.resume if resume else self.begin)(purpose, undo_of=undo_of)
         await gather_bounded(partial(self.mark, collection), self.to_mark(collection), AT_ONCE)
         await gather_bounded(partial(self.sweep, collection), await self.shards(collection), AT_ONCE)
         return await self.finish(collection)
@@ -114,9 +121,16 @@ class Collector:
             purpose: What for.
             undo_of: Of `undo`: the id of the collection whose payloads are brought back.
             token: What tells this beginning from others: with the same one the same collection is begun.
+
+        Raises:
+            NoSuchCollectionError: There never was the one that is to be undone.
         """
         token = hashlib.sha256(token.encode()).hexdigest()[:12] if token else secrets.token_hex(6)
-        for earlier in await self.begun():
+        known = await self.begun()
+        if undo_of is not None and undo_of not in known:
+            latest = ", ".join(known[: -_NAMED - 1 : -1]) or "none"
+            raise NoSuchCollectionError(f"there was no collection {undo_of}; the latest are: {latest}")
+        for earlier in known:
             if earlier.endswith(f"-{token}"):
                 return await self.as_begun(earlier)
         owners = await self._ask_owners()
@@ -137,11 +151,15 @@ class Collector:
         self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
         return collection
 
-    async def resume(self, purpose: Purpose) -> Collection:
+    async def resume(self, purpose: Purpose, *, undo_of: str | None = None) -> Collection:
         """Return the latest collection for this purpose that was not finished.
 
+        Args:
+            purpose: What for.
+            undo_of: Of `undo`: the id of the collection whose payloads it must bring back; None for any.
+
         Raises:
-            CannotResumeError: There is none, or it was begun with other settings.
+            CannotResumeError: There is none, or it was begun with other settings, or to undo another one.
         """
         for earlier in reversed(await self.begun()):
             collection = await self.read(earlier)
@@ -149,6 +167,11 @@ class Collector:
                 continue
             if await self.report(collection.id) is not None:
                 break
+            if undo_of not in (None, collection.undo_of):
+                raise CannotResumeError(
+                    f"collection {collection.id}, which was interrupted, undoes "
+                    f"{collection.undo_of or 'all'}, not {undo_of}; begin a new one"
+                )
             return await self.as_begun(collection.id)
         raise CannotResumeError(f"no collection for {purpose} was interrupted; begin a new one")
 

@@ -120,6 +120,34 @@ async def test_what_is_aside_is_recorded_by_complete_marks_only(world, garbage):
     assert not world.shelf.keys()
 
 
+async def test_what_a_damaged_record_told_of_waits_a_grace_anew_and_that_is_reported(world, garbage):
+    await world.collect("put-aside")
+    [record] = [name for name in world.shelf.files if name.startswith("aside/")]
+    world.shelf.files[record] = world.shelf.files[record][:-2]
+    world.shelf.tells_age = False
+    world.clock.advance(2 * GRACE)
+    report = await world.collect()
+    assert report.complete
+    assert report.stores["shelf"]["damaged"] == [record]
+    assert set(report.stores["shelf"]["rules"]) == {"not_recorded"}
+    assert record not in world.shelf.files
+    world.clock.advance(GRACE - HOUR)
+    report = await world.collect()
+    assert report.stores["shelf"]["damaged"] == []
+    assert set(report.stores["shelf"]["rules"]) == {"waits"}
+    world.clock.advance(HOUR)
+    assert await rules_of(world, "collect") == {"due"}
+
+
+async def test_everything_is_undone_without_records(world, garbage):
+    await world.collect("put-aside")
+    [record] = [name for name in world.shelf.files if name.startswith("aside/")]
+    world.shelf.files[record] = b"damaged"
+    report = await world.collect("undo")
+    assert report.stores["shelf"]["damaged"] == [record]
+    assert world.shelf.keys(aside=False) == {key_of(garbage)}
+
+
 async def test_what_somebody_else_has_put_aside_once_more_waits_a_grace_from_then(world, garbage):
     await world.collect("put-aside")
     world.clock.advance(2 * GRACE)

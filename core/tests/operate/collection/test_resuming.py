@@ -7,9 +7,13 @@ from datetime import timedelta
 
 import pytest
 from temporal_payloads._operate.collection import marking
+from temporal_payloads._operate.collection.activities import CollectionActivities
 from temporal_payloads._operate.collection.collector import CannotResumeError
 from temporal_payloads._operate.collection.state import DamagedStateError
+from temporal_payloads._operate.collection.workflow import Step
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
 
 DAY, GRACE = timedelta(days=1), timedelta(days=7)
 
@@ -215,6 +219,17 @@ async def test_marks_of_collections_that_were_never_finished_are_removed_in_time
     world.clock.advance(GRACE)
     await world.collect("plan")
     assert not any(name.startswith("marks/") for name in world.shelf.files)
+
+
+async def test_a_damaged_file_ends_the_workflow_of_a_collection_so_that_the_next_one_begins(world):
+    async with world.collector() as collector:
+        collection = await collector.begin("plan")
+        [owner] = collector.to_mark(collection)
+        world.shelf.files[f"collections/{collection.id}"] = b"damaged"
+        step = Step(collection.id, owner)
+        with pytest.raises(ApplicationError, match="is damaged") as failed:
+            await ActivityEnvironment().run(CollectionActivities(collector).mark, step)
+    assert failed.value.non_retryable
 
 
 async def test_two_collections_at_once_do_each_other_no_harm(world):

@@ -50,7 +50,7 @@ SHAPE_OF_REPORT = """\
   namespaces.gaps: what, count, why, example
   namespaces.gaps.example: kind, id, run_id
   stores: driver, payloads, bytes, others, rules, changes, garbage,
-    undeclared, aside
+    undeclared, aside, damaged (files that told since when payloads are aside)
   stores.rules: rule, why, payloads, bytes
   stores.changes: action, outcome, payloads
   stores.garbage: namespace, payloads, bytes

@@ -62,6 +62,7 @@ def _store(key: str, swept: Mapping[str, Any]) -> dict[str, Any]:
         ],
         **{name: _by("namespace", swept[name]) for name in ("garbage", "undeclared")},
         "aside": _by("collection", swept["aside"]),
+        "damaged": swept["damaged"],
     }
 
 
@@ -114,6 +115,10 @@ def _print_store(key: str, swept: Mapping[str, Any]) -> None:
     for action, outcomes in sorted(swept["outcomes"].items()):
         for outcome, count in sorted(outcomes.items()):
             say(f"  {action.replace('_', ' ')}: {counted(count, 'payload')} {_OUTCOMES[outcome]}")
+    for name in swept["damaged"]:
+        say(
+            bad("  damaged: "), f"{printable(name)}, which said since when payloads are aside; they wait anew"
+        )
     for namespace, (count, size) in sorted(swept["undeclared"].items())[:_MOST]:
         say(
             doubtful("  not declared: "),

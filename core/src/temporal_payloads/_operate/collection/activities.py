@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._operate.collection.collector import CannotResumeError
 from temporal_payloads._operate.collection.report import ACTIONS
+from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.workflow import BEGIN, FINISH, MARK, SHARDS, SWEEP, Step
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from temporal_payloads._operate.collection.collector import Collector
     from temporal_payloads._operate.collection.marking import Marked
@@ -57,7 +58,8 @@ class CollectionActivities:
                 f"a collection is for one of {', '.join(known)}, not {purpose!r}", non_retryable=True
             )
         token = activity.info().workflow_run_id or ""
-        collection = await self._collector.begin(known[purpose], token=token)
+        with _ending_the_workflow():
+            collection = await self._collector.begin(known[purpose], token=token)
         return {"collection": collection.id, "owners": self._collector.to_mark(collection)}
 
     @activity.defn(name=MARK)
@@ -109,11 +111,19 @@ class CollectionActivities:
 
         beating = asyncio.create_task(beat())
         try:
-            yield await self._collector.as_begun(step.collection)
-        except CannotResumeError as error:
-            raise ApplicationError(str(error), type="CannotResumeError", non_retryable=True) from error
+            with _ending_the_workflow():
+                yield await self._collector.as_begun(step.collection)
         finally:
             beating.cancel()
+
+
+@contextmanager
+def _ending_the_workflow() -> Iterator[None]:
+    """Let the workflow fail by what no other attempt changes, so that the next collection can begin."""
+    try:
+        yield
+    except (CannotResumeError, DamagedStateError) as error:
+        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
 
 
 _TOLD = 100

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads._operate.collection.marks import WIDTH
 from temporal_payloads._operate.collection.partitions import Partitions
+from temporal_payloads._operate.collection.state import DamagedStateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,10 +65,8 @@ class AsideRecords:
     async def load(self, shard: str, work: Path) -> LoadedRecords:
         """Read those of a part of the store into an empty local directory.
 
-        Where a payload that was recorded in one part is listed in another, it is taken for not recorded.
-
-        Raises:
-            DamagedStateError: One of the files is damaged.
+        Where a payload that was recorded in one part is listed in another, it is taken for not recorded. So
+        is what a damaged file told of: it waits a grace more.
         """
         names = [
             name
@@ -75,11 +74,16 @@ class AsideRecords:
             if name.rpartition("/")[2].startswith(f"{shard}-")
         ]
         partitions = Partitions(work)
+        damaged: list[str] = []
         for number, name in enumerate(names):
-            data = await self._files.read_bytes(name) or b""
+            try:
+                data = await self._files.read_bytes(name) or b""
+            except DamagedStateError:
+                damaged.append(name)
+                continue
             for mark, stamp in _RECORD.iter_unpack(data):
                 partitions.add(mark, _LOADED.pack(stamp, number))
-        return LoadedRecords(names, partitions)
+        return LoadedRecords(names, partitions, damaged)
 
     async def remove(self, segments: Iterable[str]) -> None:
         """Remove files of which no payload is aside any more."""
@@ -94,6 +98,8 @@ class LoadedRecords:
     segments: list[str]
     """The names of all files."""
     partitions: Partitions
+    damaged: list[str]
+    """The names of those that could not be read."""
 
     def part(self, number: int) -> Mapping[bytes, PutAside]:
         """Return the latest record of each payload in a part, by the mark of its claim."""

@@ -145,6 +145,7 @@ def merged(parts: Iterable[Swept]) -> Swept:
             for outcome, count in outcomes.items():
                 known_outcomes[outcome] = known_outcomes.get(outcome, 0) + count
         total.segments = sorted({*total.segments, *part.segments})
+        total.damaged = sorted({*total.damaged, *part.damaged})
     return total or Swept("", "")
 
 

@@ -71,6 +71,8 @@ class Swept:
     """By the collection that put them aside: how many payloads are aside after this, and their bytes."""
     segments: list[str] = field(default_factory=list)
     """Files with records of payloads that are aside."""
+    damaged: list[str] = field(default_factory=list)
+    """Files with records that could not be read: what they told of counts as not recorded."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -148,6 +150,7 @@ class Sweep:
         self._listed_at = self._clock()
         listed = await self._list()
         put = await self._records.load(self._name, self._work / "aside")
+        self._found.damaged = put.damaged
         for part in listed.parts:
             marks = await self._marks.of(part)
             records = put.part(part)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from temporal_payloads._cli.commands import COMMANDS, Group
 from temporal_payloads._operate.collection import schedules, sweeping
+from temporal_payloads._operate.collection.lease import EXPIRES
 from temporal_payloads._operate.collection.marks import PARTS, WIDTH
 from temporal_payloads._operate.collection.rules import Rule
 from temporal_payloads._operate.collection.workflow import CollectionWorkflow
@@ -37,6 +38,11 @@ def test_the_grace_is_as_told():
     assert "returns the claim again without asking the store | 60 s |" in TEXT
     assert RetryConfig().max_elapsed_time_millis == 10_000
     assert "the SDK's clients ten seconds (`RetryConfig`)" in TEXT
+
+
+def test_how_long_a_killed_collection_keeps_others_away_is_as_told():
+    assert timedelta(minutes=5) == EXPIRES
+    assert "keeps others away for 5 minutes" in TEXT
 
 
 def test_the_commands_are_those_that_there_are():

@@ -34,6 +34,7 @@ from temporal_payloads._operate.collection.worker import (
     collection_worker,
     schedule_collections,
     start_collection,
+    trigger_schedule,
 )
 from temporal_payloads._operate.collection.workflow import MARK, WORKFLOW_ID, CollectionInput
 from temporal_payloads._operate.holders import everything
@@ -75,7 +76,17 @@ DELETES_AT_ONCE = (
     "history.visibilityProcessorEnsureCloseBeforeDelete=false",
 )
 """Settings of a server that deletes a run when it is told to, and not half a minute later."""
-NAMESPACES = ("everything", "direct", "workflow", "twice", "purpose", "command", "crash", "scheduled")
+NAMESPACES = (
+    "everything",
+    "direct",
+    "workflow",
+    "twice",
+    "waits",
+    "purpose",
+    "command",
+    "crash",
+    "scheduled",
+)
 
 
 class Bench:
@@ -224,6 +235,24 @@ async def test_two_collections_at_once_are_refused(open_bench):
             await start_collection(bench.client, CollectionInput(), task_queue=new_id("nobody"))
 
 
+async def test_a_collection_on_temporal_waits_until_a_command_s_has_ended(open_bench):
+    async with open_bench("waits") as bench, bench.collector() as collector, bench.collector() as command:
+        queue = new_id("gc")
+        running = await command.begin("plan")
+        async with collection_worker(bench.client, collector, task_queue=queue):
+            handle = await start_collection(bench.client, CollectionInput("plan"), task_queue=queue)
+
+            async def refused() -> bool:
+                pending = (await handle.describe()).raw_description.pending_activities
+                return any(running.id in one.last_failure.message for one in pending)
+
+            await until(refused)
+            await command.mark(running, *command.to_mark(running))
+            await command.finish(running)
+            assert (await handle.result())["complete"]
+        assert len(await collector.begun()) == 2
+
+
 async def test_a_purpose_that_there_is_not_ends_the_workflow(open_bench):
     async with open_bench("purpose") as bench, bench.collector() as collector:
         queue = new_id("gc")
@@ -243,8 +272,17 @@ async def test_collections_begin_by_themselves(open_bench):
         assert not await schedule_collections(bench.client, given, every=timedelta(days=7), task_queue=queue)
         bench.ahead = 2 * GRACE
         handle = bench.client.get_schedule_handle(WORKFLOW_ID)
+        # For something else the schedule is not triggered.
+        assert not await trigger_schedule(bench.client, CollectionInput("plan"))
+        assert await trigger_schedule(bench.client, given)
+
+        async def runs() -> bool:
+            return bool((await handle.describe()).info.running_actions)
+
+        await until(runs)
+        with pytest.raises(WorkflowAlreadyStartedError):
+            await trigger_schedule(bench.client, given)
         async with collection_worker(bench.client, collector, task_queue=queue):
-            await handle.trigger()
 
             async def begun() -> bool:
                 return bool((await handle.describe()).info.recent_actions)

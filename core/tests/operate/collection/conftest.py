@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import build
 from temporal_payloads._operate.collection.collector import Collector
+from temporal_payloads._operate.collection.lease import EXPIRES
 from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.collection.owners import Owner
 from temporal_payloads._operate.collection.schedules import ScheduleNow
@@ -384,7 +385,9 @@ class World:
             )
 
     async def collect(self, purpose="collect", **options):
-        """Do a whole collection."""
+        """Do a whole collection; what is gone on with was killed a while ago."""
+        if options.get("resume"):
+            self.clock.advance(EXPIRES)
         async with self.collector() as collector:
             return await collector.collect(purpose, **options)
 

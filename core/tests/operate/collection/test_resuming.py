@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 from contextvars import ContextVar
 from datetime import timedelta
 
@@ -9,6 +10,8 @@ import pytest
 from temporal_payloads._operate.collection import marking
 from temporal_payloads._operate.collection.activities import CollectionActivities
 from temporal_payloads._operate.collection.collector import CannotResumeError
+from temporal_payloads._operate.collection.lease import EXPIRES, CollectionRunsError
+from temporal_payloads._operate.collection.report import Report
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.workflow import Step
 from temporalio.exceptions import ApplicationError
@@ -129,6 +132,7 @@ async def test_marks_that_are_gone_are_not_taken_for_no_marks(world):
         async def finished_meanwhile(_):
             world.shelf.before.clear()
             async with world.collector() as another:
+                await another.as_begun(collection.id)
                 await another.finish(collection)
 
         world.shelf.before["list"] = finished_meanwhile
@@ -232,18 +236,96 @@ async def test_a_damaged_file_ends_the_workflow_of_a_collection_so_that_the_next
     assert failed.value.non_retryable
 
 
-async def test_two_collections_at_once_do_each_other_no_harm(world):
+async def test_of_collections_that_begin_at_once_one_goes_on(world):
     needed = [await world.store(f"needed {number}") for number in range(5)]
     garbage = [await world.store(f"garbage {number}") for number in range(5)]
     for number, reference in enumerate(needed):
         world.orders.run(f"w-{number}", reference)
     world.clock.advance(2 * GRACE)
     for _ in range(2):
-        reports = await asyncio.gather(*(world.collect() for _ in range(3)))
-        assert all(report.complete for report in reports)
+        ended = await asyncio.gather(*(world.collect() for _ in range(3)), return_exceptions=True)
+        [report] = [one for one in ended if isinstance(one, Report)]
+        assert report.complete
+        assert [type(one) for one in ended].count(CollectionRunsError) == 2
         world.clock.advance(GRACE)
     assert world.shelf.keys() == {key_of(one) for one in needed}
     assert len({key for what, key in world.shelf.changes if what == "delete"}) == len(garbage)
+
+
+@pytest.mark.parametrize("purpose", ["plan", "put-aside", "undo"])
+@pytest.mark.parametrize("resume", [False, True])
+async def test_while_a_collection_runs_another_one_is_refused(world, purpose, resume):
+    await world.store("garbage")
+    world.clock.advance(2 * GRACE)
+    begun = world.clock()
+
+    async def another(_):
+        [running] = [name.partition("/")[2] for name in world.shelf.files if name.startswith("collections/")]
+        async with world.collector() as collector:
+            with pytest.raises(CollectionRunsError) as refused:
+                await collector.collect("collect" if resume else purpose, resume=resume)
+        assert (
+            f"another collection ({running}, on {socket.gethostname()}, since {begun.isoformat()}) is running"
+            in str(refused.value)
+        )
+
+    world.shelf.before["put_aside"] = another
+    assert (await world.collect()).stores["shelf"]["outcomes"] == {"put_aside": {"done": 1}}
+    world.shelf.before.clear()
+    # It has ended.
+    assert (await world.collect(purpose)).complete
+
+
+async def test_a_collection_that_was_killed_keeps_others_away_for_minutes_only(world):
+    async with world.collector() as collector:
+        killed = await collector.begin("plan")
+    with pytest.raises(CollectionRunsError, match=killed.id):
+        await world.collect()
+    world.clock.advance(EXPIRES)
+    assert (await world.collect()).complete
+
+
+async def test_a_collection_that_was_taken_for_dead_changes_nothing_any_more(world):
+    await world.store("garbage")
+    world.clock.advance(2 * GRACE)
+
+    async def suspended(_):
+        world.shelf.before.clear()
+        world.clock.advance(EXPIRES)
+        await world.collect("plan")
+
+    world.shelf.before["list"] = suspended
+    with pytest.raises(CollectionRunsError, match="has stopped: it was released meanwhile"):
+        await world.collect("put-aside")
+    assert not world.shelf.changes
+
+
+async def test_a_collection_that_is_cut_off_or_fails_lets_others_begin_at_once(world):
+    world.orders.run("w")
+
+    async def fails(_):
+        raise RuntimeError
+
+    world.orders.on_reading = fails
+    with pytest.raises(RuntimeError):
+        await world.collect("plan")
+    world.orders.on_reading = None
+    assert (await world.collect("plan")).complete
+
+
+async def test_a_damaged_lease_keeps_nobody_away(world):
+    world.shelf.files["lease"] = b"damaged"
+    assert (await world.collect("plan")).complete
+
+
+async def test_a_collection_that_is_finished_twice_keeps_its_report(world):
+    """The worker dies when all is done, and before it could say so."""
+    await world.store("garbage")
+    world.clock.advance(2 * GRACE)
+    report = await world.collect("put-aside")
+    async with world.collector() as another:
+        again = await another.finish(await another.as_begun(report.id))
+    assert again == report
 
 
 async def test_a_collection_that_is_killed_anywhere_and_gone_on_with_ends_as_any_other(world):

@@ -22,6 +22,7 @@ from temporal_payloads._operate.collection.collector import (
     Collector,
     NoSuchCollectionError,
 )
+from temporal_payloads._operate.collection.lease import CollectionRunsError
 from temporal_payloads._operate.collection.marking import Marked
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
@@ -150,7 +151,13 @@ async def collector_open(
         raise WrongUseError(str(error)) from error
     except NoStateError as error:
         raise ConfigurationError(Problem(str(error), "gc.state")) from error
-    except (ClusterUnreachableError, CannotResumeError, DamagedStateError, ListingTooOldError) as error:
+    except (
+        ClusterUnreachableError,
+        CannotResumeError,
+        CollectionRunsError,
+        DamagedStateError,
+        ListingTooOldError,
+    ) as error:
         raise UnfinishedError(str(error)) from error
     except RPCError as error:
         raise UnfinishedError(f"a Temporal server cannot be used: {error}") from error

@@ -22,7 +22,11 @@ from temporal_payloads._cli.temporal import (
     connection_asked_for,
     namespaces_asked_for,
 )
-from temporal_payloads._operate.collection.worker import schedule_collections, start_collection
+from temporal_payloads._operate.collection.worker import (
+    schedule_collections,
+    start_collection,
+    trigger_schedule,
+)
 from temporal_payloads._operate.collection.workflow import TASK_QUEUE, WORKFLOW_ID, CollectionInput
 from temporal_payloads._settings.duration import parse_duration
 
@@ -32,7 +36,9 @@ Exit status:
   already (with --now)
 
 The schedule is called {WORKFLOW_ID}; Temporal's own tools show, pause, trigger
-and delete it. A collection that is due while another one runs is left out.
+and delete it. A collection that is due while the last one runs is left out; one
+that begins while a command collects waits until that has ended. With --now the
+schedule is triggered, if there is one for the same purpose.
 
 Examples:
   temporal-payloads gc schedule --every 7d --namespace operations
@@ -46,7 +52,7 @@ def run(
     every: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How often one begins: 7d, 12h.")
     ] = None,
-    now: Annotated[bool, typer.Option("--now", help="Begin one now, and leave the schedule alone.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Begin one now.")] = False,
     purpose: Annotated[
         Literal["collect", "put-aside", "delete", "plan"],
         typer.Option(metavar="PURPOSE", help="What for; `collect` is both put-aside and delete."),
@@ -86,6 +92,9 @@ def _duration(text: str) -> timedelta:
 async def _start(connection: Connection, namespace: str, given: CollectionInput, task_queue: str) -> None:
     [client] = await connect(connection, [namespace])
     try:
+        if await trigger_schedule(client, given):
+            say(f"Triggered schedule {WORKFLOW_ID}.")
+            return
         handle = await start_collection(client, given, task_queue=task_queue)
     except WorkflowAlreadyStartedError as error:
         raise UnfinishedError(f"a collection runs already in namespace {namespace!r}") from error

@@ -112,7 +112,9 @@ class CollectionActivities:
         beating = asyncio.create_task(beat())
         try:
             with _ending_the_workflow():
-                yield await self._collector.as_begun(step.collection)
+                collection = await self._collector.as_begun(step.collection)
+                async with self._collector.renewing(collection):
+                    yield collection
         finally:
             beating.cancel()
 

@@ -1,7 +1,8 @@
 """A collection, step by step: begin, mark each namespace, sweep each part of each store, finish.
 
 Each step can be taken by another process, and again: what it has found lies in the collector's files, and
-every change to a store is made on a condition. So whoever is interrupted goes on, and two at once do no harm.
+every change to a store is made on a condition. So whoever is interrupted goes on. One collection runs at a
+time: see `Lease`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.aside import AsideRecords, collection_of
+from temporal_payloads._operate.collection.lease import Lease
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.marking import Marked, Marking
 from temporal_payloads._operate.collection.report import (
@@ -33,10 +35,11 @@ from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.sweeping import MarksOfParts, Sweep, Swept
 from temporal_payloads._operate.collection.telling import event_of
 from temporal_payloads._operate.collection.throttle import Throttle
-from temporal_payloads._storage.errors import StorageMisconfiguredError
+from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from temporal_payloads._operate.collection.marking import Namespace
     from temporal_payloads._operate.collection.owners import Owner
@@ -89,6 +92,8 @@ class Collector:
         self._namespaces = namespaces
         self._owners: dict[str, dict[str, Namespace]] = {}
         """By collection: the namespaces by the keys of their owners."""
+        self._leases: dict[str, Lease] = {}
+        """By collection."""
         self._settings = settings
         self._clock = clock
         self._tell = tell
@@ -106,24 +111,38 @@ class Collector:
         Raises:
             CannotResumeError: There is none to go on with, or not with these settings.
             NoSuchCollectionError: There never was the one that is to be undone.
+            CollectionRunsError: Another one runs.
             StorageError: A store, or the collector's files, cannot be used.
             DamagedStateError: A file of the collector's is damaged.
         """
-        collection = await (self.resume if resume else self.begin)(purpose, undo_of=undo_of)
-        await gather_bounded(partial(self.mark, collection), self.to_mark(collection), AT_ONCE)
-        await gather_bounded(partial(self.sweep, collection), await self.shards(collection), AT_ONCE)
-        return await self.finish(collection)
+        # Of this process alone: another one that resumes the same collection is another one.
+        holder = secrets.token_hex(8)
+        try:
+            begin = self.resume if resume else self.begin
+            collection = await begin(purpose, undo_of=undo_of, holder=holder)
+            async with self.renewing(collection):
+                await gather_bounded(partial(self.mark, collection), self.to_mark(collection), AT_ONCE)
+                await gather_bounded(partial(self.sweep, collection), await self.shards(collection), AT_ONCE)
+                return await self.finish(collection)
+        except BaseException:
+            with suppress(StorageError):
+                await Lease(self._files, "", holder, self._clock).release()
+            raise
 
-    async def begin(self, purpose: Purpose, *, undo_of: str | None = None, token: str = "") -> Collection:
+    async def begin(
+        self, purpose: Purpose, *, undo_of: str | None = None, token: str = "", holder: str | None = None
+    ) -> Collection:
         """Begin a collection.
 
         Args:
             purpose: What for.
             undo_of: Of `undo`: the id of the collection whose payloads are brought back.
             token: What tells this beginning from others: with the same one the same collection is begun.
+            holder: Who takes its steps; by default all together that do so by its id.
 
         Raises:
             NoSuchCollectionError: There never was the one that is to be undone.
+            CollectionRunsError: Another one runs.
         """
         token = hashlib.sha256(token.encode()).hexdigest()[:12] if token else secrets.token_hex(6)
         known = await self.begun()
@@ -132,11 +151,13 @@ class Collector:
             raise NoSuchCollectionError(f"there was no collection {undo_of}; the latest are: {latest}")
         for earlier in known:
             if earlier.endswith(f"-{token}"):
-                return await self.as_begun(earlier)
+                return await self.as_begun(earlier, holder=holder)
         owners = await self._ask_owners()
         began = self._clock()
+        collection_id = f"{began:%Y%m%dT%H%M%SZ}-{token}"
+        await self._take_lease(collection_id, holder)
         collection = Collection(
-            id=f"{began:%Y%m%dT%H%M%SZ}-{token}",
+            id=collection_id,
             purpose=purpose,
             began=began,
             grace=self._settings.grace,
@@ -151,15 +172,19 @@ class Collector:
         self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
         return collection
 
-    async def resume(self, purpose: Purpose, *, undo_of: str | None = None) -> Collection:
+    async def resume(
+        self, purpose: Purpose, *, undo_of: str | None = None, holder: str | None = None
+    ) -> Collection:
         """Return the latest collection for this purpose that was not finished.
 
         Args:
             purpose: What for.
             undo_of: Of `undo`: the id of the collection whose payloads it must bring back; None for any.
+            holder: Who takes its steps; by default all together that do so by its id.
 
         Raises:
             CannotResumeError: There is none, or it was begun with other settings, or to undo another one.
+            CollectionRunsError: It runs, or another one does.
         """
         for earlier in reversed(await self.begun()):
             collection = await self.read(earlier)
@@ -172,14 +197,19 @@ class Collector:
                     f"collection {collection.id}, which was interrupted, undoes "
                     f"{collection.undo_of or 'all'}, not {undo_of}; begin a new one"
                 )
-            return await self.as_begun(collection.id)
+            return await self.as_begun(collection.id, holder=holder)
         raise CannotResumeError(f"no collection for {purpose} was interrupted; begin a new one")
 
-    async def as_begun(self, collection_id: str) -> Collection:
+    async def as_begun(self, collection_id: str, *, holder: str | None = None) -> Collection:
         """Return a collection that was begun, to go on with.
+
+        Args:
+            collection_id: Its id.
+            holder: Who takes its steps; by default all together that do so by its id.
 
         Raises:
             CannotResumeError: There is none of this id, or it was begun with other settings.
+            CollectionRunsError: It runs, or another one does.
         """
         collection = await self.read(collection_id)
         if collection.id not in self._owners:
@@ -198,7 +228,17 @@ class Collector:
                 f"collection {collection.id} was begun with other settings (owners, stores, codecs or "
                 "grace); begin a new one"
             )
+        await self._take_lease(collection_id, holder)
         return collection
+
+    def renewing(self, collection: Collection) -> AbstractAsyncContextManager[None]:
+        """Tell others, for as long as a step takes, that the collection runs."""
+        return self._leases[collection.id].renewed()
+
+    async def _take_lease(self, collection_id: str, holder: str | None) -> None:
+        lease = Lease(self._files, collection_id, holder or collection_id.rpartition("-")[2], self._clock)
+        await lease.take()
+        self._leases[collection_id] = lease
 
     async def _ask_owners(self) -> dict[Owner, Namespace]:
         return {await namespace.owner(): namespace for namespace in self._namespaces}
@@ -315,6 +355,7 @@ class Collector:
         """Sweep a part of a store; not again, if it was done before.
 
         Raises:
+            CollectionRunsError: Another collection has begun meanwhile.
             StorageError: The store, or the collector's files, cannot be used.
             DamagedStateError: A file of the collector's is damaged.
         """
@@ -340,6 +381,7 @@ class Collector:
                 records=self._records(key),
                 manifest=Manifest(self._files, collection.id),
                 throttle=self._throttles[key],
+                check=self._leases[collection.id].check,
                 clock=self._clock,
                 work=work,
                 tell=self._tell,
@@ -371,7 +413,21 @@ class Collector:
     # -- the end
 
     async def finish(self, collection: Collection) -> Report:
-        """Write down what came of a collection, and remove what it needs no more."""
+        """Write down what came of a collection, and remove what it needs no more.
+
+        Raises:
+            CollectionRunsError: Another collection has begun meanwhile.
+        """
+        lease = self._leases[collection.id]
+        await lease.check()
+        report = await self.report(collection.id) or await self._write_report(collection)
+        for folder in ("marks", "sweeps"):
+            for name in await self._files.store.names(f"{folder}/{collection.id}/"):
+                await self._files.store.remove(name)
+        await lease.release()
+        return report
+
+    async def _write_report(self, collection: Collection) -> Report:
         marked = await self._marked(collection)
         report = Report(collection.id, collection.purpose, collection.began.isoformat())
         report.namespaces = [one.as_json() for one in marked]
@@ -399,9 +455,6 @@ class Collector:
                     self._stores.names[key], swept, complete=complete, began=collection.began, ended=ended
                 )
             )
-        for folder in ("marks", "sweeps"):
-            for name in await self._files.store.names(f"{folder}/{collection.id}/"):
-                await self._files.store.remove(name)
         return report
 
     async def _remove_old_records(self, collection: Collection, key: str, swept: Swept) -> None:

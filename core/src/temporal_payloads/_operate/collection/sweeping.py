@@ -21,7 +21,7 @@ from temporal_payloads._storage.collecting import CollectableDriver, ListedPaylo
 from temporal_payloads._storage.key_layout import ParsedKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from temporal_payloads._operate.collection.aside import AsideRecords, PutAside
@@ -95,6 +95,7 @@ class Sweep:
         records: When payloads were put aside.
         manifest: Where decisions are written down.
         throttle: How many requests a second the store is sent.
+        check: Called before each change; raises if it is not for this collection to make.
         clock: Tells the time.
         tell: Called with what was found, now and then.
         work: An empty local directory.
@@ -115,6 +116,7 @@ class Sweep:
         records: AsideRecords,
         manifest: Manifest,
         throttle: Throttle,
+        check: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
         work: Path,
         tell: Callable[[Swept], None] = lambda _: None,
@@ -131,6 +133,7 @@ class Sweep:
         self._records = records
         self._manifest = manifest
         self._throttle = throttle
+        self._check = check
         self._clock = clock
         self._tell = tell
         self._work = work
@@ -146,6 +149,7 @@ class Sweep:
         Raises:
             StorageError: The store, or the collector's files, cannot be used.
             DamagedStateError: A file of the collector's is damaged.
+            CollectionRunsError: Another collection has begun meanwhile.
         """
         self._listed_at = self._clock()
         listed = await self._list()
@@ -213,6 +217,7 @@ class Sweep:
                 f"{self._driver}: more than half of gc.grace has passed since the store was listed; go on "
                 "with --resume, which lists it again"
             )
+        await self._check()
         changes: list[Change] = ["done"] * len(payloads)
         if action in ("put_aside", "record"):
             # Before it is done: what is aside and not recorded waits a grace more.

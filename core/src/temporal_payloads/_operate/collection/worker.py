@@ -18,6 +18,8 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.converter import DataConverter
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -25,6 +27,7 @@ from temporal_payloads._operate.collection.activities import CollectionActivitie
 from temporal_payloads._operate.collection.workflow import (
     TASK_QUEUE,
     WORKFLOW_ID,
+    WORKFLOW_TYPE,
     CollectionInput,
     CollectionWorkflow,
 )
@@ -68,13 +71,40 @@ def collection_worker(
     )
 
 
+async def trigger_schedule(client: Client, given: CollectionInput) -> bool:
+    """Let the schedule start a collection now; return whether there is one for the same.
+
+    Raises:
+        WorkflowAlreadyStartedError: One that it has started runs already.
+    """
+    owner = plain(client)
+    handle = owner.get_schedule_handle(WORKFLOW_ID)
+    try:
+        described = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    if described.info.running_actions:
+        # The schedule would leave this one out, and tell nobody.
+        raise WorkflowAlreadyStartedError(WORKFLOW_ID, WORKFLOW_TYPE)
+    action = described.schedule.action
+    if not isinstance(action, ScheduleActionStartWorkflow):
+        return False
+    [scheduled] = await owner.data_converter.decode(action.args, [CollectionInput])
+    if scheduled != given:
+        return False
+    await handle.trigger()
+    return True
+
+
 async def start_collection(
     client: Client, given: CollectionInput, *, task_queue: str = TASK_QUEUE
 ) -> WorkflowHandle[Any, dict[str, Any]]:
     """Start a collection now.
 
     Raises:
-        WorkflowAlreadyStartedError: One runs already.
+        WorkflowAlreadyStartedError: One that was started so runs already.
     """
     return await plain(client).start_workflow(
         CollectionWorkflow.run, given, id=WORKFLOW_ID, task_queue=task_queue
@@ -86,7 +116,8 @@ async def schedule_collections(
 ) -> bool:
     """Let a collection begin so often; return whether the schedule is new, and was not only changed.
 
-    One that is due while the last one still runs is left out.
+    One that is due while the last one still runs is left out. One that begins while another one runs that the
+    schedule has not started (of `start_collection`, of a command) waits until that has ended.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(

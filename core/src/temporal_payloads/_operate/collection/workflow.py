@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 WORKFLOW_TYPE = "temporal_payloads_collection"
 WORKFLOW_ID = "temporal-payloads-gc"
-"""The id of the workflow, and of the schedule that starts it: two at once are refused by the server."""
+"""The id of the schedule, and of a workflow that was started without it. Those that the schedule starts have
+the time in their ids as well: it is by the lease in the collector's files that one runs at a time."""
 TASK_QUEUE = "temporal-payloads-gc"
 BEGIN, MARK, SHARDS, SWEEP, FINISH = (
     f"temporal_payloads_gc_{step}" for step in ("begin", "mark", "shards", "sweep", "finish")

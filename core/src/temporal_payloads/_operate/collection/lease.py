@@ -1,0 +1,130 @@
+"""One collection at a time: a file that says which one runs, since when, and that it still does.
+
+A state store cannot compare and write in one step. So whoever has taken the lease looks again before each
+change to a store: of two that took it at once, the one that wrote first finds the other's name, and stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporal_payloads._operate.collection.state import DamagedStateError
+from temporal_payloads._storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from temporal_payloads._operate.collection.state import Files
+
+EXPIRES = timedelta(minutes=5)
+"""How long after its last renewal a lease is for everybody to take."""
+RENEWED = timedelta(minutes=1)
+"""How often it is renewed."""
+_NAME = "lease"
+
+
+class CollectionRunsError(Exception):
+    """Another collection runs, or was killed a short while ago."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What the file says."""
+
+    holder: str
+    collection: str
+    host: str
+    since: str
+    renewed: str
+
+    @property
+    def expires(self) -> datetime:
+        return datetime.fromisoformat(self.renewed).astimezone(UTC) + EXPIRES
+
+
+class Lease:
+    """Says that a collection runs.
+
+    Args:
+        files: Where it is written down.
+        collection: The collection's id.
+        holder: Who runs it: a process, or all workers together that take the steps of one workflow.
+        clock: Tells the time.
+    """
+
+    def __init__(self, files: Files, collection: str, holder: str, clock: Callable[[], datetime]) -> None:
+        self._files = files
+        self._collection = collection
+        self._holder = holder
+        self._clock = clock
+
+    async def take(self) -> None:
+        """Take it, or renew it.
+
+        Raises:
+            CollectionRunsError: Another collection has it.
+            StorageError: The collector's files cannot be used.
+        """
+        held = await self._read()
+        now = self._clock()
+        if held is not None and held.holder != self._holder and now < held.expires:
+            raise CollectionRunsError(self._told(held))
+        since = held.since if held is not None and held.holder == self._holder else now.isoformat()
+        mine = _Held(self._holder, self._collection, socket.gethostname(), since, now.isoformat())
+        await self._files.write_json(_NAME, asdict(mine))
+
+    async def check(self) -> None:
+        """Make sure that it is still ours, before something is changed; renew it, if that is due.
+
+        Raises:
+            CollectionRunsError: Somebody has taken it over.
+            StorageError: The collector's files cannot be used.
+        """
+        held = await self._read()
+        if held is None or held.holder != self._holder:
+            told = "it was released meanwhile" if held is None else self._told(held)
+            raise CollectionRunsError(f"collection {self._collection} has stopped: {told}")
+        if self._clock() - datetime.fromisoformat(held.renewed) >= RENEWED:
+            await self.take()
+
+    async def release(self) -> None:
+        """Let others take it, if it is ours."""
+        held = await self._read()
+        if held is not None and held.holder == self._holder:
+            await self._files.store.remove(_NAME)
+
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew it again and again, also while nothing is changed."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(RENEWED.total_seconds() / 2)
+                # Whoever changes something finds out, and says so.
+                with suppress(CollectionRunsError, StorageError):
+                    await self.check()
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _read(self) -> _Held | None:
+        try:
+            document = await self._files.read_json(_NAME)
+        except DamagedStateError:
+            return None  # one damaged file does not keep everybody away for ever
+        return None if document is None else _Held(**document)
+
+    @staticmethod
+    def _told(held: _Held) -> str:
+        return (
+            f"another collection ({held.collection}, on {held.host}, since {held.since}) is running; if it "
+            f"was killed, others may begin, or go on with it, from {held.expires.isoformat()} on"
+        )

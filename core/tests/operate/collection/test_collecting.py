@@ -1,9 +1,11 @@
 """The rules by which a payload stays or goes, each in a collection of a store in memory."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from temporal_payloads._operate.collection.collector import NoSuchCollectionError
+from temporal_payloads._operate.collection.lease import CollectionRunsError
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.sweeping import ListingTooOldError
 from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError
@@ -137,6 +139,44 @@ async def test_what_a_damaged_record_told_of_waits_a_grace_anew_and_that_is_repo
     assert set(report.stores["shelf"]["rules"]) == {"waits"}
     world.clock.advance(HOUR)
     assert await rules_of(world, "collect") == {"due"}
+
+
+async def test_a_record_of_an_earlier_time_is_never_taken_for_one_that_is_damaged(world, garbage):
+    """It was put aside, brought back, put aside again; and another payload is aside all the time."""
+    world.shelf.tells_age = False
+    await world.store("more garbage")
+    await world.collect("put-aside")
+    world.clock.advance(DAY)
+    await world.store("garbage")
+    last = await world.collect("put-aside")
+    [record] = [name for name in world.shelf.files if name.startswith("aside/") and last.id in name]
+    world.shelf.files[record] = b"damaged"
+    world.clock.advance(GRACE - DAY)
+    report = await world.collect("delete")
+    assert set(report.stores["shelf"]["rules"]) == {"due", "not_recorded"}
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+
+
+async def test_a_record_stays_of_a_collection_that_has_not_ended(world, garbage):
+    """It has recorded what it is about to put aside, and was suspended; meanwhile another one ends."""
+    world.shelf.tells_age = False
+    recorded, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def suspended(_):
+        recorded.set()
+        await goes_on.wait()
+
+    world.shelf.before["put_aside"] = suspended
+    collecting = asyncio.create_task(world.collect("put-aside"))
+    await recorded.wait()
+    world.clock.advance(DAY)
+    await world.collect("delete")
+    goes_on.set()
+    with pytest.raises(CollectionRunsError):
+        await collecting
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+    world.clock.advance(GRACE - DAY)
+    assert await rules_of(world) == {"due"}
 
 
 async def test_everything_is_undone_without_records(world, garbage):

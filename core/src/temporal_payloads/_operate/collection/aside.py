@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.state import DamagedStateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from temporal_payloads._operate.collection.state import Files
@@ -30,6 +30,8 @@ class PutAside:
     time: datetime
     segment: str
     """The name of the file that says so."""
+    earlier: tuple[str, ...] = ()
+    """The names of files that tell of times before, after which it was brought back."""
 
     @property
     def collection(self) -> str:
@@ -43,7 +45,10 @@ def collection_of(segment: str) -> str:
 
 
 class AsideRecords:
-    """The records of one store. A record of a payload that is not aside any more says nothing.
+    """The records of one store.
+
+    A record of a payload that is not aside any more says nothing. It is forgotten when that is put aside again,
+    so that the earlier one is never taken for the later one, also if that is lost.
 
     Args:
         files: Where they are kept.
@@ -85,6 +90,18 @@ class AsideRecords:
                 partitions.add(mark, _LOADED.pack(stamp, number))
         return LoadedRecords(names, partitions, damaged)
 
+    async def forget(self, segment: str, marks: Collection[bytes]) -> None:
+        """Leave payloads out of a file that tells of a time before: what was put aside since waits anew."""
+        try:
+            data = await self._files.read_bytes(segment) or b""
+        except DamagedStateError:
+            return  # it tells nothing
+        left = b"".join(_RECORD.pack(mark, at) for mark, at in _RECORD.iter_unpack(data) if mark not in marks)
+        if left:
+            await self._files.write_bytes(segment, left)
+        else:
+            await self._files.store.remove(segment)
+
     async def remove(self, segments: Iterable[str]) -> None:
         """Remove files of which no payload is aside any more."""
         for name in segments:
@@ -107,6 +124,8 @@ class LoadedRecords:
         for mark, record in self.partitions.part(number):
             stamp, segment = _LOADED.unpack(record)
             put = PutAside(_EPOCH + timedelta(microseconds=stamp), self.segments[segment])
-            if mark not in found or found[mark].time < put.time:
-                found[mark] = put
+            if (other := found.get(mark)) is not None:
+                first, last = sorted((other, put), key=lambda one: one.time)
+                put = replace(last, earlier=(*first.earlier, *last.earlier, first.segment))
+            found[mark] = put
         return found

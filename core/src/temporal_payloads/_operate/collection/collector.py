@@ -459,18 +459,28 @@ class Collector:
 
     async def _remove_old_records(self, collection: Collection, key: str, swept: Swept) -> None:
         prefix = f"aside/{self._store_name(key)}/"
-        old = {name for name in collection.segments if name.startswith(prefix)}
-        await self._records(key).remove(sorted(old - set(swept.segments)))
+        old = {name for name in collection.segments if name.startswith(prefix)} - set(swept.segments)
+        ended = {name.rpartition("/")[2] for name in await self._files.store.names("reports/")}
+        # One that has not ended may be about to put aside what it has recorded.
+        unneeded = [
+            name
+            for name in sorted(old)
+            if collection_of(name) in ended or self._is_past_finishing(collection_of(name), collection)
+        ]
+        await self._records(key).remove(unneeded)
 
     async def _remove_old_marks(self, collection: Collection) -> None:
         """Remove the marks of collections that were never finished, and can't be any more."""
-        retentions = [owner.retention for owner in collection.owners if owner.retention]
-        if not retentions:
-            return
         for name in await self._files.store.names("marks/"):
-            began = datetime.strptime(name.split("/")[1].partition("-")[0], "%Y%m%dT%H%M%S%z")
-            if collection.began - began > min(retentions) + collection.grace:
+            if self._is_past_finishing(name.split("/")[1], collection):
                 await self._files.store.remove(name)
+
+    @staticmethod
+    def _is_past_finishing(earlier: str, collection: Collection) -> bool:
+        """Tell whether what an earlier collection has marked is too old to go on with."""
+        retentions = [owner.retention for owner in collection.owners if owner.retention]
+        began = datetime.strptime(earlier.partition("-")[0], "%Y%m%dT%H%M%S%z")
+        return bool(retentions) and collection.began - began > min(retentions) + collection.grace
 
     # -- names
 

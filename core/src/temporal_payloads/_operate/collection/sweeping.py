@@ -140,6 +140,8 @@ class Sweep:
         self._found = Swept(driver, shard)
         self._batch = throttle.within_a_second(BATCH)
         self._segments: set[str] = set()
+        self._outdated: dict[bytes, tuple[str, ...]] = {}
+        """Of what is to be put aside, and was before: the files that tell so."""
         self._listed_at = clock()
         self._pending: dict[Action, list[tuple[ListedPayload, Decision]]] = {}
 
@@ -194,6 +196,9 @@ class Sweep:
             self._segments.add(put.segment)
             if decision.action == "keep" or decision.action not in self._actions:
                 _count(self._found.aside, put.collection, payload.size)
+        if decision.action == "put_aside" and put is not None:
+            mark = mark_of_claim(payload.claim, payload.key.sha256)
+            self._outdated[mark] = (*put.earlier, put.segment)
         if decision.action != "keep":
             _count(self._found.actions, decision.action, payload.size)
         if decision.action in self._actions or decision.rule not in _QUIET:
@@ -223,6 +228,7 @@ class Sweep:
             # Before it is done: what is aside and not recorded waits a grace more.
             marks = [mark_of_claim(payload.claim, payload.key.sha256) for payload in payloads]
             self._segments.add(await self._records.add(self._collection, self._name, marks, now))
+            await self._forget(marks)
         if action == "put_aside":
             changes = await self._store.put_aside(payloads, grace=self._grace)
         elif action == "restore":
@@ -238,6 +244,14 @@ class Sweep:
                     _count(self._found.aside, self._collection, payload.size)
         await self._manifest.done(action, payloads, changes, self._clock())
         self._tell(self._found)
+
+    async def _forget(self, marks: Sequence[bytes]) -> None:
+        outdated: dict[str, set[bytes]] = {}
+        for mark in marks:
+            for segment in self._outdated.pop(mark, ()):
+                outdated.setdefault(segment, set()).add(mark)
+        for segment, gone in outdated.items():
+            await self._records.forget(segment, gone)
 
     def _count_namespace(self, counts: dict[str, list[int]], payload: ListedPayload) -> None:
         name = payload.key.namespace or ""

@@ -40,15 +40,26 @@ from temporal_payloads._operate.collection.workflow import MARK, WORKFLOW_ID, Co
 from temporal_payloads._operate.holders import everything
 from temporal_payloads._storage import memory_driver, recently_stored
 from temporal_payloads.plugin import PayloadNotFoundError
+from temporalio import workflow
 from temporalio.api.common.v1 import Payload, WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    ScheduleSpec,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from temporalio.converter import (
     StorageDriverRetrieveContext,
     StorageDriverStoreContext,
     StorageDriverWorkflowInfo,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -65,7 +76,8 @@ pytestmark = pytest.mark.server
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
     """A server of its own: what other tests have in theirs was stored elsewhere."""
-    options = [each for value in DELETES_AT_ONCE for each in ("--dynamic-config-value", value)]
+    values = DELETES_AT_ONCE + NEW_SCHEDULER
+    options = [each for value in values for each in ("--dynamic-config-value", value)]
     directory = tmp_path_factory.mktemp("temporal")
     with start_temporal(directory, namespaces=NAMESPACES, options=options) as server:
         yield server
@@ -76,6 +88,11 @@ DELETES_AT_ONCE = (
     "history.visibilityProcessorEnsureCloseBeforeDelete=false",
 )
 """Settings of a server that deletes a run when it is told to, and not half a minute later."""
+NEW_SCHEDULER = (
+    "history.enableCHASMSchedulerCreation=true",
+    "history.chasmSchedulerCreationRolloutPercent=100",
+)
+"""The server's scheduler whose state nobody can read. What the other hands on is in a history of its own."""
 NAMESPACES = (
     "everything",
     "direct",
@@ -86,6 +103,7 @@ NAMESPACES = (
     "command",
     "crash",
     "scheduled",
+    "handed",
 )
 
 
@@ -125,13 +143,17 @@ class Bench:
     async def delete(self, workflow_id: str, run_id: str | None = None) -> None:
         """Delete a run, and wait until it is listed no more."""
         run_id = run_id or (await self.client.get_workflow_handle(workflow_id).describe()).run_id
+        await self.tell_to_delete(workflow_id, run_id)
+        await self.until_listed(workflow_id, count=0)
+
+    async def tell_to_delete(self, workflow_id: str, run_id: str) -> None:
+        """Tell the server to delete a run."""
         await self.client.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
                 namespace=self.client.namespace,
                 workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
             )
         )
-        await self.until_listed(workflow_id, count=0)
 
     async def until_listed(self, *ids: str, count: int = 1) -> None:
         """Wait until visibility has so many runs of each of these ids."""
@@ -334,6 +356,122 @@ async def test_a_collection_goes_on_when_its_worker_is_killed(server, tmp_path):
         assert summary["complete"]
         # It is the collection that the first worker has begun.
         assert await collector.begun() == [summary["id"]]
+
+
+# -- what schedules hand on
+
+
+@workflow.defn
+class HandsOn:
+    """Ends as it is told, with what goes to the next run."""
+
+    def __init__(self) -> None:
+        self._ending = ""
+        self._handed: list[str] = []
+
+    @workflow.run
+    async def run(self) -> str:
+        """Return the run's id, or fail with it."""
+        last, failure = workflow.get_last_completion_result(str), workflow.get_last_failure()
+        details = failure.details if isinstance(failure, ApplicationError) else []
+        self._handed = [text.split()[0] for text in (last, *details) if text]
+        await workflow.wait_condition(lambda: bool(self._ending))
+        text = large(f"{workflow.info().run_id} left")
+        if self._ending == "fail":
+            raise ApplicationError("told to", text)
+        return text
+
+    @workflow.signal
+    def end(self, how: str) -> None:
+        """Let it end."""
+        self._ending = how
+
+    @workflow.query
+    def handed(self) -> list[str]:
+        """Return the ids of the runs whose result and failure it was started with."""
+        return self._handed
+
+
+class Actions:
+    """The actions of a schedule, one after the other."""
+
+    def __init__(self, client: Client, schedule: ScheduleHandle) -> None:
+        self._client = client
+        self._schedule = schedule
+        self._count = 0
+
+    async def begun(self, overlap: ScheduleOverlapPolicy | None = None) -> WorkflowHandle[Any, Any]:
+        """Trigger it; return the run that it starts."""
+        self._count += 1
+
+        async def started() -> bool:
+            # What is due in the same second has the same id.
+            if (await self._schedule.describe()).info.num_actions < self._count:
+                await self._schedule.trigger(overlap=overlap)
+                await asyncio.sleep(1.1)
+            return (await self._schedule.describe()).info.num_actions >= self._count
+
+        await until(started)
+        action = (await self._schedule.describe()).info.recent_actions[-1].action
+        assert isinstance(action, ScheduleActionExecutionStartWorkflow)
+        return self._client.get_workflow_handle(action.workflow_id, run_id=action.first_execution_run_id)
+
+    async def ended(self, how: str, **options: Any) -> WorkflowHandle[Any, Any]:
+        """Trigger it; return the run that it starts once that has ended."""
+        run = await self.begun(**options)
+        await run.signal(HandsOn.end, how)
+        with suppress(WorkflowFailureError):
+            await run.result()
+
+        async def taken_in() -> bool:
+            return not (await self._schedule.describe()).info.running_actions
+
+        await until(taken_in)
+        return run
+
+    async def reset(self, run: WorkflowHandle[Any, Any]) -> WorkflowHandle[Any, Any]:
+        """Reset a run to its beginning; return the new one once that has ended, as the other had."""
+        answer = await self._client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self._client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id or ""),
+                reason="again",
+                workflow_task_finish_event_id=3,
+                request_id=new_id("request"),
+            )
+        )
+        new: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run.id, run_id=answer.run_id)
+        await new.result()
+        return new
+
+
+async def test_what_a_schedule_hands_on_after_a_reset_and_a_run_that_overlaps_is_kept(open_bench):
+    async with (
+        open_bench("handed") as bench,
+        bench.collector() as collector,
+        running_worker(bench.client, workflows=[HandsOn]) as queue,
+    ):
+        action = ScheduleActionStartWorkflow(HandsOn.run, id="hands-on", task_queue=queue)
+        handle = await bench.client.create_schedule("hands-on", Schedule(action, spec=ScheduleSpec()))
+        actions = Actions(bench.client, handle)
+        first = await actions.ended("complete")
+        beside = await actions.ended("complete", overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+        second = await actions.ended("complete")
+        reset = await actions.reset(first)
+        failed = await actions.ended("fail")
+        runs = {(run.id, str(run.run_id)) for run in (first, second, reset, beside, failed)}
+        await until_seen(bench.client, runs)
+        bench.ahead = 2 * GRACE
+        assert (await collector.collect("plan")).complete
+        for workflow_id, run_id in runs:
+            await bench.tell_to_delete(workflow_id, run_id)
+        await until_seen(bench.client, set(), runs)
+        for ahead in (4, 6, 8):
+            bench.ahead = ahead * GRACE
+            assert (await collector.collect("collect")).complete
+        # Not what ended last.
+        run = await actions.begun()
+        assert await run.query(HandsOn.handed) == [second.run_id, failed.run_id]
 
 
 # -- the commands, on S3

@@ -269,7 +269,7 @@ def _execution(client: Client, kind: Kind, info: WorkflowExecutionInfo, division
         client.namespace,
         info.execution.workflow_id,
         info.execution.run_id,
-        status=_status(info.status),
+        status=status_name(info.status),
         start_time=time_of(info.start_time),
         close_time=time_of(info.close_time),
         history_length=info.history_length,
@@ -279,7 +279,8 @@ def _execution(client: Client, kind: Kind, info: WorkflowExecutionInfo, division
     )
 
 
-def _status(number: WorkflowExecutionStatus.ValueType) -> str:
+def status_name(number: WorkflowExecutionStatus.ValueType) -> str:
+    """Return the name of a status, without its prefix; the number of one of a later release."""
     try:
         return WorkflowExecutionStatus.Name(number).removeprefix("WORKFLOW_EXECUTION_STATUS_")
     except ValueError:

@@ -254,6 +254,10 @@ class FakeNamespace(Namespace):
         self._clock = clock
         self.runs: dict[tuple[str, str, str], Run] = {}
         self.described: dict[str, list[str]] = {}
+        self.taken_in: dict[str, tuple[str, datetime]] = {}
+        """How workflows of schedules ended first, as their schedule has taken it in, and when they began."""
+        self.not_taken_in: set[str] = set()
+        """Workflows whose end their schedule does not take in: as the old scheduler's, with `ALLOW_ALL`."""
         self.read: list[str] = []
         """Ids of what was read."""
         self.fail_listing = False
@@ -270,19 +274,24 @@ class FakeNamespace(Namespace):
     def run(self, workflow_id, *references, status="COMPLETED", run_id="run", kind="workflow", **more):
         """Let there be a run, an activity or a schedule that needs these."""
         ended = None if status == "RUNNING" or kind == "schedule" else self._clock() - HOUR
+        closed = more.pop("closed", ended)
+        began = (closed or self._clock()) - HOUR
         holder = Holder(
             kind,
             self._name,
             workflow_id,
             "" if kind == "schedule" else run_id,
             status=status,
-            start_time=self._clock() - 2 * HOUR,
-            close_time=more.pop("closed", ended),
+            start_time=began,
+            close_time=closed,
             history_length=more.pop("length", 11),
             scheduled_by=more.pop("scheduled_by", ""),
         )
         run = Run(holder, list(references), **more)
         self.runs[kind, workflow_id, holder.run_id] = run
+        known = self.taken_in.get(workflow_id, ("RUNNING", began))
+        if holder.scheduled_by and known[0] == "RUNNING":
+            self.taken_in[workflow_id] = (status, known[1])
         return run
 
     def schedule(self, schedule_id, *references, recent=(), action=None):
@@ -308,8 +317,16 @@ class FakeNamespace(Namespace):
         if self.describing_fails:
             raise RPCError("told to fail", self.describing_fails, b"")
         recent = frozenset(self.described[schedule_id])
-        whole = len(recent) < 10
-        return ScheduleNow(frozenset({self.runs["schedule", schedule_id, ""].holder.status}), recent, whole)
+        told = {one: self.taken_in[one] for one in recent if one in self.taken_in}
+        return ScheduleNow(
+            frozenset({self.runs["schedule", schedule_id, ""].holder.status}),
+            recent,
+            whole=len(recent) < 10,
+            statuses={
+                one: "RUNNING" if one in self.not_taken_in else status for one, (status, _) in told.items()
+            },
+            began={one: began for one, (_, began) in told.items()},
+        )
 
     async def needs_of(self, holder):
         self.read.append(holder.id)

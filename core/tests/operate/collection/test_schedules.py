@@ -1,4 +1,4 @@
-"""A schedule's last result outlives the run that produced it, and everything else that shows it."""
+"""What a schedule hands on outlives the run that produced it, and everything else that shows it."""
 
 from datetime import timedelta
 
@@ -7,6 +7,10 @@ from temporal_payloads._operate.collection.schedules import action_of
 from temporalio.service import RPCStatusCode
 
 HOUR, DAY, GRACE = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+
+
+def key_of(reference):
+    return dict(reference.claim_data)["key"]
 
 
 def due(day):
@@ -68,21 +72,93 @@ async def test_a_later_success_replaces_it(world, result):
     assert set(report.stores["shelf"]["rules"]) == {"needed", "unreferenced"}
 
 
-async def test_the_latest_success_is_the_one_that_ended_last_however_runs_are_listed(world):
-    results = {day: await world.store(f"result {day}", workflow_id=due(day)) for day in range(1, 9)}
+async def results_of(world, *days):
+    """What these runs left, kept by nobody but the schedule."""
+    results = {day: await world.store(f"result {day}", workflow_id=due(day)) for day in days}
     world.clock.advance(2 * GRACE)
-    world.orders.schedule("nightly", action="report", recent=[due(day) for day in results])
-    for day, reference in results.items():
-        # The runs overlap: the one of the fifth day takes longest.
-        closed = world.clock() - HOUR - abs(day - 5) * DAY
-        world.orders.run(due(day), reference, scheduled_by="nightly", closed=closed)
+    return results
+
+
+async def kept_after_deleting(world, *runs):
+    """Delete all histories; return the keys of what is not put aside a grace later."""
     await world.collect("plan")
-    for day in results:
-        world.orders.delete(due(day))
+    for day, run_id in runs:
+        world.orders.delete(due(day), run_id)
     await world.collect("plan")
     world.clock.advance(GRACE)
     await world.collect("put-aside")
-    assert world.shelf.keys(aside=False) == {dict(results[5].claim_data)["key"]}
+    return world.shelf.keys(aside=False)
+
+
+async def test_a_run_that_was_reset_and_ended_last_does_not_replace_a_later_action_s_success(world):
+    results = await results_of(world, 1, 2)
+    reset = await world.store("reset", workflow_id=due(1))
+    world.clock.advance(2 * GRACE)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
+    for day, closed in ((1, 3), (2, 2)):
+        world.orders.run(due(day), results[day], scheduled_by="nightly", closed=world.clock() - closed * DAY)
+    world.orders.run(due(1), reset, run_id="reset", scheduled_by="nightly", closed=world.clock() - DAY)
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"), (1, "reset"))
+    # The scheduler that has not looked yet when a run is reset takes in the new one.
+    assert kept == {key_of(results[2]), key_of(reset)}
+
+
+async def test_what_ran_with_allow_all_does_not_replace_the_success_before(world):
+    """One of the server's schedulers takes it in, the other does not."""
+    results = await results_of(world, 1, 2, 3)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
+    world.orders.not_taken_in.add(due(2))
+    for day, closed in ((1, 3), (2, 2)):
+        world.orders.run(due(day), results[day], scheduled_by="nightly", closed=world.clock() - closed * DAY)
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"))
+    assert kept == {key_of(results[1]), key_of(results[2])}
+
+    world.orders.described["nightly"] = [due(3)]
+    world.orders.run(due(3), results[3], scheduled_by="nightly")
+    world.clock.advance(GRACE)
+    kept = await kept_after_deleting(world, (3, "run"))
+    assert kept == {key_of(results[3])}
+
+
+async def test_a_success_that_overlapped_with_a_later_one_is_kept_beside_it(world):
+    results = await results_of(world, 1, 2)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
+    world.orders.run(due(2), results[2], scheduled_by="nightly", closed=world.clock() - 2 * HOUR)
+    world.orders.run(due(1), results[1], scheduled_by="nightly", closed=world.clock() - HOUR)
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"))
+    assert kept == {key_of(result) for result in results.values()}
+
+
+async def test_a_failure_goes_to_the_next_run_and_is_kept_until_that_has_ended(world):
+    results = await results_of(world, 1, 2, 3)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2), due(3)])
+    for day, status in ((1, "COMPLETED"), (2, "FAILED"), (3, "TIMED_OUT")):
+        closed = world.clock() - (4 - day) * DAY
+        world.orders.run(due(day), results[day], scheduled_by="nightly", status=status, closed=closed)
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"), (3, "run"))
+    assert kept == {key_of(results[1]), key_of(results[3])}
+
+
+async def test_a_run_that_was_open_when_last_seen_and_is_none_of_the_last_ten_makes_it_uncertain(
+    world, result
+):
+    world.orders.schedule("nightly", action="report", recent=[due(2), due(3)])
+    world.orders.run(due(2), scheduled_by="nightly", status="RUNNING")
+    world.orders.run(due(3), scheduled_by="nightly")
+    assert await rules_of(world) == {"unreferenced"}
+    # It may have completed last of all.
+    world.orders.delete(due(2))
+    recent = [due(day) for day in range(3, 13)]
+    world.orders.described["nightly"] = recent
+    for workflow_id in recent[1:]:
+        world.orders.run(workflow_id, scheduled_by="nightly")
+    assert await rules_of(world) == {"of_a_schedule"}
+    assert await rules_of(world) == {"of_a_schedule"}
+    # What began after it had ended, and succeeded, has replaced what it may have left.
+    world.clock.advance(DAY)
+    world.orders.described["nightly"] = [*recent[1:], due(13)]
+    world.orders.run(due(13), scheduled_by="nightly")
+    assert await rules_of(world) == {"unreferenced"}
 
 
 async def test_where_no_success_was_ever_read_nothing_of_its_action_is_swept(world, result):

@@ -201,6 +201,8 @@ class Marking:
         self._marks = Partitions(work / "marks")
         self._open = Partitions(work / "open")
         self._schedules: dict[str, ScheduleNow] = {}
+        self._known: dict[str, ScheduleRecord] = {}
+        """What was known of schedules before."""
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._gaps = Gaps()
         self._found = Marked(namespace.name, folder=folder)
@@ -214,6 +216,7 @@ class Marking:
             StorageError: The collector's own files cannot be read or written.
         """
         self._found.began = self._clock()
+        self._known = await self._load_records()
         # First what schedules did last, then the runs: an action in that list has its run among those.
         await self._list(self._namespace.schedules(), "schedules")
         await self._describe_schedules()
@@ -247,7 +250,9 @@ class Marking:
     def _note(self, holder: Holder) -> None:
         self._listed.add(key_of(holder.kind, holder.id, holder.run_id), _packed(holder))
         if holder.kind == "schedule":
-            self._schedules[holder.id] = ScheduleNow(frozenset(), frozenset(), whole=False)
+            self._schedules[holder.id] = self._with_what_is_known(
+                holder.id, ScheduleNow(frozenset(), frozenset(), whole=False)
+            )
         elif holder.running:
             self._found.running += 1
             for run_id in (holder.run_id, ""):
@@ -259,7 +264,8 @@ class Marking:
         async def one(schedule_id: str) -> None:
             try:
                 async with self._reading:
-                    self._schedules[schedule_id] = await self._namespace.describe(schedule_id)
+                    now = await self._namespace.describe(schedule_id)
+                self._schedules[schedule_id] = self._with_what_is_known(schedule_id, now)
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return
@@ -270,6 +276,9 @@ class Marking:
                 )
 
         await gather_bounded(one, list(self._schedules), limit=READ_AT_ONCE)
+
+    def _with_what_is_known(self, schedule_id: str, now: ScheduleNow) -> ScheduleNow:
+        return replace(now, known=self._known.get(schedule_id, ScheduleRecord()))
 
     # -- runs
 
@@ -377,22 +386,24 @@ class Marking:
 
     # -- schedules
 
-    async def _mark_schedules(self) -> None:
+    async def _load_records(self) -> dict[str, ScheduleRecord]:
         try:
-            known = await self._records.load()
+            return await self._records.load()
         except DamagedStateError as error:
             self._gaps.miss("kept marks of an earlier collection, which are damaged", str(error))
-            known = {}
-        records = left(known, self._schedules, self._clock(), self._grace)
+            return {}
+
+    async def _mark_schedules(self) -> None:
+        time = self._clock()
+        records = left(self._known, self._schedules, time, self._grace)
         for schedule_id, now in self._schedules.items():
-            record = updated(known.get(schedule_id, ScheduleRecord()), now)
-            records[schedule_id] = record
+            records[schedule_id] = record = updated(now, time)
             if not record.certain:
                 self._found.uncertain += sorted(record.actions)
         for record in records.values():
-            if record.success is not None:
-                self._mark_run(record.success.references, record.success.hashes)
-        if records != known:
+            for run in record.ended:
+                self._mark_run(run.references, run.hashes)
+        if records != self._known:
             await self._records.save(records)
 
     # -- what the sweep reads

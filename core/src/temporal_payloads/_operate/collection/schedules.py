@@ -1,8 +1,11 @@
-"""What schedules hand on: the result of a schedule's latest run that succeeded goes to its next run.
+"""What schedules hand on to their next runs: the result of one that succeeded, or the failure of one.
 
-The server keeps that result where nobody can list it, also when the run that produced it is long deleted. So
-the references of that run are kept until a later success is read. Whether there was a later one that nobody
-has read is told by the schedule's own list of what it did last.
+The server keeps these where nobody can list them, also when the run that produced them is long deleted. Which
+result it has is not told. It need not be that of the run that ended last: a reset's may count or not, and one
+scheduler takes in what ran with `ALLOW_ALL`, the other does not. What is told, with each of a schedule's last
+actions, is whether the schedule has taken in how it ended. So the references of all runs are kept until a run
+that began after they had ended has succeeded, by the schedule's own account. Whether there were others that
+nobody has read is told by the list of its last actions, too.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflowservice.v1 import DescribeScheduleRequest
 
 from temporal_payloads._operate.collection.kept import (
@@ -19,6 +23,7 @@ from temporal_payloads._operate.collection.kept import (
     references_as_json,
     references_from_json,
 )
+from temporal_payloads._operate.holders import status_name, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,8 +35,11 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.recorded import RecordedReference
 
 SETTLED = timedelta(minutes=10)
-"""How long ago a run must have ended to be taken for the last of its chain: a retry may not be listed yet."""
+"""How long ago a run must have ended to be taken for the last of its chain: a retry may not be listed yet.
+Also how long before another one began, to have ended before: the server's hosts have clocks of their own."""
 _FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
+_HANDED_ON = frozenset({"COMPLETED", "FAILED", "TIMED_OUT"})
+"""What goes to the next run is the result, or the failure, of a run that ended so."""
 _STARTED_BY_SCHEDULE = re.compile(r"(?P<action>.*)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.DOTALL)
 """The id of a workflow that a schedule started: that of its action, and when it was due."""
 
@@ -43,12 +51,13 @@ def action_of(workflow_id: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Success:
-    """A run of a schedule that completed."""
+class Ended:
+    """A run of a schedule that ended with what may go to the next one: a result, or a failure."""
 
     workflow_id: str
     run_id: str
     closed: datetime
+    succeeded: bool
     references: tuple[RecordedReference, ...]
     hashes: tuple[str, ...]
 
@@ -57,18 +66,20 @@ class Success:
 class ScheduleRecord:
     """What is known of a schedule, from one collection to the next."""
 
-    success: Success | None = None
-    """The latest that was read."""
+    ended: frozenset[Ended] = frozenset()
+    """The runs that were read, and whose results or failures it may hand on."""
     accounted: frozenset[str] = frozenset()
-    """Those of its last actions whose workflows were seen to have ended, and are no later success."""
+    """Those of its last actions whose workflows were seen to have ended."""
     recent: frozenset[str] = frozenset()
     """The workflows of its last actions, when it was last looked at."""
+    missed: Mapping[str, datetime] = field(default_factory=dict)
+    """Workflows that were not seen to end, by when they were not listed any more, and so had ended unread."""
     certain: bool = False
-    """Whether it was certain that no later success was missed."""
+    """Whether it was certain that nothing was missed that it may hand on."""
     actions: frozenset[str] = frozenset()
     """The ids by which its workflows' ids begin."""
     gone: datetime | None = None
-    """Since when it is not listed any more."""
+    """Since when it is not there any more."""
 
 
 @dataclass
@@ -80,48 +91,84 @@ class ScheduleNow:
     """The workflows of its last actions: ten at most."""
     whole: bool
     """Whether these are all that it ever did."""
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """How these workflows ended, as the schedule has taken it in: `COMPLETED`, ...; else `RUNNING`."""
+    began: Mapping[str, datetime] = field(default_factory=dict)
+    """When these workflows began."""
+    known: ScheduleRecord = ScheduleRecord()
+    """What was known of it before."""
     seen: dict[str, bool] = field(default_factory=dict)
-    """Those of them that were listed, and whether their last run is known to have ended."""
+    """Those of the workflows to look for that were listed, and whether the last run is sure to have ended."""
     running: set[str] = field(default_factory=set)
     """Those of them that run."""
-    success: Success | None = None
-    """The latest that was listed."""
+    ended: set[Ended] = field(default_factory=set)
+    """The runs that were listed, and whose results or failures may be handed on."""
+
+    @property
+    def sought(self) -> frozenset[str]:
+        """The workflows to look for: of its last actions, and those that were not seen to end before."""
+        return self.recent | self.waited_for
+
+    @property
+    def waited_for(self) -> frozenset[str]:
+        """The workflows that it does not list any more, and that were not seen to end before."""
+        known = self.known
+        return (known.recent | known.missed.keys()) - known.accounted - self.recent
 
     def note(self, run: KeptRun, begun: datetime) -> None:
         """Take in a run that the schedule has started, as it was listed in a collection begun then."""
-        if run.id in self.recent:
-            ended = run.status in _FINAL and run.closed is not None and run.closed < begun - SETTLED
+        if run.id in self.sought:
+            settled = run.status in _FINAL and run.closed is not None and run.closed < begun - SETTLED
+            # Nothing follows a success in its chain.
+            ended = settled or run.status == "COMPLETED"
             self.seen[run.id] = self.seen.get(run.id, False) or ended
             if run.closed is None:
                 self.running.add(run.id)
-        if run.status == "COMPLETED" and run.closed is not None:
-            success = Success(run.id, run.run_id, run.closed, run.references, run.hashes)
-            self.success = _later(self.success, success)
+        if run.status in _HANDED_ON and run.closed is not None:
+            succeeded = run.status == "COMPLETED"
+            ended_run = Ended(run.id, run.run_id, run.closed, succeeded, run.references, run.hashes)
+            if self.may_hand_on(ended_run):
+                self.ended.add(ended_run)
+
+    def may_hand_on(self, run: Ended) -> bool:
+        """Tell whether the schedule may hand on what this run ended with."""
+        if self.statuses.get(run.workflow_id) == "RUNNING":
+            return True
+        # A failure is forgotten with the next one, a result only with the next result.
+        return not self.replaced_after(run.closed, frozenset({"COMPLETED"}) if run.succeeded else _HANDED_ON)
+
+    def replaced_after(self, time: datetime, statuses: frozenset[str] = frozenset({"COMPLETED"})) -> bool:
+        """Tell whether it has taken in a run that began after a time, and ended in one of these ways."""
+        return any(
+            self.statuses.get(workflow) in statuses and began - SETTLED > time
+            for workflow, began in self.began.items()
+        )
 
 
-def updated(known: ScheduleRecord, now: ScheduleNow) -> ScheduleRecord:
-    """Return what is known of a schedule after all its runs were listed."""
-    success = _later(known.success, now.success)
-    accounted = (known.accounted & now.recent) | {
-        workflow for workflow, ended in now.seen.items() if ended and workflow not in now.running
+def updated(now: ScheduleNow, time: datetime) -> ScheduleRecord:
+    """Return what is known of a schedule after all its runs were listed, at a time."""
+    known = now.known
+    ended = {run for run in known.ended if now.may_hand_on(run)} | now.ended
+    succeeded = {run.workflow_id for run in ended if run.succeeded}
+    has_ended = {workflow for workflow, has_ended in now.seen.items() if has_ended}
+    accounted = ((known.accounted & now.recent) | has_ended) - now.running
+    missed = {
+        workflow: known.missed.get(workflow, time)
+        for workflow in now.sought - accounted - now.seen.keys()
+        if not now.replaced_after(known.missed.get(workflow, time))
     }
-    latest = {success.workflow_id} if success else set()
-    # Nothing happened between what is known and the list: it begins with what is known, or is all there is.
-    unbroken = now.whole or bool(latest & now.recent) or (known.certain and bool(known.recent & now.recent))
-    certain = unbroken and now.recent <= (accounted | now.seen.keys() | latest)
+    # Nothing is missing between what is known and the list: in that is a result which the schedule has taken
+    # in, or it goes on from what is known, or is all there is.
+    taken_in = {workflow for workflow, status in now.statuses.items() if status == "COMPLETED"}
+    unbroken = now.whole or bool(taken_in & succeeded) or (known.certain and bool(known.recent & now.recent))
     return ScheduleRecord(
-        success=success,
+        ended=frozenset(ended),
         accounted=frozenset(accounted),
-        recent=now.recent,
-        certain=certain,
+        recent=now.recent | (now.waited_for & now.seen.keys()),
+        missed=missed,
+        certain=unbroken and not missed,
         actions=now.actions | known.actions,
     )
-
-
-def _later(one: Success | None, other: Success | None) -> Success | None:
-    if one is None or other is None:
-        return one or other
-    return max(one, other, key=lambda success: success.closed)
 
 
 async def describe(client: Client, schedule_id: str) -> ScheduleNow:
@@ -133,13 +180,26 @@ async def describe(client: Client, schedule_id: str) -> ScheduleNow:
     described = await client.workflow_service.describe_schedule(
         DescribeScheduleRequest(namespace=client.namespace, schedule_id=schedule_id), retry=True
     )
-    started = [one.start_workflow_result.workflow_id for one in described.info.recent_actions]
+    last = [(one.start_workflow_result.workflow_id, one) for one in described.info.recent_actions]
+    started = [workflow_id for workflow_id, _ in last]
     started += [one.workflow_id for one in described.info.running_workflows]
     actions = {action for one in started if (action := action_of(one)) is not None}
     if described.schedule.action.HasField("start_workflow"):
         actions.add(described.schedule.action.start_workflow.workflow_id)
-    whole = described.info.action_count <= len(described.info.recent_actions)
-    return ScheduleNow(frozenset(actions), frozenset(started), whole)
+    return ScheduleNow(
+        frozenset(actions),
+        frozenset(started),
+        whole=described.info.action_count <= len(described.info.recent_actions),
+        statuses={workflow_id: _status(one.start_workflow_status) for workflow_id, one in last},
+        began={workflow_id: began for workflow_id, one in last if (began := time_of(one.actual_time))},
+    )
+
+
+def _status(number: WorkflowExecutionStatus.ValueType) -> str:
+    """Return how a workflow ended, in a schedule's list of what it did last."""
+    name = status_name(number)
+    # What it does not tell of (as earlier servers do), or does not know, it may yet take in.
+    return name if name in _FINAL else "RUNNING"
 
 
 class ScheduleRecords:
@@ -171,25 +231,30 @@ class ScheduleRecords:
 def left(
     records: Mapping[str, ScheduleRecord], listed: Iterable[str], now: datetime, grace: timedelta
 ) -> dict[str, ScheduleRecord]:
-    """Return the records of schedules that are not listed any more, for as long as the grace."""
-    gone = {id_: record for id_, record in records.items() if id_ not in set(listed)}
+    """Return the records of schedules that are not there any more, for as long as the grace."""
+    still_there = set(listed)
+    gone = {id_: record for id_, record in records.items() if id_ not in still_there}
     noted = {id_: record if record.gone else replace(record, gone=now) for id_, record in gone.items()}
     return {id_: one for id_, one in noted.items() if one.gone and now - one.gone < grace}
 
 
 def _as_json(record: ScheduleRecord) -> dict[str, Any]:
-    success = record.success
+    ended = sorted(record.ended, key=lambda run: (run.closed, run.run_id))
     return {
-        "success": success
-        and [
-            success.workflow_id,
-            success.run_id,
-            success.closed.isoformat(),
-            references_as_json(success.references),
-            success.hashes,
+        "ended": [
+            [
+                run.workflow_id,
+                run.run_id,
+                run.closed.isoformat(),
+                run.succeeded,
+                references_as_json(run.references),
+                run.hashes,
+            ]
+            for run in ended
         ],
         "accounted": sorted(record.accounted),
         "recent": sorted(record.recent),
+        "missed": {workflow: time.isoformat() for workflow, time in sorted(record.missed.items())},
         "certain": record.certain,
         "actions": sorted(record.actions),
         "gone": record.gone.isoformat() if record.gone else None,
@@ -197,18 +262,24 @@ def _as_json(record: ScheduleRecord) -> dict[str, Any]:
 
 
 def _from_json(values: dict[str, Any]) -> ScheduleRecord:
-    success = values["success"]
     return ScheduleRecord(
-        success=success
-        and Success(
-            workflow_id=success[0],
-            run_id=success[1],
-            closed=datetime.fromisoformat(success[2]).astimezone(UTC),
-            references=references_from_json(success[3]),
-            hashes=tuple(success[4]),
+        ended=frozenset(
+            Ended(
+                workflow_id=workflow_id,
+                run_id=run_id,
+                closed=datetime.fromisoformat(closed).astimezone(UTC),
+                succeeded=succeeded,
+                references=references_from_json(references),
+                hashes=tuple(hashes),
+            )
+            for workflow_id, run_id, closed, succeeded, references, hashes in values["ended"]
         ),
         accounted=frozenset(values["accounted"]),
         recent=frozenset(values["recent"]),
+        missed={
+            workflow: datetime.fromisoformat(time).astimezone(UTC)
+            for workflow, time in values["missed"].items()
+        },
         certain=values["certain"],
         actions=frozenset(values["actions"]),
         gone=as_time(values["gone"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from support.values import THRESHOLD
 from support.workers import connect, new_id
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import Assembly, build
+from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.holders import Holder, everything
 from temporal_payloads._operate.needs import Needs, needs_of
 from temporal_payloads._operate.recorded import ConfinedReferences
@@ -23,12 +25,14 @@ from temporal_payloads._storage import memory_driver
 from temporal_payloads._storage.memory_store import Kept
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import _extstore
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from local_servers import TemporalServer
+    from temporal_payloads._codecs.chain import CodecChain
     from temporalio.client import Client
 
 NEW_SCHEDULER = (
@@ -69,6 +73,11 @@ class Bench:
         self._store = store
 
     @property
+    def chain(self) -> CodecChain:
+        """The codecs of the settings."""
+        return self._assembly.codecs.chain
+
+    @property
     def stored(self) -> dict[str, Kept]:
         """What is in the store, by key."""
         return memory_driver._stores[self._store]._payloads
@@ -81,12 +90,11 @@ class Bench:
 
     async def needs(self) -> dict[Holder, Needs]:
         """Return what everything in the namespace needs."""
-        chain = self._assembly.codecs.chain
         holders = [holder async for holder in everything(self.client)]
         return dict(
             zip(
                 holders,
-                await asyncio.gather(*(needs_of(self.client, each, chain) for each in holders)),
+                await asyncio.gather(*(needs_of(self.client, each, self.chain) for each in holders)),
                 strict=True,
             )
         )
@@ -140,6 +148,14 @@ async def test_everything_is_needed_that_is_read_and_nothing_else(
             ]
             assert found_there == [count] * len(found_there)
             assert found_there
+        # What is there is found, also if it were not listed.
+        namespace = Namespace(bench.client, bench.chain)
+        for holder in needs:
+            found_again = await namespace.look_up(holder)
+            assert (found_again.id, found_again.run_id) == (holder.id, holder.run_id)
+            with pytest.raises(RPCError) as refused:
+                await namespace.look_up(replace(holder, id=f"{holder.id}-gone"))
+            assert refused.value.status is RPCStatusCode.NOT_FOUND
         scheduled = [holder for holder in needs if holder.scheduled_by]
         assert {(holder.scheduled_by, holder.succeeded) for holder in scheduled} == {
             (case.tag, True) for case in cases if case.name == "schedules"

@@ -260,6 +260,11 @@ class FakeNamespace(Namespace):
         """Workflows whose end their schedule does not take in: as the old scheduler's, with `ALLOW_ALL`."""
         self.read: list[str] = []
         """Ids of what was read."""
+        self.looked_up: list[str] = []
+        """Ids of what was asked about, because it was not listed any more."""
+        self.looking_up_fails = None
+        self.hidden: set[str] = set()
+        """Ids of what is there, and not listed."""
         self.fail_listing = False
         self.describing_fails = None
         self.on_reading: Any = None
@@ -303,19 +308,26 @@ class FakeNamespace(Namespace):
 
     async def schedules(self):
         for run in list(self.runs.values()):
-            if run.holder.kind == "schedule":
+            if run.holder.kind == "schedule" and run.holder.id not in self.hidden:
                 yield run.holder
 
     async def executions(self):
         for run in list(self.runs.values()):
-            if run.holder.kind != "schedule":
+            if run.holder.kind != "schedule" and run.holder.id not in self.hidden:
                 yield run.holder
         if self.fail_listing:
             raise RPCError("told to fail", RPCStatusCode.UNAVAILABLE, b"")
 
+    async def look_up(self, holder):
+        self.looked_up.append(holder.id)
+        run = self.runs.get((holder.kind, holder.id, holder.run_id))
+        if self.looking_up_fails or run is None:
+            raise RPCError("told so", self.looking_up_fails or RPCStatusCode.NOT_FOUND, b"")
+        return run.holder
+
     async def describe(self, schedule_id):
-        if self.describing_fails:
-            raise RPCError("told to fail", self.describing_fails, b"")
+        if self.describing_fails or ("schedule", schedule_id, "") not in self.runs:
+            raise RPCError("told so", self.describing_fails or RPCStatusCode.NOT_FOUND, b"")
         recent = frozenset(self.described[schedule_id])
         told = {one: self.taken_in[one] for one in recent if one in self.taken_in}
         return ScheduleNow(

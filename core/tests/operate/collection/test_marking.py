@@ -356,6 +356,60 @@ async def test_what_a_deleted_run_needed_counts_for_a_grace_more(world, garbage)
     assert set((await world.collect("plan")).stores["shelf"]["rules"]) == {"unreferenced"}
 
 
+async def test_an_open_run_that_is_not_listed_is_read_and_kept_as_long_as_its_history_is_there(
+    world, garbage
+):
+    world.orders.run("w", status="RUNNING")
+    await world.collect()
+    world.orders.hidden.add("w")
+    world.orders.run("w", garbage, status="RUNNING")
+    for _ in range(4):
+        assert set((await world.collect()).stores["shelf"]["rules"]) == {"needed"}
+        world.clock.advance(GRACE)
+    assert world.orders.read == ["w"] * 5
+    world.orders.delete("w")
+    await world.collect()
+    world.clock.advance(GRACE)
+    assert set((await world.collect()).stores["shelf"]["rules"]) == {"unreferenced"}
+
+
+async def test_what_an_open_run_that_is_not_listed_has_stored_is_not_touched(world):
+    await world.store("asked for", workflow_id="w")
+    world.clock.advance(2 * GRACE)
+    world.orders.run("w", status="RUNNING")
+    await world.collect()
+    world.orders.hidden.add("w")
+    assert set((await world.collect()).stores["shelf"]["rules"]) == {"own_run_open"}
+
+
+async def test_a_run_that_has_ended_and_is_not_listed_is_kept_as_long_as_its_history_is_there(world, garbage):
+    world.orders.run("w", garbage)
+    await world.collect()
+    world.orders.hidden.add("w")
+    for _ in range(5):
+        assert set((await world.collect()).stores["shelf"]["rules"]) == {"needed"}
+        world.clock.advance(GRACE)
+    # Not before the grace is over: all that retention deletes would be asked about.
+    assert (world.orders.read, world.orders.looked_up) == (["w"], ["w", "w"])
+    world.orders.delete("w")
+    for _ in range(3):
+        await world.collect()
+        world.clock.advance(GRACE)
+    assert not world.shelf.keys()
+
+
+async def test_nothing_is_swept_where_it_is_not_told_whether_a_run_is_gone(world, garbage):
+    world.orders.run("w")
+    await world.collect("plan")
+    world.orders.delete("w")
+    await world.collect("plan")
+    world.clock.advance(GRACE)
+    world.orders.looking_up_fails = RPCStatusCode.UNAVAILABLE
+    await nothing_is_swept(world, "workflows that could not be read")
+    world.orders.looking_up_fails = None
+    assert (await world.collect()).complete
+
+
 async def test_a_reset_whose_new_run_is_not_listed_yet_loses_nothing(world, garbage):
     world.orders.run("w", garbage, run_id="first")
     await world.collect()

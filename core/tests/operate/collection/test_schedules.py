@@ -246,6 +246,21 @@ async def test_a_schedule_that_was_deleted_while_it_was_listed_keeps_what_it_may
     assert await rules_of(world) == {"needed"}
 
 
+async def test_a_schedule_that_is_there_and_is_not_listed_keeps_what_it_may_hand_on(world, result):
+    world.orders.schedule("nightly", action="report", recent=[due(1)])
+    world.orders.run(due(1), result, scheduled_by="nightly")
+    await world.collect("plan")
+    world.orders.delete(due(1))
+    world.orders.hidden.add("nightly")
+    for _ in range(3):
+        assert await rules_of(world) == {"needed"}
+        world.clock.advance(GRACE)
+    world.orders.describing_fails = RPCStatusCode.UNAVAILABLE
+    assert not (await world.collect()).complete
+    world.orders.describing_fails = None
+    assert await rules_of(world) == {"needed"}
+
+
 async def test_a_schedule_that_cannot_be_described_keeps_everything(world, result):
     world.orders.schedule("nightly", action="another")
     world.orders.describing_fails = RPCStatusCode.UNAVAILABLE

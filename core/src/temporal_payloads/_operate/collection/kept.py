@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.recorded import RecordedReference
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ class KeptRun:
             references=tuple(references),
             hashes=tuple(hashes),
             scheduled_by=holder.scheduled_by,
+        )
+
+    def as_holder(self, namespace: str) -> Holder:
+        """Return the run as it was listed."""
+        return Holder(
+            self.kind,
+            namespace,
+            self.id,
+            self.run_id,
+            status=self.status,
+            close_time=self.closed,
+            history_length=self.length,
+            scheduled_by=self.scheduled_by,
         )
 
     @property

@@ -26,7 +26,14 @@ from temporal_payloads._operate.collection.schedules import (
 )
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.gaps import Gaps
-from temporal_payloads._operate.holders import Holder, in_divisions, schedules, workflows
+from temporal_payloads._operate.holders import (
+    Holder,
+    held_by,
+    in_divisions,
+    run_of,
+    schedules,
+    workflows,
+)
 from temporal_payloads._operate.needs import Needs, needs_of
 from temporal_payloads._operate.usage.namespaces import namespaces_of_server
 from temporal_payloads._storage.errors import UnknownDriverError
@@ -103,6 +110,18 @@ class Namespace:
     async def describe(self, schedule_id: str) -> ScheduleNow:
         """Return what a schedule did last."""
         return await describe(self._client, schedule_id)
+
+    async def look_up(self, holder: Holder) -> Holder:
+        """Return what is not listed any more: as it is now, or as it was listed where no more is told.
+
+        Raises:
+            RPCError: The server does not tell; `NOT_FOUND` if it is gone.
+        """
+        if holder.kind == "workflow":
+            return await run_of(self._client, holder.id, holder.run_id)
+        async with aclosing(held_by(self._client, holder)) as messages:
+            await anext(messages)
+        return holder
 
     async def needs_of(self, holder: Holder) -> Needs:
         """Read what a holder needs."""
@@ -250,15 +269,16 @@ class Marking:
     def _note(self, holder: Holder) -> None:
         self._listed.add(key_of(holder.kind, holder.id, holder.run_id), _packed(holder))
         if holder.kind == "schedule":
-            self._schedules[holder.id] = self._with_what_is_known(
-                holder.id, ScheduleNow(frozenset(), frozenset(), whole=False)
-            )
-        elif holder.running:
+            self._schedules[holder.id] = self._undescribed(holder.id)
+        self._note_if_open(holder)
+        self._found.listed += 1
+        self._tell(self._found)
+
+    def _note_if_open(self, holder: Holder) -> None:
+        if holder.running:
             self._found.running += 1
             for run_id in (holder.run_id, ""):
                 self._open.add(mark_of_open_run(holder.namespace, holder.kind, holder.id, run_id))
-        self._found.listed += 1
-        self._tell(self._found)
 
     async def _describe_schedules(self) -> None:
         async def one(schedule_id: str) -> None:
@@ -269,13 +289,18 @@ class Marking:
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return
+                # One that is not listed may be there all the same.
+                self._schedules.setdefault(schedule_id, self._undescribed(schedule_id))
                 self._gaps.miss(
                     "schedules that could not be read",
                     str(error),
                     Holder("schedule", self._namespace.name, schedule_id),
                 )
 
-        await gather_bounded(one, list(self._schedules), limit=READ_AT_ONCE)
+        await gather_bounded(one, list(self._schedules.keys() | self._known.keys()), limit=READ_AT_ONCE)
+
+    def _undescribed(self, schedule_id: str) -> ScheduleNow:
+        return self._with_what_is_known(schedule_id, ScheduleNow(frozenset(), frozenset(), whole=False))
 
     def _with_what_is_known(self, schedule_id: str, now: ScheduleNow) -> ScheduleNow:
         return replace(now, known=self._known.get(schedule_id, ScheduleRecord()))
@@ -294,11 +319,20 @@ class Marking:
 
         await gather_bounded(one, list(listed), limit=READ_AT_ONCE)
         now = self._clock()
-        for key in kept.keys() - listed.keys():
+
+        async def one_not_listed(key: bytes) -> None:
+            known[key] = gone = gone_since(kept[key], now)
             # A reset may have handed on what it needs, and the new run not be listed yet.
-            known[key] = run = gone_since(kept[key], now)
-            if run.gone is not None and now - run.gone >= self._grace:
-                del known[key]
+            over = gone.gone is not None and now - gone.gone >= self._grace
+            if over or gone.closed is None:
+                # Visibility may have lost it, and what is open goes on.
+                run = await self._look_up(gone)
+                if run is not None:
+                    known[key] = run
+                elif over:
+                    del known[key]
+
+        await gather_bounded(one_not_listed, list(kept.keys() - listed.keys()), limit=READ_AT_ONCE)
         for run in known.values():
             holder = Holder(run.kind, self._namespace.name, run.id, run.run_id)
             self._mark_run(run.references, run.hashes, holder, listed=run.gone is None)
@@ -318,6 +352,20 @@ class Marking:
         if kept is not None and kept.still_holds_for(holder):
             return replace(kept, gone=None)
         return await self._read(holder)
+
+    async def _look_up(self, gone: KeptRun) -> KeptRun | None:
+        """Return what is known of a run that is not listed any more; None if it is gone."""
+        holder = gone.as_holder(self._namespace.name)
+        try:
+            async with self._reading:
+                holder = await self._namespace.look_up(holder)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            self._gaps.miss(f"{holder.kind}s that could not be read", str(error), holder)
+            return gone
+        self._note_if_open(holder)
+        return await self._run_of(holder, gone) or gone
 
     async def _load(self, part: int) -> tuple[dict[bytes, KeptRun], bool]:
         """Return the runs of a segment, and whether they were read with the same codecs as now."""

@@ -29,6 +29,7 @@ from temporal_payloads._cli.gc.collecting import SHAPE_OF_REPORT
 from temporal_payloads._operate.collection.activities import tell
 from temporal_payloads._operate.collection.clusters import connect_owners
 from temporal_payloads._operate.collection.collector import Collector
+from temporal_payloads._operate.collection.owners import owner_of, told_apart
 from temporal_payloads._operate.collection.stores import stores_open
 from temporal_payloads._operate.collection.worker import (
     collection_worker,
@@ -42,7 +43,11 @@ from temporal_payloads._storage import memory_driver, recently_stored
 from temporal_payloads.plugin import PayloadNotFoundError
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload, WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    GetClusterInfoRequest,
+    ResetWorkflowExecutionRequest,
+)
 from temporalio.client import (
     Client,
     Schedule,
@@ -248,6 +253,19 @@ async def test_a_collection_runs_as_a_workflow(open_bench):
                 assert "ExternalStorageReference" not in (await handle.fetch_history()).to_json()
         assert {text.split()[0] for text in bench.stored} == {"kept"}
         await read_back(bench, "kept")
+
+
+async def test_an_owner_is_told_by_its_cluster_s_id_and_a_copy_of_the_cluster_by_its_address(
+    open_bench, server
+):
+    port = server.address.rpartition(":")[2]
+    async with open_bench("direct") as bench:
+        other = await Client.connect(f"localhost:{port}", namespace="direct")
+        info = await bench.client.workflow_service.get_cluster_info(GetClusterInfoRequest())
+        owners = [await owner_of(client) for client in (bench.client, other)]
+        assert [owner.cluster for owner in owners] == [info.cluster_id] * 2
+        assert len({owner.key for owner in owners}) == 1
+        assert len({owner.key for owner in told_apart(owners)}) == 2
 
 
 async def test_two_collections_at_once_are_refused(open_bench):

@@ -250,6 +250,8 @@ class FakeNamespace(Namespace):
     def __init__(self, name, clock):
         self._name = name
         self.namespace_id = f"id-{name}"
+        self.cluster = "cluster"
+        self.address = "localhost:7233"
         self.retention = timedelta(days=30)
         self._clock = clock
         self.runs: dict[tuple[str, str, str], Run] = {}
@@ -274,7 +276,7 @@ class FakeNamespace(Namespace):
         return self._name
 
     async def owner(self):
-        return Owner(self._name, self.namespace_id, self.retention)
+        return Owner(self._name, self.namespace_id, self.retention, self.cluster, self.address)
 
     def run(self, workflow_id, *references, status="COMPLETED", run_id="run", kind="workflow", **more):
         """Let there be a run, an activity or a schedule that needs these."""
@@ -379,11 +381,17 @@ class World:
         """Let another namespace share the store."""
         return self.namespaces.setdefault(name, FakeNamespace(name, self.clock))
 
+    def also_at(self, address, cluster="cluster"):
+        """Let the first namespace be on another cluster too, under the same id."""
+        other = FakeNamespace("orders", self.clock)
+        other.address, other.cluster = address, cluster
+        return self.namespaces.setdefault(f"orders at {address}", other)
+
     @asynccontextmanager
     async def assembly(self):
         registry = PluginRegistry()
         registry.register_driver("shelf", self.plugin)
-        owners = [{"namespaces": sorted(self.namespaces)}]
+        owners = [{"namespaces": sorted({each.name for each in self.namespaces.values()})}]
         settings = PayloadSettings(**self.settings, gc={"grace": GRACE, "owners": owners, **self.gc})
         yield build(settings, registry=registry)
 

@@ -294,6 +294,34 @@ async def test_a_run_that_is_listed_otherwise_than_it_was_is_read_again(world, g
     assert set(report.stores["shelf"]["rules"]) == {"needed"}
 
 
+@pytest.mark.parametrize("cluster", ["eu", "cluster"])
+async def test_a_namespace_that_is_on_two_clusters_under_one_id_is_marked_on_both(world, garbage, cluster):
+    """A global namespace; or a cluster that was copied, which has the id of the other."""
+    other = world.also_at("eu:7233", cluster)
+    other.run("w", garbage, status="RUNNING")
+    world.orders.run("w", status="RUNNING")
+    for _ in range(2):
+        report = await world.collect()
+        assert report.complete
+        assert [one["running"] for one in report.namespaces] == [1, 1]
+        assert set(report.stores["shelf"]["rules"]) == {"needed"}
+    # What is kept of the one is not taken for what the other has.
+    assert (other.read, world.orders.read) == (["w", "w"], ["w", "w"])
+
+
+async def test_of_a_namespace_on_two_clusters_the_shorter_retention_counts(world, garbage):
+    world.retention = None
+    other = world.also_at("eu:7233", "eu")
+    other.retention = timedelta(minutes=1)
+
+    async def slow(holder):
+        world.clock.advance(2 * other.retention)
+
+    world.orders.on_reading = slow
+    world.orders.run("w")
+    await nothing_is_swept(world, "a namespace keeps what has ended for 0:01:00")
+
+
 async def test_a_namespace_that_was_made_again_under_the_same_name_has_nothing_kept(world):
     world.orders.run("w")
     await world.collect("plan")

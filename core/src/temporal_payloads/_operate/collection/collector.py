@@ -22,6 +22,7 @@ from temporal_payloads._operate.collection.aside import AsideRecords, collection
 from temporal_payloads._operate.collection.lease import Lease
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.marking import Marked, Marking
+from temporal_payloads._operate.collection.owners import told_apart
 from temporal_payloads._operate.collection.report import (
     ACTIONS,
     Collection,
@@ -241,7 +242,8 @@ class Collector:
         self._leases[collection_id] = lease
 
     async def _ask_owners(self) -> dict[Owner, Namespace]:
-        return {await namespace.owner(): namespace for namespace in self._namespaces}
+        owners = told_apart([await namespace.owner() for namespace in self._namespaces])
+        return dict(zip(owners, self._namespaces, strict=True))
 
     @property
     def _fingerprints(self) -> dict[str, str]:

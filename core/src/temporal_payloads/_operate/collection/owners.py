@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetClusterInfoRequest
+from temporalio.service import RPCError, RPCStatusCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from temporalio.client import Client
@@ -23,11 +27,18 @@ class Owner:
     """The server's: a namespace that is deleted and made again has another one."""
     retention: timedelta
     """How long the server keeps what has ended."""
+    cluster: str
+    """The cluster's id. A global namespace is on several clusters under one id, each with its own runs."""
+    address: str
+    """Where the cluster is."""
+    shared: bool = False
+    """Whether another owner has the same ids: on a copy of the cluster, or the same at another address."""
 
     @property
     def key(self) -> str:
         """What its files are called by."""
-        return hashlib.sha256(f"{self.namespace_id}/{self.namespace}".encode()).hexdigest()[:16]
+        parts = [self.cluster, self.namespace_id, self.namespace, *([self.address] if self.shared else ())]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 async def owner_of(client: Client) -> Owner:
@@ -43,4 +54,24 @@ async def owner_of(client: Client) -> Owner:
         namespace=client.namespace,
         namespace_id=described.namespace_info.id,
         retention=described.config.workflow_execution_retention_ttl.ToTimedelta(),
+        cluster=await _cluster_of(client),
+        address=client.service_client.config.target_host,
     )
+
+
+async def _cluster_of(client: Client) -> str:
+    try:
+        info = await client.workflow_service.get_cluster_info(GetClusterInfoRequest(), retry=True)
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
+            raise
+        # It does not tell everybody. Its address tells it from others, too.
+        return client.service_client.config.target_host
+    return info.cluster_id
+
+
+def told_apart(owners: Iterable[Owner]) -> list[Owner]:
+    """Return the owners, in order, so that each has a key of its own."""
+    listed = list(owners)
+    counts = Counter(owner.key for owner in listed)
+    return [replace(owner, shared=counts[owner.key] > 1) for owner in listed]

@@ -483,7 +483,7 @@ async def test_what_a_schedule_hands_on_after_a_reset_and_a_run_that_overlaps_is
         assert (await collector.collect("plan")).complete
         for workflow_id, run_id in runs:
             await bench.tell_to_delete(workflow_id, run_id)
-        await until_seen(bench.client, set(), runs)
+        await bench.until_listed(*{workflow_id for workflow_id, _ in runs}, count=0)
         for ahead in (4, 6, 8):
             bench.ahead = ahead * GRACE
             assert (await collector.collect("collect")).complete

@@ -14,6 +14,7 @@ from temporal_payloads._operate.collection.lease import EXPIRES, CollectionRunsE
 from temporal_payloads._operate.collection.report import Report
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.workflow import Step
+from temporal_payloads.plugin import StorageUnavailableError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -301,15 +302,13 @@ async def test_a_collection_that_was_taken_for_dead_changes_nothing_any_more(wor
 
 
 async def test_a_collection_that_is_cut_off_or_fails_lets_others_begin_at_once(world):
-    world.orders.run("w")
-
     async def fails(_):
-        raise RuntimeError
+        raise StorageUnavailableError("no way")
 
-    world.orders.on_reading = fails
-    with pytest.raises(RuntimeError):
+    world.shelf.before["list"] = fails
+    with pytest.raises(StorageUnavailableError):
         await world.collect("plan")
-    world.orders.on_reading = None
+    world.shelf.before.clear()
     assert (await world.collect("plan")).complete
 
 

@@ -47,8 +47,8 @@ def collection_of(segment: str) -> str:
 class AsideRecords:
     """The records of one store.
 
-    A record of a payload that is not aside any more says nothing. It is forgotten when that is put aside again,
-    so that the earlier one is never taken for the later one, also if that is lost.
+    A record of a payload that is not aside any more says nothing. It is forgotten when that is put aside
+    again, so that the earlier one is never taken for the later one, also if that is lost.
 
     Args:
         files: Where they are kept.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from temporal_payloads._operate.collection.state import Files
-    from temporal_payloads._operate.holders import Holder, Kind
+    from temporal_payloads._operate.holders import Kind
 
 FORMAT = 1
 """Goes up when reading finds more than it did before: everything is read again then."""

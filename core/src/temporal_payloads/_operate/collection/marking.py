@@ -450,7 +450,8 @@ class Marking:
                 self._found.uncertain += sorted(record.actions)
         for record in records.values():
             for run in record.ended:
-                self._mark_run(run.references, run.hashes)
+                holder = Holder("workflow", self._namespace.name, run.workflow_id, run.run_id)
+                self._mark_run(run.references, run.hashes, holder)
         if records != self._known:
             await self._records.save(records)
 

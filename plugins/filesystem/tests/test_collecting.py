@@ -321,3 +321,72 @@ async def test_files_of_a_collector_have_names_that_any_file_system_takes(direct
         kept = [path.name for path in (directory / "state").iterdir()]
         assert len({name.lower() for name in kept}) == len(names)
         assert await listed(driver) == []
+
+
+@pytest.fixture
+def a_users_store(public, as_nobody):
+    """A store that belongs to a user without rights; root is not that user."""
+    with as_nobody():
+        pass  # skips where the tests do not run as root
+    directory = public / "payloads"
+    directory.mkdir(0o700)
+    os.chown(directory, 65534, 65534)
+    return directory
+
+
+async def test_what_root_puts_aside_stays_open_to_the_user_who_stored_it(
+    a_users_store, as_nobody, open_driver, store_context, retrieve_context, make_payloads
+):
+    with as_nobody():
+        async with open_driver(a_users_store) as worker:
+            claims = await worker.store(store_context, make_payloads(3))
+    async with open_driver(a_users_store) as collector:
+        await collector.probe()
+        aside = await put_aside(collector)
+        assert await collector.restore(aside[:1]) == ["done"]
+    assert {path.stat().st_uid for path in a_users_store.rglob("*")} == {65534}
+    with as_nobody():
+        async with open_driver(a_users_store) as worker:
+            assert await worker.retrieve(retrieve_context, claims) == make_payloads(3)
+            await worker.store(store_context, make_payloads(4))
+            assert not any(one.aside for one in await listed(worker))
+
+
+async def test_a_writer_to_whom_the_trash_is_closed_writes_anew(
+    a_users_store, as_nobody, open_driver, store_context, retrieve_context, make_payloads
+):
+    with as_nobody():
+        async with open_driver(a_users_store) as worker:
+            await worker.store(store_context, make_payloads(2))
+    async with open_driver(a_users_store) as collector:
+        aside = await put_aside(collector)
+        os.chown(a_users_store / "trash", 0, 0)
+        with as_nobody():
+            async with open_driver(a_users_store) as worker:
+                claims = await worker.store(store_context, make_payloads(3))
+        assert await collector.delete(aside) == ["changed", "changed"]
+        assert await collector.retrieve(retrieve_context, claims) == make_payloads(3)
+
+
+@pytest.mark.parametrize("collector_is", ["another user", "a root that may give nothing away"])
+async def test_who_would_close_the_trash_to_the_users_of_the_store_collects_nothing(
+    collector_is, a_users_store, as_nobody, open_driver, store_context, make_payloads, monkeypatch
+):
+    with as_nobody():
+        async with open_driver(a_users_store) as worker:
+            await worker.store(store_context, make_payloads(1))
+
+    def may_not(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if collector_is == "another user":  # with the right to enter, which only root can give
+        monkeypatch.setattr(os, "geteuid", lambda: 65533)
+    else:
+        monkeypatch.setattr(os, "fchown", may_not)
+    before = sorted(a_users_store.rglob("*"))
+    async with open_driver(a_users_store) as collector:
+        found = await listed(collector)
+        for collecting in (collector.probe(), collector.put_aside(found, grace=GRACE)):
+            with pytest.raises(StorageMisconfiguredError, match="collect as user 65534"):
+                await collecting
+    assert sorted(a_users_store.rglob("*")) == before

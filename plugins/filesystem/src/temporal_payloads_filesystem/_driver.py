@@ -169,6 +169,7 @@ class FilesystemStorageDriver(ContentAddressedDriver, CollectableDriver):
             entry = await self._in_thread(lambda: find(self._files, place_of(key)))
             return None if entry is None else self._listed(entry)
 
+        await self._in_thread(self._trash.require_rights)
         await probe_conditions(self, look)
 
     async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:

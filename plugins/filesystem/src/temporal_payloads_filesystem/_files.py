@@ -19,7 +19,7 @@ from temporal_payloads.plugin import StorageUnavailableError
 from temporal_payloads_filesystem._diagnosing import StoreDiagnosis
 from temporal_payloads_filesystem._errors import Origin
 from temporal_payloads_filesystem._file import Found, holds, link, move, read, touch
-from temporal_payloads_filesystem._folders import Folders, flush, give_mode
+from temporal_payloads_filesystem._folders import Folders, flush, give_mode, give_owner
 from temporal_payloads_filesystem._paths import TRASH, Place, in_trash
 from temporal_payloads_filesystem._root import Root
 
@@ -49,8 +49,8 @@ class Files:
     """
 
     def __init__(self, path: Path, *, create: bool, mode: int, place: str | None = None) -> None:
-        self._origin = Origin(path, place)
-        self.root = Root(self._origin, create=create, mode=mode)
+        self.origin = Origin(path, place)
+        self.root = Root(self.origin, create=create, mode=mode)
         self.folders = Folders(mode)
         self._mode = mode
         self._next_cleaning = 0.0
@@ -139,7 +139,7 @@ class Files:
                     self._write_one(temporary, temporary, name, b"check", Found.NOTHING)
                     if read(temporary, name) != b"check":
                         raise StorageUnavailableError(
-                            f"{self._origin} does not give back what was just written: check its disk or "
+                            f"{self.origin} does not give back what was just written: check its disk or "
                             "server"
                         )
                 finally:
@@ -157,7 +157,7 @@ class Files:
             StorageError: The store is not there.
         """
         with self.root.opened() as root:
-            return StoreDiagnosis(root, self.folders, self._origin, self._mode, context, written).run()
+            return StoreDiagnosis(root, self.folders, self.origin, self._mode, context, written).run()
 
     def _write_group(
         self, root: int, temporary: int, folders: tuple[str, ...], files: Sequence[tuple[str, bytes]]
@@ -179,14 +179,18 @@ class Files:
                 self.folders.flush(folders, descriptors)
                 return
         raise StorageUnavailableError(
-            f"{self._origin} has lost a file or folder {_ATTEMPTS} times while it was written: see what "
+            f"{self.origin} has lost a file or folder {_ATTEMPTS} times while it was written: see what "
             f"removes files there, or whether the directory itself was removed. The folder is {folders!r}"
         )
 
     def _bring_back(self, root: int, folders: tuple[str, ...], folder: int, name: str, data: bytes) -> bool:
-        """Bring a file back that is put aside, and tell whether there was one."""
+        """Bring a file back that is put aside, and tell whether there was one.
+
+        Where the trash is closed to this user, the file is written anew: that one is never deleted, nor the
+        one in the trash as long as it is there.
+        """
         with (
-            suppress(FileNotFoundError),
+            suppress(FileNotFoundError, PermissionError),
             self.folders.entered(root, (TRASH, *folders)) as descriptors,
         ):
             if holds(descriptors[-1], name, data):
@@ -209,6 +213,7 @@ class Files:
         try:
             try:
                 give_mode(file, self._mode)
+                give_owner(file, temporary)
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(file, rest) :]

@@ -63,6 +63,7 @@ class Folders:
         folder = os.open(name, FOLDER, dir_fd=parent)
         try:
             give_mode(folder, self._mode)
+            give_owner(folder, parent)
         except BaseException:
             os.close(folder)
             raise
@@ -112,3 +113,11 @@ def give_mode(descriptor: int, mode: int) -> None:
     if stat.S_IMODE(found.st_mode) & 0o777 != mode and found.st_uid == os.geteuid():
         # A folder that belongs to its parent's group stays so (setgid).
         os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~0o777 | mode)
+
+
+def give_owner(descriptor: int, parent: int) -> None:
+    """Give what root makes to the owner of the folder around it, who could not enter it otherwise."""
+    around = os.fstat(parent)
+    if os.geteuid() == 0 and around.st_uid != os.fstat(descriptor).st_uid:
+        with suppress(PermissionError):  # root may do less than all, in a container or on a network mount
+            os.fchown(descriptor, around.st_uid, around.st_gid)

@@ -27,10 +27,11 @@ LONGEST_NAME = 140
 """Bytes of a file's or folder's name. File systems take 255, those that encrypt names 143 (eCryptfs)."""
 _CONTINUED = "+"
 """Ends the name of a folder whose name goes on in the folder in it. Names of keys have no such character."""
-_VERSION = "v0"
 _CASED = re.compile(r"%[0-9A-F]{2}|[A-Z]")
 
 
+PAYLOADS = "v0"
+"""The folder of payloads, which is the first part of every key."""
 TRASH = "trash"
 """The folder of what is put aside: in it, files lie as they do in the root."""
 _SPELLED = re.compile(r"%[0-9a-f]{2}|\^[a-z]")
@@ -74,7 +75,7 @@ def parts_of(namespaces: Sequence[str | None]) -> list[str]:
     return [
         prefix
         for namespace in dict.fromkeys(namespaces)
-        for prefix in (LAYOUT.prefixes([namespace]) if namespace else [f"{_VERSION}/"])
+        for prefix in (LAYOUT.prefixes([namespace]) if namespace else [f"{PAYLOADS}/"])
     ]
 
 

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from temporal_payloads.plugin import StorageMisconfiguredError
+
 from temporal_payloads_filesystem._file import READ, is_there, move, require_file, state_of
-from temporal_payloads_filesystem._folders import give_mode
-from temporal_payloads_filesystem._paths import TRASH, Place
+from temporal_payloads_filesystem._folders import give_mode, give_owner
+from temporal_payloads_filesystem._paths import PAYLOADS, TRASH, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _LOCK = "lock"
 """The file in the trash by which collectors take turns."""
 _LOCKED = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS_WRITE = 0o022
+"""Permissions with which a store is not only its owner's."""
 Step = Callable[[int | None, int | None, str, str], "Change"]
 """Changes one file. It is given the folder where the file belongs and that in the trash, or None for one that
 does not exist; the file's name, and the state in which it was listed."""
@@ -45,6 +49,15 @@ class Trash:
     def __init__(self, files: Files, mode: int) -> None:
         self._files = files
         self._mode = mode
+
+    def require_rights(self) -> None:
+        """Make sure that whoever stores payloads can use what a collector makes here.
+
+        Raises:
+            StorageMisconfiguredError: They could not, for it runs as another user.
+        """
+        with self._files.root.opened() as root, self._turn(root):
+            pass
 
     def put_aside(self, items: Sequence[Item]) -> list[Change]:
         """Move files into the trash, each if it is still in this state."""
@@ -76,14 +89,33 @@ class Trash:
     @contextmanager
     def _turn(self, root: int) -> Iterator[None]:
         """Wait until no other collector, here or on another machine, is at work in the trash."""
+        owner, shared = _owner_of_payloads(root), self._mode & _OTHERS_WRITE
+        if not shared and os.geteuid() not in (0, owner.st_uid):
+            raise self._closed(owner)
         with self._files.folders.entered(root, [TRASH], make=True) as (_, trash):
+            if os.geteuid() == 0 and os.fstat(trash).st_uid != owner.st_uid:
+                try:
+                    os.fchown(trash, owner.st_uid, owner.st_gid)
+                except PermissionError:
+                    if not shared:
+                        with suppress(OSError):  # what lies in it stays
+                            os.rmdir(TRASH, dir_fd=root)
+                        raise self._closed(owner) from None
             lock = os.open(_LOCK, _LOCKED, self._mode, dir_fd=trash)
+            give_owner(lock, trash)
         try:
             give_mode(lock, self._mode)
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
+
+    def _closed(self, owner: os.stat_result) -> StorageMisconfiguredError:
+        return StorageMisconfiguredError(
+            f"{self._files.origin} holds payloads of user {owner.st_uid}, who could not enter what user "
+            f"{os.geteuid()} puts aside there: collect as user {owner.st_uid}, or as root with the right to "
+            f'give files away. If a group shares the store, set {self._files.origin.its}mode = "0660" for all'
+        )
 
     @contextmanager
     def _entered(self, root: int, folders: Sequence[str], *, make: bool) -> Iterator[int | None]:
@@ -99,6 +131,14 @@ class Trash:
             with suppress(OSError):
                 for depth in range(len(folders) - 1, 0, -1):
                     os.rmdir(folders[depth], dir_fd=descriptors[depth])
+
+
+def _owner_of_payloads(root: int) -> os.stat_result:
+    """Return what tells to whom the payloads belong; as long as there are none, the store itself."""
+    try:
+        return os.stat(PAYLOADS, dir_fd=root, follow_symlinks=False)
+    except FileNotFoundError:
+        return os.fstat(root)
 
 
 def _put_aside(here: int | None, aside: int | None, name: str, state: str) -> Change:

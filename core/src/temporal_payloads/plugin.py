@@ -53,6 +53,7 @@ from temporal_payloads._storage.collecting import (
     ListedPage,
     ListedPayload,
     StateStore,
+    change_each,
 )
 from temporal_payloads._storage.content_addressed import (
     DEFAULT_MAX_PAYLOAD_SIZE,
@@ -147,6 +148,7 @@ __all__ = [
     "StorageUnavailableError",
     "UnknownDriverError",
     "bucket_of_namespace",
+    "change_each",
     "data_prefix",
     "explain_settings_error",
     "gather_bounded",

@@ -5,6 +5,9 @@ from importlib import import_module
 
 import pytest
 from support.documents import shape_of, told_shape
+from temporal_payloads._cli.gc.collecting import status_of
+from temporal_payloads._operate.collection.report import Report
+from temporal_payloads._operate.collection.sweeping import Swept
 
 COLLECTING = ("plan", "put-aside", "delete", "undo")
 
@@ -115,3 +118,10 @@ def test_a_command_that_is_not_there_is_no_plan(run):
     status, out, err = run("gc", "sweep")
     assert (status, out) == (2, "")
     assert "'sweep'" in err
+
+
+@pytest.mark.parametrize(("outcomes", "status"), [({"done": 3}, 0), ({"done": 2, "refused": 1}, 1)])
+def test_a_collection_that_was_refused_a_payload_ends_with_status_1(outcomes, status):
+    swept = Swept("s3", "", outcomes={"delete": outcomes}).as_json()
+    report = Report("id", "delete", "2026-06-01", complete=True, stores={"s3": swept})
+    assert status_of(report) == status

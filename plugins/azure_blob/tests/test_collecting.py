@@ -81,3 +81,18 @@ async def test_the_permissions_of_the_readme_suffice(container, open_driver, sto
         await driver.store(store_context, [payload(2)])
         with pytest.raises(StoragePermissionError):
             await listed(driver)
+
+
+async def test_a_blob_that_somebody_holds_on_to_is_refused_and_the_others_are_deleted(
+    container, open_driver, store_context, payload
+):
+    async with open_driver(**container.settings) as driver:
+        claims = await driver.store(store_context, [payload(number) for number in range(5)])
+        leased, kept, *_ = (container.client.get_blob_client(claim.claim_data["key"]) for claim in claims)
+        aside = await put_aside(driver)
+        leased.acquire_lease()
+        kept.create_snapshot()
+        assert sorted(await driver.delete(aside)) == ["done"] * 3 + ["refused"] * 2
+        left = await listed(driver)
+        assert all(one.aside for one in left)
+        assert await driver.delete(left) == ["refused"] * 2

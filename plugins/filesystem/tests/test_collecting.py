@@ -390,3 +390,23 @@ async def test_who_would_close_the_trash_to_the_users_of_the_store_collects_noth
             with pytest.raises(StorageMisconfiguredError, match="collect as user 65534"):
                 await collecting
     assert sorted(a_users_store.rglob("*")) == before
+
+
+async def test_a_file_that_may_not_be_removed_is_refused_and_the_others_are_deleted(
+    a_users_store, as_nobody, open_driver, store_context, make_payloads
+):
+    another = StorageDriverStoreContext(target=replace(store_context.target, id="order-2"))
+    with as_nobody():
+        async with open_driver(a_users_store) as driver:
+            await driver.store(store_context, make_payloads(3))
+            await driver.store(another, make_payloads(1))
+            aside = await put_aside(driver)
+    closed = a_users_store / "trash" / RUN.replace("order-1", "order-2")
+    os.chown(closed, 0, 0)
+    closed.chmod(0o755)
+    with as_nobody():
+        async with open_driver(a_users_store) as driver:
+            for expected in (["done"] * 3 + ["refused"], ["refused"]):
+                assert sorted(await driver.delete(aside)) == expected
+                aside = await listed(driver)
+                assert [(one.key.id, one.aside) for one in aside] == [("order-2", True)]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -389,3 +390,51 @@ async def test_a_collector_keeps_files_beside_the_payloads(
         assert await state.names("") == ["marks/a", "other"]
         assert await listed(driver, "a", None) == []
     assert all(key.startswith("temporal-payloads-gc/state/") for key in await everything(wire, s3_bucket))
+
+
+async def test_a_payload_under_legal_hold_is_refused_and_all_others_are_deleted(
+    moto_server: Any, open_driver: Any, payload: Any
+) -> None:
+    async with open_driver(moto_server, "legal-hold") as driver:
+        client = driver._requests.client
+        await client.create_bucket(Bucket="legal-hold", ObjectLockEnabledForBucket=True)
+        claims = await driver.store(of("a"), [payload(number) for number in range(40)])
+        held = claims[17].claim_data["key"]
+        await client.put_object_legal_hold(Bucket="legal-hold", Key=held, LegalHold={"Status": "ON"})
+        assert await driver.put_aside(await listed(driver, "a"), grace=GRACE) == ["done"] * 40
+        changes = await driver.delete(await listed(driver, "a"))
+        assert sorted(changes) == ["done"] * 39 + ["refused"]
+        (left,) = await listed(driver, "a")
+        assert (left.claim, left.aside) == (claims[17], True)
+        # By itself too: no right is missing, which the probe tells.
+        assert await driver.delete([left]) == ["refused"]
+        assert await driver.restore([left]) == ["done"]
+        assert await driver.retrieve(EMPTY, [claims[17]]) == [payload(17)]
+
+
+@pytest.mark.parametrize("ends_in", ["refusal of one", "refusal of all"])
+async def test_a_right_that_is_missing_is_no_lock(
+    wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, payload: Any, ends_in: str
+) -> None:
+    async with open_driver(s3_server, s3_bucket) as driver:
+        claims = await driver.store(of("a"), [payload(number) for number in range(3)])
+        await driver.put_aside(await listed(driver, "a"), grace=GRACE)
+        aside = await listed(driver, "a")
+        refused = claims[0].claim_data["key"] if ends_in == "refusal of one" else ""
+
+        def refuse(params: Any, **_event: Any) -> Any:
+            if refused not in params["url"]:
+                return None
+            error = {"Code": "AccessDenied", "Message": "Access Denied"}
+            return SimpleNamespace(status_code=403), {
+                "Error": error,
+                "ResponseMetadata": {"HTTPStatusCode": 403},
+            }
+
+        for client in (driver._requests.client, await driver._once.get()):
+            client.meta.events.register("before-call.s3.DeleteObject", refuse)
+        if ends_in == "refusal of one":
+            assert sorted(await driver.delete(aside)) == ["done", "done", "refused"]
+        else:
+            with pytest.raises(StoragePermissionError, match="grant s3:DeleteObject"):
+                await driver.delete(aside)

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._storage.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from datetime import datetime, timedelta
 
     from temporalio.converter import StorageDriverClaim
 
     from temporal_payloads._storage.key_layout import ParsedKey
 
-Change = Literal["done", "changed", "gone", "unknown"]
+T = TypeVar("T")
+
+Change = Literal["done", "changed", "gone", "refused", "unknown"]
 """What came of a change to one payload in a store.
 
 `done`: it was made. `changed`: the payload is no longer in the state in which it was listed, for somebody
-stored or changed it meanwhile; nothing was done. `gone`: the store does not have it any more. `unknown`: the
-answer was lost, so that the change may have been made or not; the next collection finds out.
+stored or changed it meanwhile; nothing was done. `gone`: the store does not have it any more. `refused`: the
+store does not let this one be changed, for a lock, a legal hold or a rule on it; nothing was done. `unknown`:
+the answer was lost, so that the change may have been made or not; the next collection finds out.
 
 Example::
 
@@ -121,7 +127,9 @@ class CollectableDriver(ABC):
 
     A driver derives from this class too, and its `store` does what every writer must: where it finds the
     payload in the store already, and put aside, it brings it back before it returns the claim. All methods
-    are safe under concurrent use, and raise a `StorageError` where the store cannot be used at all.
+    are safe under concurrent use, and raise a `StorageError` where the store cannot be used at all. That one
+    payload cannot be changed is no error but an outcome, `refused`: a collection goes on without it. If no
+    payload could be, for want of a right, `probe` raises.
 
     Example::
 
@@ -208,3 +216,41 @@ class CollectableDriver(ABC):
         Its payloads may expire by themselves, for instance.
         """
         return None
+
+
+async def change_each(
+    change: Callable[[T], Awaitable[Change]], payloads: Sequence[T], limit: int
+) -> list[Change]:
+    """Change payloads one by one, at most `limit` at once, and return what came of it in their order.
+
+    When the store fails, changes that are under way end, and no more are begun.
+
+    Args:
+        change: Changes one.
+        payloads: All of them.
+        limit: How many at once.
+
+    Raises:
+        StorageError: The first that `change` raised; its `changes` say what came of all, in their order.
+
+    Example::
+
+        async def delete(self, payloads):
+            return await change_each(self._delete_one, payloads, self._concurrency)
+    """
+    changes: list[Change] = ["unknown"] * len(payloads)
+    failures: list[StorageError] = []
+
+    async def change_one(number: int) -> None:
+        if failures:
+            return
+        try:
+            changes[number] = await change(payloads[number])
+        except StorageError as error:
+            failures.append(error)
+
+    await gather_bounded(change_one, range(len(payloads)), limit)
+    if failures:
+        failures[0].changes = changes
+        raise failures[0]
+    return changes

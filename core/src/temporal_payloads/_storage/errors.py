@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from temporalio.exceptions import ApplicationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
+
+    from temporal_payloads._storage.collecting import Change
 
 
 class StorageError(ApplicationError):
@@ -54,6 +57,9 @@ class StorageError(ApplicationError):
             non_retryable=self._final,
             next_retry_delay=next_retry_delay,
         )
+        self.changes: Sequence[Change] = ()
+        """Of a call that was to change several payloads for a collector: what came of each, in their order,
+        so far as it is known; nothing if it is of none."""
         self.store_asked = store_asked
         """False where a setting is wrong in itself, such as credentials that are not there: that the driver
         says so, does not tell `storage.circuit` that its store is up."""

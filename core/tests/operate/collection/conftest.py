@@ -81,6 +81,8 @@ class Shelf:
         self.parts = 1
         self.asked_for = []
         """The namespaces whose parts were asked for, each time."""
+        self.locked = set()
+        """Keys of what may not be changed."""
         self._tags = 0
 
     def put(self, key, data, *, aside=False):
@@ -165,7 +167,9 @@ class ShelfDriver(ContentAddressedDriver, CollectableDriver):
             key = payload.claim.claim_data["key"]
             self._shelf.changes.append((what, key))
             item = self._shelf.items.get(key)
-            if item is None:
+            if key in self._shelf.locked:
+                changes.append("refused")
+            elif item is None:
                 changes.append("gone")
             elif str(item.tag) != payload.tag or item.aside is (what == "put_aside"):
                 changes.append("changed")

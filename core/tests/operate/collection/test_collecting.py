@@ -1,6 +1,7 @@
 """The rules by which a payload stays or goes, each in a collection of a store in memory."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -464,6 +465,39 @@ async def test_the_manifest_is_written_before_anything_is_done(world, garbage):
     world.shelf.before["put_aside"] = already_written
     report = await world.collect("put-aside")
     assert report.stores["shelf"]["outcomes"] == {"put_aside": {"done": 1}}
+
+
+async def test_what_the_store_refuses_to_delete_stays_aside_and_the_others_go(world):
+    stored = [await world.store(f"garbage {number}", workflow_id=f"w-{number}") for number in range(40)]
+    world.clock.advance(2 * GRACE)
+    first = await world.collect("put-aside")
+    held = key_of(stored[17])
+    world.shelf.locked = {held}
+    for expected in ({"done": 39, "refused": 1}, {"refused": 1}):
+        world.clock.advance(2 * GRACE)
+        report = await world.collect("delete")
+        assert report.stores["shelf"]["outcomes"] == {"delete": expected}
+        assert report.stores["shelf"]["aside"] == {first.id: [1, len(world.shelf.items[held].data)]}
+        assert world.shelf.keys() == {held}
+        lines = [line async for line in Manifest(world.files(), report.id).lines()]
+        assert Counter(line["outcome"] for line in lines if "outcome" in line) == expected
+    world.shelf.locked = set()
+    await world.collect("delete")
+    assert not world.shelf.keys()
+
+
+async def test_what_was_done_before_a_store_failed_is_in_the_manifest(world, garbage):
+    async def fail(_):
+        error = StorageUnavailableError("told to fail")
+        error.changes = ["done"]
+        raise error
+
+    world.shelf.before["put_aside"] = fail
+    with pytest.raises(StorageUnavailableError):
+        await world.collect("put-aside")
+    [name] = {name.split("/")[1] for name in world.shelf.files if name.startswith("manifests/")}
+    lines = [line async for line in Manifest(world.files(), name).lines()]
+    assert [line["outcome"] for line in lines if "outcome" in line] == ["done"]
 
 
 async def test_a_collection_leaves_no_marks_and_no_records_of_what_is_not_aside(world, garbage):

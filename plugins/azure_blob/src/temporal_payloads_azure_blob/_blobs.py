@@ -30,6 +30,9 @@ _THERE_ALREADY = {
     "UnauthorizedBlobOverwrite",
 }
 
+_REFUSED = {"BlobImmutableDueToPolicy", "LeaseIdMissing", "SnapshotsPresent"}
+"""Why one blob is not changed: a hold or a policy on it, somebody's lease, snapshots that hang on it."""
+
 
 class Blobs:
     """The blobs of one container; see `AzureBlobStorageDriver` for the arguments."""
@@ -233,6 +236,8 @@ class Blobs:
                 except HttpResponseError as error:
                     if code_of(error) == "BlobNotFound":
                         return "gone"
+                    if code_of(error) in _REFUSED:
+                        return "refused"
                     if code_of(error) != "ConditionNotMet":
                         raise
                     # A blob that does not exist does not have the ETag either.

@@ -11,6 +11,7 @@ from temporal_payloads.plugin import (
     ContentAddressedDriver,
     KeyLayout,
     ListedPage,
+    change_each,
     gather_bounded,
     probe_conditions,
 )
@@ -178,7 +179,7 @@ class AzureBlobStorageDriver(ContentAddressedDriver, CollectableDriver):
                 return "changed"
             return await change(key, payload.tag.removeprefix(_ASIDE))
 
-        return await gather_bounded(change_one, payloads, self._requests_at_once) if payloads else []
+        return await change_each(change_one, payloads, self._requests_at_once)
 
     def state(self) -> AzureBlobState:
         """Return where a collector keeps its files: in blobs whose names begin with `state/`."""

@@ -83,7 +83,10 @@ class Trash:
                     # Nothing is flushed: after a power cut a file may be where it was before, and there it
                     # is found as well.
                     for number, (place, state) in group:
-                        changes[number] = change(here, aside, place.name, state)
+                        try:
+                            changes[number] = change(here, aside, place.name, state)
+                        except PermissionError:  # of this file or folder: it is immutable, or another user's
+                            changes[number] = "refused"
         return [changes[number] for number in range(len(items))]
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ from temporal_payloads.plugin import (
     ListedPage,
     ListedPayload,
     StorageMisconfiguredError,
-    gather_bounded,
+    change_each,
 )
 
 from temporal_payloads_s3._claims import bucket_for, claim_for, claim_of, key_in
-from temporal_payloads_s3._errors import is_lost, status_of
+from temporal_payloads_s3._errors import is_denied, is_lost, status_of
 from temporal_payloads_s3._listing import Shard, list_shard, shards_of
 from temporal_payloads_s3._location import Location
 from temporal_payloads_s3._probe import probe
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from temporal_payloads_s3._settings import S3Settings
 
     Objects = UnversionedObjects | VersionedObjects
+
+logger = logging.getLogger("temporal_payloads")
 
 
 class S3Collecting(CollectableDriver):
@@ -186,6 +189,8 @@ class S3Collecting(CollectableDriver):
         buckets = sorted({payload.claim.claim_data["bucket"] for payload in payloads})
         objects = {bucket: await self._probed_objects(bucket) for bucket in buckets}
 
+        refused: list[str] = []
+
         async def change_one(payload: ListedPayload) -> Change:
             if payload.aside is not aside:
                 return "changed"
@@ -197,6 +202,23 @@ class S3Collecting(CollectableDriver):
                 except (ClientError, BotoCoreError, aiohttp.ClientError, OSError) as error:
                     if is_lost(error):
                         return "unknown"
+                    if is_denied(error):
+                        refused.append(f"{location}: {error}")
+                        return "refused"
                     raise
 
-        return await gather_bounded(change_one, payloads, self.context.concurrency)
+        changes = await change_each(change_one, payloads, self.context.concurrency)
+        if refused:
+            logger.warning(
+                "%s: the store refuses it for %d of %d payloads, such as %s",
+                doing,
+                len(refused),
+                len(changes),
+                refused[0],
+            )
+        if set(changes) == {"refused"}:
+            # S3 says the same of a lock and of a right that is missing; but then the probe fails too.
+            self._probed.clear()
+            for bucket in buckets:
+                await self._probed_objects(bucket)
+        return changes

@@ -69,6 +69,14 @@ def hides_missing(error: ClientError) -> bool:
     return code == "NoSuchKey" or (code == "AccessDenied" and named in ([], ["s3:ListBucket"]))
 
 
+def is_denied(error: Exception) -> bool:
+    """Tell whether the store refuses a request: its object is locked, or a right is missing.
+
+    Where credentials are not accepted it gives another code.
+    """
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "AccessDenied"
+
+
 def is_lost(error: Exception) -> bool:
     """Tell whether a request was sent, and nobody knows what came of it."""
     if isinstance(error, ClientError):

@@ -68,7 +68,9 @@ async def _faults(
     if await objects.put_aside(location, plain, len(_BODY)) != "done":
         yield "does not change an object although If-Match has its ETag"
     aside = await _etag(client, location)
-    if aside is not None:  # where there are versions, there is a delete marker now
+    if aside is None:  # where there are versions, there is a delete marker now, which no lock keeps
+        await _remove_markers(client, location)
+    else:
         if not is_aside(aside):
             yield f"gives an upload of one part the ETag {aside}, which does not end in -1"
         if not await _keeps(client, location, plain):
@@ -98,6 +100,13 @@ async def _etag(client: S3Client, location: Location) -> str | None:
         if status_of(error) == HTTPStatus.NOT_FOUND:
             return None
         raise
+
+
+async def _remove_markers(client: S3Client, location: Location) -> None:
+    bucket, key = location
+    found = await client.list_object_versions(Bucket=bucket, Prefix=key)
+    for marker in found.get("DeleteMarkers", []):
+        await client.delete_object(Bucket=bucket, Key=key, VersionId=marker["VersionId"])
 
 
 async def _remove(client: S3Client, location: Location) -> None:

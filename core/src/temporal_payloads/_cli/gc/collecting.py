@@ -30,7 +30,7 @@ from temporal_payloads._operate.collection.sweeping import ListingTooOldError
 from temporal_payloads._settings.settings import without_cache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from temporal_payloads._cli.temporal import Connection
     from temporal_payloads._operate.collection.report import Purpose, Report
@@ -53,7 +53,8 @@ SHAPE_OF_REPORT = """\
   stores: driver, payloads, bytes, others, rules, changes, garbage,
     undeclared, aside, damaged (files that told since when payloads are aside)
   stores.rules: rule, why, payloads, bytes
-  stores.changes: action, outcome, payloads
+  stores.changes: action, outcome (done, changed, gone, refused, unknown),
+    payloads
   stores.garbage: namespace, payloads, bytes
   stores.undeclared: namespace, payloads, bytes
   stores.aside: collection (by which they were put aside), payloads, bytes
@@ -75,7 +76,7 @@ def collect(
     """Do a whole collection, and print what came of it."""
     with errors_in_document(as_json, **parts_of_nothing(purpose)):
         report = asyncio.run(_collect(purpose, settings, connection(), resume=resume, undo_of=undo_of))
-    status = _status(report)
+    status = status_of(report)
     if as_json:
         say_json(document(ok=status is ExitStatus.FINE, **as_parts(report)))
     else:
@@ -83,11 +84,17 @@ def collect(
     return status
 
 
-def _status(report: Report) -> ExitStatus:
+def status_of(report: Report) -> ExitStatus:
+    """Return with which status the command ends that did this collection."""
     if not report.complete:
         return ExitStatus.UNFINISHED
     garbage = report.purpose == "plan" and any(store["garbage"] for store in report.stores.values())
-    return ExitStatus.FOUND if garbage or report.refused else ExitStatus.FINE
+    kept = any("refused" in outcomes for outcomes in _outcomes(report))
+    return ExitStatus.FOUND if garbage or report.refused or kept else ExitStatus.FINE
+
+
+def _outcomes(report: Report) -> Iterable[Mapping[str, int]]:
+    return (outcomes for store in report.stores.values() for outcomes in store["outcomes"].values())
 
 
 async def _collect(

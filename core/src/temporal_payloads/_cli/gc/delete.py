@@ -11,9 +11,9 @@ from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalPro
 
 EPILOG = f"""\
 Exit status:
-  0 it is done, 1 a store is not collected, 2 the settings are wrong, 3 Temporal
-  or a store cannot be reached, or not everything could be read that may refer
-  to a payload: then nothing was deleted
+  0 it is done, 1 a store is not collected, or refused to change a payload, 2
+  the settings are wrong, 3 Temporal or a store cannot be reached, or not
+  everything could be read that may refer to a payload: then nothing was deleted
 
 {SHAPE_OF_REPORT}
 Examples:

@@ -130,5 +130,6 @@ _OUTCOMES = {
     "done": "done",
     "changed": "left, for somebody stored or changed them meanwhile",
     "gone": "gone already",
+    "refused": "refused by the store: a lock, a legal hold, or a rule keeps them as they are",
     "unknown": "of which the store's answer was lost; the next collection finds out",
 }

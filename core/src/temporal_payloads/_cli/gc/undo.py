@@ -14,8 +14,9 @@ from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalPro
 
 EPILOG = f"""\
 Exit status:
-  0 it is done, 1 a store is not collected, 2 the settings are wrong, or there
-  was no such collection, 3 Temporal or a store cannot be reached
+  0 it is done, 1 a store is not collected, or refused to change a payload, 2
+  the settings are wrong, or there was no such collection, 3 Temporal or a store
+  cannot be reached
 
 {SHAPE_OF_REPORT}
 Examples:

@@ -18,6 +18,7 @@ from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.rules import Decision, Rule
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
+from temporal_payloads._storage.errors import StorageError
 from temporal_payloads._storage.key_layout import ParsedKey
 
 if TYPE_CHECKING:
@@ -77,6 +78,14 @@ class Swept:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    payload: ListedPayload
+    decision: Decision
+    put_aside_by: str | None
+    """The collection that put it aside, if it is."""
 
 
 class Sweep:
@@ -143,7 +152,7 @@ class Sweep:
         self._outdated: dict[bytes, tuple[str, ...]] = {}
         """Of what is to be put aside, and was before: the files that tell so."""
         self._listed_at = clock()
-        self._pending: dict[Action, list[tuple[ListedPayload, Decision]]] = {}
+        self._pending: dict[Action, list[_Decided]] = {}
 
     async def sweep(self) -> Swept:
         """List the part of the store, decide on each payload, and do what may be done.
@@ -203,17 +212,17 @@ class Sweep:
             _count(self._found.actions, decision.action, payload.size)
         if decision.action in self._actions or decision.rule not in _QUIET:
             batch = self._pending.setdefault(decision.action, [])
-            batch.append((payload, decision))
+            batch.append(_Decided(payload, decision, put.collection if put else None))
             if len(batch) >= self._batch:
                 await self._do(decision.action)
 
     async def _do(self, action: Action) -> None:
         batch = self._pending.pop(action)
         now = self._clock()
-        await self._manifest.decided(self._driver, batch, now)
+        await self._manifest.decided(self._driver, [(one.payload, one.decision) for one in batch], now)
         if action not in self._actions or action == "keep":
             return
-        payloads = [payload for payload, _ in batch]
+        payloads = [one.payload for one in batch]
         await self._throttle.wait(len(payloads))
         if self._clock() - self._listed_at > self._grace / 2:
             # Somebody may have brought one back since, and put it aside again: in some stores it is then in
@@ -223,25 +232,25 @@ class Sweep:
                 "with --resume, which lists it again"
             )
         await self._check()
-        changes: list[Change] = ["done"] * len(payloads)
         if action in ("put_aside", "record"):
             # Before it is done: what is aside and not recorded waits a grace more.
             marks = [mark_of_claim(payload.claim, payload.key.sha256) for payload in payloads]
             self._segments.add(await self._records.add(self._collection, self._name, marks, now))
             await self._forget(marks)
-        if action == "put_aside":
-            changes = await self._store.put_aside(payloads, grace=self._grace)
-        elif action == "restore":
-            changes = await self._store.restore(payloads)
-        elif action == "delete":
-            changes = await self._store.delete(payloads)
-        outcomes = Counter(changes)
+        try:
+            changes = await self._change(action, payloads)
+        except StorageError as error:
+            changes = error.changes or ["unknown"] * len(payloads)
+            await self._manifest.done(action, payloads, changes, self._clock())
+            raise
         counted = Counter(self._found.outcomes.get(action, {}))
-        self._found.outcomes[action] = dict(counted + Counter({str(c): n for c, n in outcomes.items()}))
-        if action in ("put_aside", "record"):
-            for payload, change in zip(payloads, changes, strict=True):
-                if change == "done":
-                    _count(self._found.aside, self._collection, payload.size)
+        counted.update(map(str, changes))
+        self._found.outcomes[action] = dict(counted)
+        for one, change in zip(batch, changes, strict=True):
+            if change == "done" and action in ("put_aside", "record"):
+                _count(self._found.aside, self._collection, one.payload.size)
+            if change == "refused" and one.put_aside_by is not None:
+                _count(self._found.aside, one.put_aside_by, one.payload.size)
         await self._manifest.done(action, payloads, changes, self._clock())
         self._tell(self._found)
 
@@ -252,6 +261,17 @@ class Sweep:
                 outdated.setdefault(segment, set()).add(mark)
         for segment, gone in outdated.items():
             await self._records.forget(segment, gone)
+
+    async def _change(self, action: Action, payloads: Sequence[ListedPayload]) -> Sequence[Change]:
+        match action:
+            case "put_aside":
+                return await self._store.put_aside(payloads, grace=self._grace)
+            case "restore":
+                return await self._store.restore(payloads)
+            case "delete":
+                return await self._store.delete(payloads)
+            case _:
+                return ["done"] * len(payloads)
 
     def _count_namespace(self, counts: dict[str, list[int]], payload: ListedPayload) -> None:
         name = payload.key.namespace or ""

@@ -438,3 +438,14 @@ async def test_a_right_that_is_missing_is_no_lock(
         else:
             with pytest.raises(StoragePermissionError, match="grant s3:DeleteObject"):
                 await driver.delete(aside)
+
+
+async def test_what_is_aside_looks_missing_only_in_a_bucket_with_versions(
+    wire: Any, s3_server: Any, any_bucket: str, open_driver: Any
+) -> None:
+    kept = (await wire.client.get_bucket_versioning(Bucket=any_bucket)).get("Status") == "Enabled"
+    start, _, namespace = any_bucket.rpartition("-")
+    async with open_driver(s3_server, any_bucket) as driver:
+        assert await driver.aside_looks_missing([None]) is kept
+    async with open_driver(s3_server, f"{start}-{{namespace}}") as driver:
+        assert await driver.aside_looks_missing(["not-there", "with space", None, namespace]) is kept

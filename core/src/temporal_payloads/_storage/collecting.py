@@ -180,11 +180,22 @@ class CollectableDriver(ABC):
                 what to do.
         """
 
+    async def aside_looks_missing(self, namespaces: Sequence[str | None]) -> bool:
+        """Tell whether a reader takes a payload for missing while it is put aside.
+
+        Such a store is not collected where a missing payload ends a workflow (`missing_payload = "fail"`).
+
+        Args:
+            namespaces: Those whose payloads are collected; None: the payloads of none.
+        """
+        del namespaces
+        return False
+
     @abstractmethod
     async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
         """Put payloads aside, each if it is still as it was listed.
 
-        They can be read all the same; or, where the store has versions, look missing and can be restored.
+        They can be read all the same; or look missing and can be restored, which `aside_looks_missing` tells.
 
         Args:
             payloads: As listed, not aside.

@@ -83,6 +83,7 @@ class Shelf:
         """The namespaces whose parts were asked for, each time."""
         self.locked = set()
         """Keys of what may not be changed."""
+        self.aside_looks_missing = False
         self._tags = 0
 
     def put(self, key, data, *, aside=False):
@@ -148,6 +149,9 @@ class ShelfDriver(ContentAddressedDriver, CollectableDriver):
         self._shelf.probes += 1
         if self._shelf.probe_fails:
             raise self._shelf.probe_fails
+
+    async def aside_looks_missing(self, namespaces):
+        return self._shelf.aside_looks_missing
 
     async def put_aside(self, payloads, *, grace):
         return await self._change("put_aside", payloads)

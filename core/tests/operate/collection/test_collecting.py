@@ -500,6 +500,23 @@ async def test_what_was_done_before_a_store_failed_is_in_the_manifest(world, gar
     assert [line["outcome"] for line in lines if "outcome" in line] == ["done"]
 
 
+@pytest.mark.parametrize("purpose", ["put-aside", "collect"])
+@pytest.mark.parametrize("table", ["shelf", "old"])
+async def test_nothing_is_put_aside_that_looks_missing_where_that_ends_workflows(
+    world, garbage, purpose, table
+):
+    drivers = {"shelf": {}, "old": {"type": "shelf", "moved_to": "shelf", "off": True, "name": "old"}}
+    drivers[table]["missing_payload"] = "fail"
+    world.settings = {"storage": {"driver": "shelf", "drivers": drivers}}
+    world.shelf.aside_looks_missing = True
+    report = await world.collect(purpose)
+    assert f"storage.drivers.{table}.missing_payload" in report.refused["shelf"]
+    assert not world.shelf.changes
+    world.shelf.aside_looks_missing = False
+    report = await world.collect(purpose)
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+
+
 async def test_a_collection_leaves_no_marks_and_no_records_of_what_is_not_aside(world, garbage):
     await world.collect()
     world.clock.advance(2 * GRACE)

@@ -109,6 +109,25 @@ class S3Collecting(CollectableDriver):
         if "{namespace}" not in self._settings.bucket:
             await self._probed_objects(self._settings.bucket)
 
+    async def aside_looks_missing(self, namespaces: Sequence[str | None]) -> bool:
+        """Tell whether one of the namespaces' buckets keeps versions; one that does not exist has nothing."""
+        for bucket in self._buckets(namespaces):
+            with self._requests.errors.told("GetBucketVersioning", Location(bucket, "")):
+                try:
+                    if await self._is_versioned(bucket):
+                        return True
+                except ClientError as error:
+                    if error.response["Error"]["Code"] != "NoSuchBucket":
+                        raise
+        return False
+
+    def _buckets(self, namespaces: Sequence[str | None]) -> list[str]:
+        buckets: dict[str, None] = {}
+        for namespace in namespaces:
+            with suppress(ValueError):  # this one can have no bucket
+                buckets[bucket_for(self._settings, namespace)] = None
+        return list(buckets)
+
     async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
         """Put payloads aside; see `CollectableDriver.put_aside`.
 

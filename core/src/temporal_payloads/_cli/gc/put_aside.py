@@ -36,8 +36,9 @@ def run(
     """Put payloads aside that nothing refers to.
 
     What is put aside can still be read, and whoever stores it again brings it back. (Of a bucket with
-    versions it looks missing meanwhile, which workers wait for.) Nothing is lost until gc delete, a whole
-    gc.grace later, has found again that nothing refers to it; until then gc undo brings it back.
+    versions it looks missing meanwhile, which workers wait for; with missing_payload = "fail" they would not,
+    and such a bucket is refused.) Nothing is lost until gc delete, a whole gc.grace later, has found again
+    that nothing refers to it; until then gc undo brings it back.
 
     What was put aside before, and is referred to now, is brought back.
     """

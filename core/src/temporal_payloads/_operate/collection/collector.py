@@ -326,11 +326,12 @@ class Collector:
         """
         shards: list[Shard] = []
         refused: dict[str, str] = {}
-        names = dict.fromkeys(
+        declared = dict.fromkeys(
             owner.namespace
             for one in (collection, *await self._have_put_aside(collection))
             for owner in one.owners
         )
+        names = [*declared, None]
         for key, store in self._stores.collectable.items():
             if ACTIONS[collection.purpose] - {"restore", "record"}:
                 try:
@@ -338,7 +339,12 @@ class Collector:
                 except StorageMisconfiguredError as error:
                     refused[key] = error.message
                     continue
-            shards += [(key, shard) for shard in store.shards([*names, None])]
+            if "put_aside" in ACTIONS[collection.purpose]:
+                why = await self._would_end_workflows(key, names)
+                if why is not None:
+                    refused[key] = why
+                    continue
+            shards += [(key, shard) for shard in store.shards(names)]
         await self._files.write_json(f"sweeps/{collection.id}/refused", refused)
         return shards
 
@@ -352,6 +358,17 @@ class Collector:
                 # Then what they have put aside, of namespaces that are declared no more, stays aside.
                 continue
         return found
+
+    async def _would_end_workflows(self, key: str, namespaces: Sequence[str | None]) -> str | None:
+        """Return why nothing may be put aside, if a workflow that needs it all the same would end of it."""
+        tables = self._stores.final_tables[key]
+        if not tables or not await self._stores.collectable[key].aside_looks_missing(namespaces):
+            return None
+        settings = " and ".join(f"storage.drivers.{table}.missing_payload" for table in tables)
+        return (
+            "what is put aside looks missing in this store, which keeps versions, and a missing payload ends "
+            f'workflows: set {settings} to "retry" for all that read from it'
+        )
 
     async def sweep(self, collection: Collection, shard: Shard) -> Swept:
         """Sweep a part of a store; not again, if it was done before.

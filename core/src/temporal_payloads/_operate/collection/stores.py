@@ -14,7 +14,7 @@ from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._storage.collecting import CollectableDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from temporal_payloads._build.assembly import Assembly
     from temporal_payloads._codecs.chain import CodecChain
@@ -45,6 +45,8 @@ class Stores:
     """Decodes as workers do, and reads what is in clear as well."""
     codecs: str
     """A fingerprint of what it decodes."""
+    final_tables: Mapping[str, Sequence[str]]
+    """By key: the tables that read from the store, and where a missing payload ends a workflow."""
     names: Mapping[str, str]
     """By key: the name that references record."""
     notify: Callable[[CollectionEvent], None]
@@ -89,6 +91,7 @@ async def stores_open(assembly: Assembly) -> AsyncIterator[Stores]:
             files=_files(settings, collectable),
             chain=chain,
             codecs=_codecs(settings, chain),
+            final_tables={key: _final_tables(settings, key) for key in collectable},
             names={key: driver.name() for key, driver in assembly.drivers.items()},
             notify=assembly.observers.notify,
         )
@@ -115,6 +118,14 @@ def _chain(settings: PayloadSettings, key: str) -> list[str]:
         chain.append(table.moved_to)
         table = settings.storage.drivers.get(table.moved_to)
     return chain
+
+
+def _final_tables(settings: PayloadSettings, store: str) -> list[str]:
+    return [
+        key
+        for key, table in settings.storage.drivers.items()
+        if table.missing_payload == "fail" and store in (key, *_chain(settings, key))
+    ]
 
 
 def _off(settings: PayloadSettings, key: str) -> bool:

@@ -22,6 +22,9 @@ class RedisStorageDriverClient(ABC):
 
     `get` and `set_if_absent` are all that a client needs. The other methods are built on these two; override
     them where the library can do better, for instance with pipelines.
+
+    Such a client does not bring back what a collector has put aside, so that what it stores again may be
+    deleted. Where another process collects the same keys, use a `CollectableRedisClient`.
     """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -60,14 +61,17 @@ class GCSCollecting(CollectableDriver):
             ) from error
 
     def shards(self, namespaces: Sequence[str | None]) -> Sequence[str]:
-        """Return bucket and prefix of each namespace; one that has no bucket has no payloads either."""
-        found = []
-        for namespace in dict.fromkeys(namespaces):
-            try:
-                found.append(f"{bucket_for(self._settings, namespace)}/{prefix_of(namespace)}")
-            except ValueError:
-                continue
-        return found
+        """Return bucket and prefix of each namespace; one that has no bucket has no payloads either.
+
+        None stands for the names without a namespace, and for those in which it reads `null`.
+        """
+        found: dict[str, None] = {}
+        for namespace in namespaces:
+            with suppress(ValueError):
+                bucket = bucket_for(self._settings, namespace)
+                for name in (None, "") if namespace is None else (namespace,):
+                    found[f"{bucket}/{prefix_of(name)}"] = None
+        return list(found)
 
     async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
         """Yield the objects under a prefix, up to 1,000 with each request."""

@@ -449,3 +449,26 @@ async def test_what_is_aside_looks_missing_only_in_a_bucket_with_versions(
         assert await driver.aside_looks_missing([None]) is kept
     async with open_driver(s3_server, f"{start}-{{namespace}}") as driver:
         assert await driver.aside_looks_missing(["not-there", "with space", None, namespace]) is kept
+
+
+# The SDK's client hands its part to aiohttp as bytes.
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_what_a_peer_uploads_as_one_part_is_not_aside(
+    wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any
+) -> None:
+    empty = Payload(data=bytes(8 * MIB))
+    whole = Payload(data=bytes(8 * MIB - (empty.ByteSize() - 8 * MIB)))
+    assert whole.ByteSize() == 8 * MIB
+    sdk = S3StorageDriver(new_aioboto3_client(wire.client), s3_bucket)
+    async with open_driver(s3_server, s3_bucket) as driver:
+        claims = await sdk.store(of("a"), [whole])
+        (plain,) = await listed(driver, "a")
+        assert (plain.tag.endswith('-1"'), plain.aside) == (True, False)
+        assert await driver.delete([replace(plain, aside=True)]) == ["changed"]
+        assert await driver.restore([replace(plain, aside=True)]) == ["changed"]
+        assert await driver.put_aside([plain], grace=GRACE) == ["done"]
+        (aside,) = await listed(driver, "a")
+        assert aside.aside
+        assert await driver.restore([aside]) == ["done"]
+        assert await driver.retrieve(EMPTY, claims) == [whole]
+        assert [one.aside for one in await listed(driver, "a")] == [False]

@@ -20,14 +20,23 @@ MARK = "temporal-payloads-aside"
 
 
 def is_aside(etag: str) -> bool:
-    """Tell whether an object with this ETag is put aside."""
+    """Tell whether an object with this ETag may be put aside: whoever stores it must write it again."""
     return etag.strip('"').endswith("-1")
 
 
 def tag_of(found: HeadObjectOutputTypeDef) -> str:
     """Return the state of an object: its ETag, and the mark if it is put aside."""
-    etag = found["ETag"]
-    return f"{etag} {found['Metadata'].get(MARK, '')}" if is_aside(etag) else etag
+    etag, mark = found["ETag"], found["Metadata"].get(MARK)
+    return f"{etag} {mark}" if is_aside(etag) and mark else etag
+
+
+def is_marked(tag: str) -> bool:
+    """Tell whether this is the state of an object that a collection put aside.
+
+    The ETag alone does not tell: other writers, such as the SDK's driver with a payload of exactly 8 MiB, may
+    upload an object as one part too.
+    """
+    return is_aside(etag_of(tag)) and " " in tag
 
 
 def etag_of(tag: str) -> str:

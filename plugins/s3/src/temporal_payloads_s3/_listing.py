@@ -11,7 +11,7 @@ from zlib import crc32
 from botocore.exceptions import ClientError
 from temporal_payloads.plugin import gather_bounded
 
-from temporal_payloads_s3._aside import etag_of, is_aside, tag_of
+from temporal_payloads_s3._aside import is_aside, is_marked, tag_of
 from temporal_payloads_s3._claims import prefix_of
 from temporal_payloads_s3._errors import status_of
 from temporal_payloads_s3._versioned import Versions
@@ -97,7 +97,7 @@ async def list_shard(client: S3Client, shard: Shard, *, versioned: bool) -> Asyn
 async def _list_objects(client: S3Client, bucket: str, prefix: str) -> AsyncIterator[list[Entry]]:
     async def look(found: ObjectTypeDef) -> Entry | None:
         key, size, tag, modified = found["Key"], found["Size"], found["ETag"], found["LastModified"]
-        if is_aside(tag):  # and the rest of its state is in its metadata
+        if is_aside(tag):  # the rest of its state is in its metadata
             try:
                 closer = await client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
@@ -105,7 +105,7 @@ async def _list_objects(client: S3Client, bucket: str, prefix: str) -> AsyncIter
                     return None
                 raise
             size, tag, modified = closer["ContentLength"], tag_of(closer), closer["LastModified"]
-        return Entry(key=key, size=size, tag=tag, modified=modified, aside=is_aside(etag_of(tag)))
+        return Entry(key=key, size=size, tag=tag, modified=modified, aside=is_marked(tag))
 
     async for answer in _pages(client, "list_objects_v2", bucket, prefix):
         entries = await gather_bounded(look, answer.get("Contents", []), _LOOKS)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from temporal_payloads_s3._aside import MARK, etag_of, is_aside, tag_of
+from temporal_payloads_s3._aside import MARK, etag_of, is_marked, tag_of
 from temporal_payloads_s3._errors import status_of
 from temporal_payloads_s3._upload import completed_part, upload_in_parts
 
@@ -73,7 +73,7 @@ class UnversionedObjects:
         found = await self._tag(location)
         if found is None:
             return "gone"
-        if found != tag or not is_aside(etag_of(tag)):
+        if found != tag or not is_marked(tag):
             return "changed"
         try:
             await change()

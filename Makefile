@@ -2,11 +2,12 @@
 #
 #   PYTHON=python3.12   the Python to use (for a new .venv)
 #   STORAGE=redis       for `make demo`; s3 unless given
-#   ARGS="..."          further arguments for `make demo`, `make test`, `make differential` and `make faults`
+#   ARGS="..."          further arguments for `make demo`, `make test`, `make differential`, `make faults` and `make races`
 
 PYTHON ?= python3
 STORAGE ?= s3
 ARGS ?=
+COLLECTING_ROUNDS ?= 10000
 
 # make takes `make demo --keep` for its own --keep-going; what was meant is clear.
 KEEP = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep)
@@ -32,7 +33,7 @@ INSTALL := $(UV) pip install --python $(VENV)
 INSTALL_MEMBERS := $(INSTALL) --quiet --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help demo azurite test test-unit test-references test-oldest differential faults bench docs generate \
+.PHONY: help demo azurite test test-unit test-references test-oldest differential faults races bench docs generate \
 	lint types audit sbom requirements check-python
 
 help: ## say what there is
@@ -67,6 +68,11 @@ differential: $(VENV)/.dev ## hold the msgspec converter against the SDK's (ARGS
 
 faults: $(VENV)/.dev ## break all that workflows stand on, and see that nothing is lost (ARGS="--seconds 600")
 	PYTHONPATH=tests $(IN_VENV)/python -m support.storm $(ARGS)
+
+# Ten thousand rounds take longer than pytest waits for one test.
+races: $(VENV)/.dev ## race writers with a collector in every store, for an hour or two (COLLECTING_ROUNDS=10000)
+	COLLECTING_ROUNDS=$(COLLECTING_ROUNDS) $(IN_VENV)/python -m pytest $(AT_ONCE) -o faulthandler_timeout=0 \
+		plugins/*/tests/test_collecting_races.py core/tests/storage/test_collecting_storm.py $(ARGS)
 
 bench: $(VENV)/.dev ## measure beside the peers, in about half an hour (ARGS=--quick: in one or two)
 	$(IN_VENV)/python -m benchmarks $(ARGS)

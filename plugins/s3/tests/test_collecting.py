@@ -79,6 +79,14 @@ async def any_bucket(request: Any, wire: Any, s3_bucket: str) -> str:
     return s3_bucket
 
 
+@pytest.fixture(params=["no versions", "versions"])
+async def collected_bucket(request: Any, wire: Any, s3_bucket: str) -> str:
+    """A bucket in each state of versioning in which it is collected."""
+    if request.param != "no versions":
+        await keep_versions(wire, s3_bucket)
+    return s3_bucket
+
+
 async def test_every_payload_of_the_namespaces_is_listed_and_nothing_else(
     wire: Any, s3_server: Any, any_bucket: str, open_driver: Any, payload: Any
 ) -> None:
@@ -149,10 +157,10 @@ async def test_a_payload_without_a_namespace_has_no_place_in_a_bucket_of_a_names
 
 
 async def test_what_is_put_aside_can_be_restored_or_deleted(
-    wire: Any, s3_server: Any, any_bucket: str, open_driver: Any, payload: Any
+    wire: Any, s3_server: Any, collected_bucket: str, open_driver: Any, payload: Any
 ) -> None:
     payloads = [Payload(), payload(1), payload(2, 17 * MIB)]
-    async with open_driver(s3_server, any_bucket) as driver:
+    async with open_driver(s3_server, collected_bucket) as driver:
         claims = await driver.store(of("a"), payloads)
         for last in (driver.restore, driver.delete):
             assert await driver.put_aside(await listed(driver, "a"), grace=GRACE) == ["done"] * 3
@@ -171,9 +179,9 @@ async def test_what_is_put_aside_can_be_restored_or_deleted(
 
 
 async def test_only_what_is_still_as_it_was_listed_is_changed(
-    wire: Any, s3_server: Any, any_bucket: str, open_driver: Any, payload: Any
+    wire: Any, s3_server: Any, collected_bucket: str, open_driver: Any, payload: Any
 ) -> None:
-    async with open_driver(s3_server, any_bucket) as driver:
+    async with open_driver(s3_server, collected_bucket) as driver:
         claims = await driver.store(of("a"), [payload(1)])
         plain = await listed(driver, "a")
         assert await driver.delete(plain) == ["changed"]
@@ -265,9 +273,28 @@ async def test_a_bucket_that_stops_keeping_versions_is_left_alone(
         await driver.put_aside(await listed(driver, "a"), grace=GRACE)
         aside = await listed(driver, "a")
         await keep_versions(wire, s3_bucket, "Suspended")
-        assert await driver.delete(aside) == ["gone"]
+        with pytest.raises(StorageMisconfiguredError, match="versioning is suspended"):
+            await driver.delete(aside)
         assert await driver.restore(aside) == ["gone"]
         assert len(await everything(wire, s3_bucket)) == 2
+
+
+async def test_where_versioning_is_suspended_nothing_is_collected_and_what_is_aside_can_be_restored(
+    wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, payload: Any
+) -> None:
+    async with open_driver(s3_server, s3_bucket) as driver:
+        claims = await driver.store(of("a"), [payload(1)])
+        plain = await listed(driver, "a")
+        await driver.put_aside(plain, grace=GRACE)
+        aside = await listed(driver, "a")
+        await keep_versions(wire, s3_bucket)
+        await keep_versions(wire, s3_bucket, "Suspended")
+        for change in (driver.probe(), driver.put_aside(plain, grace=GRACE), driver.delete(aside)):
+            with pytest.raises(StorageMisconfiguredError, match="versioning is suspended"):
+                await change
+        assert await driver.restore(await listed(driver, "a")) == ["done"]
+        assert [one.aside for one in await listed(driver, "a")] == [False]
+        assert await driver.retrieve(EMPTY, claims) == [payload(1)]
 
 
 async def test_the_outcome_of_a_delete_whose_answer_is_lost_is_unknown(
@@ -333,11 +360,11 @@ async def test_a_permission_that_is_missing_is_named(
 
 
 async def test_a_store_that_keeps_to_its_conditions_passes_the_probe_and_keeps_nothing_of_it(
-    wire: Any, s3_server: Any, any_bucket: str, open_driver: Any
+    wire: Any, s3_server: Any, collected_bucket: str, open_driver: Any
 ) -> None:
-    async with open_driver(s3_server, any_bucket) as driver:
+    async with open_driver(s3_server, collected_bucket) as driver:
         await driver.probe()
-    assert await everything(wire, any_bucket) == []
+    assert await everything(wire, collected_bucket) == []
 
 
 async def test_nothing_is_changed_in_a_store_that_ignores_the_condition_of_an_upload(
@@ -353,9 +380,9 @@ async def test_nothing_is_changed_in_a_store_that_ignores_the_condition_of_an_up
 
 
 async def test_nothing_is_deleted_from_a_store_that_ignores_the_condition_of_a_delete(
-    wire: Any, s3_server: Any, any_bucket: str, open_driver: Any, payload: Any
+    wire: Any, s3_server: Any, collected_bucket: str, open_driver: Any, payload: Any
 ) -> None:
-    async with open_driver(s3_server, any_bucket) as driver:
+    async with open_driver(s3_server, collected_bucket) as driver:
         claims = await driver.store(of("a"), [payload(1)])
         found = await listed(driver, "a")
 

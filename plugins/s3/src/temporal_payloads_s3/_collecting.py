@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
@@ -139,7 +139,7 @@ class S3Collecting(CollectableDriver):
         async def put_aside(objects: Objects, location: Location, listed: ListedPayload) -> Change:
             return await objects.put_aside(location, listed.tag, listed.size)
 
-        return await self._change("Putting aside", put_aside, payloads, aside=False)
+        return await self._change("Putting aside", put_aside, payloads, self._probed_objects, aside=False)
 
     async def restore(self, payloads: Sequence[ListedPayload]) -> list[Change]:
         """Bring payloads back that are aside; see `CollectableDriver.restore`."""
@@ -147,7 +147,10 @@ class S3Collecting(CollectableDriver):
         async def restore(objects: Objects, location: Location, listed: ListedPayload) -> Change:
             return await objects.restore(location, listed.tag)
 
-        return await self._change("Restoring", restore, payloads, aside=True)
+        async def objects_of(bucket: str) -> Objects:  # to undo a collection needs no condition
+            return await self._objects(bucket, may_be_suspended=True)
+
+        return await self._change("Restoring", restore, payloads, objects_of, aside=True)
 
     async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
         """Delete payloads that are aside; see `CollectableDriver.delete`."""
@@ -155,7 +158,7 @@ class S3Collecting(CollectableDriver):
         async def delete(objects: Objects, location: Location, listed: ListedPayload) -> Change:
             return await objects.delete(location, listed.tag)
 
-        return await self._change("Deleting", delete, payloads, aside=True)
+        return await self._change("Deleting", delete, payloads, self._probed_objects, aside=True)
 
     def state(self) -> S3StateStore:
         """Return where a collector keeps its files: in the bucket, under `temporal-payloads-gc/`.
@@ -172,20 +175,31 @@ class S3Collecting(CollectableDriver):
             )
         return S3StateStore(self._requests, self._settings.bucket)
 
-    async def _is_versioned(self, bucket: str) -> bool:
-        """Tell whether a bucket keeps what is overwritten. Where that was suspended, it does not."""
+    async def _versioning(self, bucket: str) -> Literal["Enabled", "Suspended"] | None:
+        """Return what a bucket says of its versioning; None if it never had it."""
         try:
             answer = await self._requests.client.get_bucket_versioning(Bucket=bucket)
         except ClientError as error:
             if status_of(error) in {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.METHOD_NOT_ALLOWED}:
-                return False
+                return None
             raise
-        return answer.get("Status") == "Enabled"
+        return answer.get("Status")
 
-    async def _objects(self, bucket: str) -> Objects:
+    async def _is_versioned(self, bucket: str) -> bool:
+        """Tell whether a bucket keeps what is overwritten. Where that was suspended, it does not."""
+        return await self._versioning(bucket) == "Enabled"
+
+    async def _objects(self, bucket: str, *, may_be_suspended: bool = False) -> Objects:
         with self._requests.errors.told("GetBucketVersioning", Location(bucket, "")):
-            versioned = await self._is_versioned(bucket)
-        kind = VersionedObjects if versioned else UnversionedObjects
+            versioning = await self._versioning(bucket)
+        if versioning == "Suspended" and not may_be_suspended:
+            # No probe finds that: SeaweedFS, for one, keeps to the condition, but not in one step.
+            raise StorageMisconfiguredError(
+                f"Nothing is collected in bucket {bucket!r} ({self.context.place}.bucket). Its versioning is "
+                "suspended: a payload that is stored at the moment in which it is deleted may be lost there. "
+                "Enable versioning again, or move the payloads to a bucket that never had it"
+            )
+        kind = VersionedObjects if versioning == "Enabled" else UnversionedObjects
         return kind(self._requests, await self._once.get())
 
     async def _probed_objects(self, bucket: str) -> Objects:
@@ -201,13 +215,13 @@ class S3Collecting(CollectableDriver):
         doing: str,
         change: Callable[[Objects, Location, ListedPayload], Awaitable[Change]],
         payloads: Sequence[ListedPayload],
+        objects_of: Callable[[str], Awaitable[Objects]],
         *,
         aside: bool,
     ) -> list[Change]:
         """Change each payload that was listed as aside, or not."""
         buckets = sorted({payload.claim.claim_data["bucket"] for payload in payloads})
-        objects = {bucket: await self._probed_objects(bucket) for bucket in buckets}
-
+        objects = {bucket: await objects_of(bucket) for bucket in buckets}
         refused: list[str] = []
 
         async def change_one(payload: ListedPayload) -> Change:
@@ -239,5 +253,5 @@ class S3Collecting(CollectableDriver):
             # S3 says the same of a lock and of a right that is missing; but then the probe fails too.
             self._probed.clear()
             for bucket in buckets:
-                await self._probed_objects(bucket)
+                await objects_of(bucket)
         return changes

@@ -14,6 +14,8 @@ from support.values import large
 from support.workers import connect, running_worker
 from support.workflows import Echo
 from temporal_payloads import build_data_converter
+from temporal_payloads._cli import decode
+from temporal_payloads._codecs.compression import DEFAULT_MAX_DECODED_SIZE
 from temporal_payloads._operate.inspection import exported, inspection
 
 PAGE = (Path(__file__).parents[2] / "docs/inspecting.md").read_text()
@@ -65,5 +67,7 @@ async def test_the_commands_print_what_is_shown(order):
 
 
 def test_the_figures_are_those_of_the_code():
-    assert f"never more than {inspection.ROOM >> 20} MiB of them" in PAGE
+    assert f"no more than {inspection.ROOM >> 20} MiB of them" in PAGE
+    assert f"`max_decoded_size` ({DEFAULT_MAX_DECODED_SIZE >> 20} MiB)" in PAGE
+    assert f"more than\n{decode.MAX_SIZE >> 20} MiB together" in PAGE
     assert f"({exported.LARGEST >> 20} MiB at most)" in PAGE

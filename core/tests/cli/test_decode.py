@@ -245,6 +245,24 @@ def test_bytes_are_not_for_a_terminal(run, tmp_path, encode, monkeypatch):
         assert run("decode", "--raw", file_of(tmp_path, MessageToJson(payload).encode()))[0] == status
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_decodes_to_more_than_may_be_kept_stops_the_command_with_a_message(
+    run, tmp_path, write_settings, as_json
+):
+    write_settings('codecs = ["gzip"]')
+    converter = build_data_converter(PayloadSettings.load())
+    bombs = asyncio.run(converter.encode(["a" * 500_000] * 8))
+    file = file_of(tmp_path, [MessageToDict(each) for each in bombs])
+    arguments = ["decode", file, *(["--json"] if as_json else [])]
+    status, out, err = run(*arguments, "--max-size", "1MiB")
+    told = json.loads(out)["error"]["message"] if as_json else err
+    assert (status, bool(out)) == (3, as_json)
+    assert "its payloads decode to more than 1,048,576 bytes: with payload 3 they have 1,500," in told
+    assert "--max-size allows more" in told
+    assert run(*arguments, "--max-size", "5MB")[0] == 0
+    assert run(*arguments)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [(("--raw", "--json"), "give --raw or --json"), (("--raw",), "--raw is for a single payload")],

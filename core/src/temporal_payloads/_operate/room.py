@@ -21,7 +21,7 @@ class Room:
     @asynccontextmanager
     async def taken(self, size: int) -> AsyncIterator[None]:
         """Have so many bytes for the time of the block, once they are free."""
-        size = min(size, self._size)
+        size = max(0, min(size, self._size))
         async with self._changed:
             await self._changed.wait_for(lambda: self._taken + size <= self._size)
             self._taken += size

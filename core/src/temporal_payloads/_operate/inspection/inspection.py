@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -49,7 +50,7 @@ for, or it is no reference. `unknown driver`: none of that name is configured. `
 it, or the one that should fails. `unreachable`: its store does not answer, or refuses."""
 
 ROOM = 128 * 1024 * 1024
-"""Bytes of stored payloads that are in hand at the same time, by what their references say."""
+"""Bytes of payloads that are in hand at the same time, before they are decoded."""
 _AHEAD = 4
 """Times the concurrency: how many payloads are looked at before the first of them is told."""
 _ATTRIBUTES = "_event_attributes"
@@ -142,7 +143,8 @@ class Inspector:
         workflow_id: Empty if it is not known.
         concurrency: How many payloads are looked at at the same time.
         take: Is given each payload that can be read, decoded, while it is in hand.
-        room: How many bytes of stored payloads may be in hand at the same time.
+        room: How many bytes of payloads may be in hand at the same time, before they are decoded. What a
+            codec may expand is decoded one after the other, whatever its size.
     """
 
     def __init__(
@@ -160,7 +162,10 @@ class Inspector:
         self._drivers = {driver.name(): driver for driver in drivers}
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
+        self._room_size = room
         self._room = Room(room)
+        self._understated = False
+        self._expanding = asyncio.Lock()
         self._take = take
 
     async def inspect(
@@ -168,11 +173,17 @@ class Inspector:
     ) -> AsyncGenerator[Inspected, None]:
         """Yield payloads (`placed`) in their order; several are looked at at the same time."""
         ahead: deque[asyncio.Task[Inspected]] = deque()
+        inline = 0  # bytes of those that are ahead
         try:
             async for one, payload in payloads:
                 ahead.append(asyncio.create_task(self.look_at(one, payload)))
-                while ahead and (len(ahead) >= _AHEAD * self._concurrency or ahead[0].done()):
-                    yield await ahead.popleft()
+                inline += one.inline_size
+                while ahead and (
+                    len(ahead) >= _AHEAD * self._concurrency or inline >= self._room_size or ahead[0].done()
+                ):
+                    told = await ahead.popleft()
+                    inline -= told.inline_size
+                    yield told
             while ahead:
                 yield await ahead.popleft()
         finally:
@@ -186,7 +197,8 @@ class Inspector:
             if is_reference(payload) or is_encoded_reference(payload):
                 await self._look_at_reference(one, payload)
             else:
-                await self._look_inside(one, payload)
+                async with self._room.taken(one.inline_size):
+                    await self._look_inside(one, payload)
         return one
 
     async def _look_at_reference(self, one: Inspected, payload: Payload) -> None:
@@ -201,7 +213,7 @@ class Inspector:
             one.state, one.why = "rejected", _told(error)
             return
         one.stored_size = reference.size
-        async with self._room.taken(reference.size):
+        async with self._room.taken(self._size_to_expect(reference)):
             try:
                 driver = self._drivers.get(reference.driver_name)
                 if driver is None:
@@ -212,34 +224,63 @@ class Inspector:
                 one.state, one.why = next(kinds, "unreachable"), _told(error)
                 return
             one.state, one.stored_size = "intact", stored.ByteSize()
+            self._understated |= one.stored_size > reference.size > 0
             await self._look_inside(one, stored)
+
+    def _size_to_expect(self, reference: Reference) -> int:
+        """Return how many bytes are to be kept free for a stored payload.
+
+        A reference comes from whoever could write to the namespace. One that says nothing may lead to
+        anything; and where one has said too little, none is believed any more.
+        """
+        return self._room_size if self._understated or reference.size <= 0 else reference.size
 
     async def _in_clear(self, one: Inspected, payload: Payload) -> Payload:
         if is_reference(payload):
             return payload
+        async with self._turn() as turn:
 
-        async def decode(chain: CodecChain) -> Payload:
-            one.reference_layers.clear()
-            return await reference_in_clear(payload, peeling(chain, one.reference_layers))
+            async def decode(chain: CodecChain) -> Payload:
+                one.reference_layers.clear()
+                return await reference_in_clear(payload, peeling(chain, one.reference_layers, turn))
 
-        return await self._contexts.first(decode)
+            return await self._contexts.first(decode)
 
     async def _look_inside(self, one: Inspected, payload: Payload) -> None:
-        async def decode(chain: CodecChain) -> Payload:
-            one.layers.clear()
-            [decoded] = await peeling(chain, one.layers).decode([payload])
-            return decoded
+        async with self._turn() as turn:
 
-        one.encoding = encoding_of(payload)
-        try:
-            decoded = await self._contexts.first(decode)
-        except Exception as error:  # noqa: BLE001  # a codec may raise anything
-            one.state, one.why = "undecodable", _told(error)
-            return
-        one.encoding, one.size = encoding_of(decoded), len(decoded.data)
-        one.message_type = decoded.metadata.get("messageType", b"").decode(errors="replace")
-        if self._take is not None:
-            await self._take(one, decoded)
+            async def decode(chain: CodecChain) -> Payload:
+                one.layers.clear()
+                [decoded] = await peeling(chain, one.layers, turn).decode([payload])
+                return decoded
+
+            one.encoding = encoding_of(payload)
+            try:
+                decoded = await self._contexts.first(decode)
+            except Exception as error:  # noqa: BLE001  # a codec may raise anything
+                one.state, one.why = "undecodable", _told(error)
+                return
+            one.encoding, one.size = encoding_of(decoded), len(decoded.data)
+            one.message_type = decoded.metadata.get("messageType", b"").decode(errors="replace")
+            if self._take is not None:
+                await self._take(one, decoded)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Yield what waits until no other payload is being expanded; that lasts to the end of the block.
+
+        It is waited for with room in hand, and nobody who has the turn waits for room.
+        """
+        async with AsyncExitStack() as stack:
+            has_it = False
+
+            async def wait() -> None:
+                nonlocal has_it
+                if not has_it:
+                    await stack.enter_async_context(self._expanding)
+                    has_it = True
+
+            yield wait
 
 
 async def placed(messages: AsyncIterator[Held]) -> AsyncGenerator[tuple[Inspected, Payload], None]:

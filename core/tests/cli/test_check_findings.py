@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli import check
+from temporal_payloads._cli.examining import TemporalIfThere
 
 MEMORY = '[storage]\ndriver = "memory"\n[storage.drivers.memory]\nstore = "check"\n'
 
@@ -191,3 +192,20 @@ def test_the_help_documents_what_is_printed_for_a_program(run, write_settings, c
     routes = told.pop("routes")
     assert "driver" in routes
     assert {where: keys for where, keys in told.items() if where in shown} == shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        ((), {}, False),
+        (("--namespace", "orders"), {}, True),
+        ((), {"TEMPORAL_NAMESPACE": "orders"}, True),
+    ],
+)
+def test_a_namespace_is_named_by_an_option_or_by_temporals_own_variable(
+    monkeypatch, arguments, variables, named
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    temporal = TemporalIfThere(None, list(arguments[1:]) or None, None, None)
+    assert temporal.namespaces_named is named

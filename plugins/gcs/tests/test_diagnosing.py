@@ -99,3 +99,19 @@ async def test_a_retention_policy_is_a_warning(look, stub):
     stub.always(lambda: web.json_response({"retentionPolicy": {"retentionPeriod": "86400"}}))
     found = await look(stub.endpoint_url, "locked")
     assert found["object lock"].level == "warning"
+
+
+async def test_a_bucket_by_namespace_that_is_missing_is_no_problem_where_nobody_named_a_namespace(
+    look, gcs_server
+):
+    levels = {
+        (bucket, named): (await look(gcs_server.endpoint_url, bucket, namespaces_named=named))["bucket"].level
+        for bucket in ("never-made-{namespace}", "never-made")
+        for named in (False, True)
+    }
+    assert levels == {
+        ("never-made-{namespace}", False): "skipped",
+        ("never-made-{namespace}", True): "problem",
+        ("never-made", False): "problem",
+        ("never-made", True): "problem",
+    }

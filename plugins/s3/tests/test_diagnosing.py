@@ -243,3 +243,19 @@ async def test_the_bucket_of_each_namespace_is_looked_at(look, s3_server, s3_buc
     [missing] = [finding for finding in findings if finding.check == "bucket"]
     assert missing.level == "problem"
     assert f"{s3_bucket}-nowhere" in missing.message
+
+
+async def test_a_bucket_by_namespace_that_is_missing_is_no_problem_where_nobody_named_a_namespace(
+    look, s3_server
+):
+    levels = {
+        (bucket, named): (await look(s3_server, bucket, namespaces_named=named))["bucket"].level
+        for bucket in ("never-made-{namespace}", "never-made")
+        for named in (False, True)
+    }
+    assert levels == {
+        ("never-made-{namespace}", False): "skipped",
+        ("never-made-{namespace}", True): "problem",
+        ("never-made", False): "problem",
+        ("never-made", True): "problem",
+    }

@@ -236,6 +236,7 @@ def run(
         use=use,
         write=write,
         namespaces=temporal.namespaces,
+        namespaces_named=temporal.namespaces_named,
         codec_server=codec_server,
         codec_authorization=codec_auth or "",
         ui_origin=ui_origin,

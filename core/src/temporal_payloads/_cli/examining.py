@@ -49,6 +49,8 @@ class TemporalIfThere:
         temporal_profile: str | None,
     ) -> None:
         self.namespaces: Sequence[str] = namespaces or (DEFAULT_NAMESPACE,)
+        self.namespaces_named = bool(namespaces)
+        """Whether an option, a variable or Temporal's configuration names them."""
         self.error: dict[str, str] | None = None
         """Why it could not be asked, if it must be."""
         self._must_answer = bool(address or namespaces or temporal_config or temporal_profile)
@@ -57,6 +59,7 @@ class TemporalIfThere:
         try:
             self._connection = connection_asked_for(address, temporal_config, temporal_profile)
             self.namespaces = namespaces_asked_for(namespaces, self._connection)
+            self.namespaces_named |= bool(self._connection.config.get("namespace"))
         except ConfigurationError as error:
             if self._must_answer:
                 raise

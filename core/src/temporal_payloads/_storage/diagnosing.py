@@ -71,6 +71,9 @@ class DiagnosisContext:
     server) only reads, the collector (`gc`) lists, puts aside and deletes."""
     namespaces: Sequence[str] = ("default",)
     """Temporal namespaces whose payloads are stored."""
+    namespaces_named: bool = True
+    """Whether somebody has named them: an option, a variable, the settings. If not, a store that is made for
+    each namespace may be missing, and that is `skipped`."""
     retention: timedelta | None = None
     """How long Temporal keeps the histories of closed workflows: the longest of the namespaces; None if that
     is not known."""

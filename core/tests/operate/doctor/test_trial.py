@@ -1,5 +1,6 @@
 from contextlib import asynccontextmanager
 
+import pytest
 from temporal_payloads._operate.doctor.examination import Wanted, examine
 from temporal_payloads._operate.doctor.trial import try_all
 from temporal_payloads.plugin import Finding
@@ -128,6 +129,35 @@ async def test_a_namespace_is_chosen_in_which_this_process_may_store(assemble, l
     found = await examine(assembly, assembly.drivers, Wanted(write=True, namespaces=("default",)))
     assert levels(found.findings)["write"] == "ok"
     assert all("/orders/" in key for key in store.items)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "settings", "told"),
+    [
+        (Wanted(), {}, (("default",), True)),
+        (Wanted(namespaces_named=False), {}, (("default",), False)),
+        (Wanted(namespaces_named=False), {"storage": {"namespaces": ["orders"]}}, (("orders",), True)),
+        (
+            Wanted(namespaces_named=False),
+            {"gc": {"owners": [{"address": "here:7233", "namespaces": ["billing"]}]}},
+            (("billing",), True),
+        ),
+        (Wanted(namespaces=("a",)), {"storage": {"namespaces": ["orders"]}}, (("a",), True)),
+    ],
+)
+async def test_drivers_are_told_the_namespaces_and_whether_somebody_named_them(
+    assemble, memory, wanted, settings, told
+):
+    contexts = []
+
+    async def diagnose(context):
+        contexts.append(context)
+        return []
+
+    give_method(memory, "diagnose", diagnose)
+    assembly = assemble(**settings)
+    await examine(assembly, assembly.drivers, wanted)
+    assert (contexts[0].namespaces, contexts[0].namespaces_named) == told
 
 
 def give_method(memory, name, method):

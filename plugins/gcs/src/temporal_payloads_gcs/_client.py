@@ -107,13 +107,16 @@ class CreateOnlyGCSClient(GCSStorageDriverClient):
                     raise NotGCSError("bytes where an empty object should be")
 
     async def diagnose(
-        self, context: DiagnosisContext, written: Mapping[str, Sequence[str]]
+        self, context: DiagnosisContext, written: Mapping[str, Sequence[str]], *, named: bool
     ) -> list[Finding]:
-        """Return what is found of buckets, in each of which these objects were stored for a check."""
+        """Return what is found of buckets, in each of which these objects were stored for a check.
+
+        Those that are `named` must be there.
+        """
         findings: list[Finding] = []
         for bucket, names in written.items():
             with self._errors.told("list", Location(bucket, "v0/*")):
-                findings += await BucketDiagnosis(self._http, bucket, context, names).run()
+                findings += await BucketDiagnosis(self._http, bucket, context, names, named).run()
         return findings
 
     # -- what is asked of a store that is listed

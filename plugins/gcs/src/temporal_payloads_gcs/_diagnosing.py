@@ -40,12 +40,14 @@ class BucketDiagnosis:
         bucket: Its name.
         context: What core tells.
         written: The names of what was stored in it for this check.
+        named: Whether it must be there: it has a fixed name, or that of a namespace which somebody named.
     """
 
     http: Http
     bucket: str
     context: DiagnosisContext
     written: Sequence[str]
+    named: bool = True
     findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> list[Finding]:
@@ -71,7 +73,13 @@ class BucketDiagnosis:
         answered = self.context.now()
         if refused is not None and refused.status == HTTPStatus.NOT_FOUND:
             told = f"There is no bucket {self.bucket!r}: payloads that belong there cannot be stored"
-            self._found("problem", "bucket", told, f"Create it, or correct {self._place}")
+            if self.named:
+                self._found("problem", "bucket", told, f"Create it, or correct {self._place}")
+            else:
+                told = (
+                    f"not looked at: there is no bucket {self.bucket!r}, and nobody has named the namespaces"
+                )
+                self._found("skipped", "bucket", f"{told} whose payloads are stored (--namespace)")
             return False
         theirs = _date(dates)
         if theirs is None:

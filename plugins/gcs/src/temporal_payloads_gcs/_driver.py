@@ -45,7 +45,8 @@ class OffLoopGCSStorageDriver(SDKBucketDriver, GCSStorageDriver, GCSCollecting):
         }
         for claim in context.written:
             written.setdefault(claim.claim_data["bucket"], []).append(claim.claim_data[self.name_field])
-        return await self._requests.diagnose(context, written)
+        named = context.namespaces_named or "{namespace}" not in self._settings.bucket
+        return await self._requests.diagnose(context, written, named=named)
 
     def sdk_driver(self, objects: Mapping[tuple[str, str], bytes]) -> GCSStorageDriver:
         """Return the SDK's driver over these objects."""

@@ -119,18 +119,21 @@ class ConditionalS3Client(S3StorageDriverClient):
         if data:
             raise self.errors.not_s3("GetObject", location)
 
-    async def diagnose(self, context: DiagnosisContext, written: Mapping[str, list[str]]) -> list[Finding]:
+    async def diagnose(
+        self, context: DiagnosisContext, written: Mapping[str, list[str]], *, named: bool
+    ) -> list[Finding]:
         """Return what is found of buckets; see `temporal_payloads.plugin.DriverPlugin.open`.
 
         Args:
             context: What core tells.
             written: The buckets, and in each the keys of what was stored for this check.
+            named: Whether the buckets must be there.
         """
         findings: list[Finding] = []
         for bucket, keys in written.items():
             with self.errors.told("check", Location(bucket, _EMPTY_PAYLOAD_KEY)):
                 diagnosis = BucketDiagnosis(
-                    self.client, bucket, _EMPTY_PAYLOAD_KEY, context, self.put_arguments, keys
+                    self.client, bucket, _EMPTY_PAYLOAD_KEY, context, self.put_arguments, keys, named
                 )
                 findings += await diagnosis.run()
         return findings

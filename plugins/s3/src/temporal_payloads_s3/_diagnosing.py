@@ -45,6 +45,7 @@ class BucketDiagnosis:
         context: What core tells.
         put_arguments: What is asked for with each object.
         written: The keys of what was stored in it for this check.
+        named: Whether it must be there: it has a fixed name, or that of a namespace which somebody named.
     """
 
     client: S3Client
@@ -53,6 +54,7 @@ class BucketDiagnosis:
     context: DiagnosisContext
     put_arguments: Mapping[str, str]
     written: list[str]
+    named: bool = True
     findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> list[Finding]:
@@ -80,7 +82,13 @@ class BucketDiagnosis:
             self.findings.append(clock)
         if isinstance(answer, ClientError) and _code(answer) == "NoSuchBucket":
             told = f"There is no bucket {self.bucket!r}: payloads that belong there cannot be stored"
-            self._found("problem", "bucket", told, f"Create it, or correct {self._place}")
+            if self.named:
+                self._found("problem", "bucket", told, f"Create it, or correct {self._place}")
+            else:
+                told = (
+                    f"not looked at: there is no bucket {self.bucket!r}, and nobody has named the namespaces"
+                )
+                self._found("skipped", "bucket", f"{told} whose payloads are stored (--namespace)")
             return False
         has: bool | None = not isinstance(answer, ClientError) or _code(answer) == "NoSuchKey"
         why = _said(answer)

@@ -52,7 +52,8 @@ class OffLoopS3StorageDriver(SDKBucketDriver, S3StorageDriver, S3Collecting):
         }
         for claim in context.written:
             written.setdefault(claim.claim_data["bucket"], []).append(claim.claim_data["key"])
-        return await self._requests.diagnose(context, written)
+        named = context.namespaces_named or "{namespace}" not in self._settings.bucket
+        return await self._requests.diagnose(context, written, named=named)
 
     def sdk_driver(self, objects: Mapping[tuple[str, str], bytes]) -> S3StorageDriver:
         """Return the SDK's driver over these objects."""

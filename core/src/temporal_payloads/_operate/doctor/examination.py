@@ -15,6 +15,7 @@ from temporal_payloads._operate.doctor.codec_server import CodecServerCheck
 from temporal_payloads._operate.doctor.stores import look_at_stores
 from temporal_payloads._operate.doctor.temporal import NamespaceFacts, compare_expiry, look_at_namespaces
 from temporal_payloads._operate.doctor.trial import try_all
+from temporal_payloads._operate.usage.namespaces import namespaces_of_settings
 from temporal_payloads._storage.diagnosing import DiagnosisContext, Finding, Use
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Wanted:
     write: bool = False
     """Whether payloads are stored, read back and removed again."""
     namespaces: Sequence[str] = ("default",)
+    namespaces_named: bool = True
+    """Whether somebody has named them. If not, those that the settings name are looked at in the stores."""
     codec_server: str | None = None
     """Its address."""
     codec_authorization: str = field(default="", repr=False)
@@ -78,7 +81,9 @@ async def examine(
     if chain.codecs:
         found.codec_samples, told = await try_codecs(chain)
         found.findings += told
-    namespace = _namespace_of_trials(assembly, wanted.namespaces)
+    of_settings = () if wanted.namespaces_named else namespaces_of_settings(assembly.settings)
+    namespaces = of_settings or wanted.namespaces
+    namespace = _namespace_of_trials(assembly, namespaces)
     trials = await try_all(assembly, usable, namespace) if wanted.write else None
     if trials is not None:
         found.findings += trials.findings
@@ -95,7 +100,8 @@ async def examine(
     context = DiagnosisContext(
         place="storage",
         use=wanted.use,
-        namespaces=tuple(wanted.namespaces),
+        namespaces=tuple(namespaces),
+        namespaces_named=wanted.namespaces_named or bool(of_settings),
         retention=facts.longest_retention,
         now=now,
     )

@@ -10,6 +10,7 @@ import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli import check
 from temporal_payloads._cli.examining import TemporalIfThere
+from temporal_payloads._storage.memory_driver import MemoryDriver
 
 MEMORY = '[storage]\ndriver = "memory"\n[storage.drivers.memory]\nstore = "check"\n'
 
@@ -90,6 +91,22 @@ def test_the_rights_that_are_looked_at_are_those_of_the_use(run, write_settings)
     }
     assert levels == {"worker": "ok", "reader": "ok", "collector": "skipped"}
     assert run("check", "--use", "owner")[0] == 2
+
+
+def test_a_process_that_may_not_write_is_no_problem_unless_it_is_said_to_be_a_worker(
+    run, write_settings, monkeypatch
+):
+    async def diagnose(self, context):
+        return [context.permission("to write", has=False, needed_by={"worker", "collector"})]
+
+    monkeypatch.setattr(MemoryDriver, "diagnose", diagnose)
+    write_settings(MEMORY)
+    found = {
+        use: (status, findings_of(out)["permission to write"]["level"])
+        for use in (None, "worker", "reader")
+        for status, out, _ in [run("check", "--json", *(["--use", use] if use else []))]
+    }
+    assert found == {None: (0, "warning"), "worker": (1, "problem"), "reader": (0, "ok")}
 
 
 def test_a_server_that_is_asked_for_and_does_not_answer_ends_check_with_3(run, write_settings, closed_port):

@@ -62,6 +62,23 @@ def test_a_right_that_is_missing_is_a_problem_for_whom_it_is_needed(use, has, le
 
 
 @pytest.mark.parametrize(
+    ("needed_by", "use_named", "level"),
+    [
+        ({"worker", "collector"}, False, "warning"),
+        ({"worker", "collector"}, True, "problem"),
+        ({"worker", "reader", "collector"}, False, "problem"),
+    ],
+)
+def test_that_a_right_to_write_is_missing_is_a_warning_unless_somebody_said_that_it_is_needed(
+    needed_by, use_named, level
+):
+    context = DiagnosisContext(place=PLACE, use_named=use_named)
+    finding = context.permission("lift", has=False, needed_by=needed_by)
+    assert finding.level == level
+    assert ("say --use reader" in finding.advice) == (level == "warning")
+
+
+@pytest.mark.parametrize(
     ("needed_by", "told"),
     [
         ({"collector"}, "needed by the collector"),

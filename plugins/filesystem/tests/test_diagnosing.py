@@ -97,11 +97,14 @@ async def test_a_user_who_may_only_read_is_no_worker_but_a_reader(public, as_nob
     with as_nobody():
         as_worker = await driver.diagnose(DiagnosisContext(place=PLACE))
         as_reader = await driver.diagnose(DiagnosisContext(place=PLACE, use="reader"))
+        as_either = await driver.diagnose(DiagnosisContext(place=PLACE, use_named=False))
     await driver.aclose()
     problems = [
-        [finding.check for finding in found if finding.level == "problem"] for found in (as_worker, as_reader)
+        [finding.check for finding in found if finding.level == "problem"]
+        for found in (as_worker, as_reader, as_either)
     ]
-    assert problems == [["permission to write"], []]
+    assert problems == [["permission to write"], [], []]
+    assert [one.check for one in as_either if one.level == "warning"] == ["permission to write"]
 
 
 @pytest.mark.parametrize("apart", [timedelta(minutes=1), timedelta(minutes=-1)])

@@ -145,8 +145,11 @@ async def test_the_rights_that_a_collector_lacks_are_told_one_by_one(look, user)
 async def test_a_user_who_may_not_write_is_no_worker_but_a_reader(look, user):
     reader = user("~temporalio:payloads:*", "+ping", "+get", "+mget")
     as_worker, as_reader = await look(reader), await look(reader, use="reader")
+    as_either = await look(reader, use_named=False)
     assert as_worker["permission SET"].level == "problem"
     assert as_reader["permission SET"].level == "ok"
+    assert as_either["permission SET"].level == "warning"
+    assert not [one for one in as_either.values() if one.level == "problem"]
 
 
 async def test_keys_of_another_prefix_need_rights_of_their_own(look, user):

@@ -51,8 +51,9 @@ HMAC-SHA256 under the key itself, cut to 64 bits. A key that is a text could be 
 
 What loses payloads one day is looked for in the stores: rights that the role lacks, a clock that is off, a
 server that evicts, a lifecycle rule or an expiry that is shorter than what Temporal keeps histories for. A
-role needs other rights as a worker, as a reader and as the collector: --use says which are looked at. What
-cannot be seen with the rights of this role is skipped, and said to be.
+role needs other rights as a worker, as a reader and as the collector: --use says which are looked at; without
+it, that a role may not write is a warning. What cannot be seen with the rights of this role is skipped, and
+said to be.
 
 --write stores a payload with each driver, and sends a value through the whole converter; it reads them back,
 and removes them again. Their keys bear the workflow type temporal-payloads-check.
@@ -172,8 +173,12 @@ def run(
         bool, typer.Option("--write", help="Store payloads, read them back, and remove them again.")
     ] = False,
     use: Annotated[
-        Use, typer.Option(metavar="USE", help="Whose rights are needed: worker, reader or collector.")
-    ] = "worker",
+        Use | None,
+        typer.Option(
+            metavar="USE",
+            help="Whose rights are needed: worker (by default), reader or collector.",
+        ),
+    ] = None,
     codec_server: Annotated[
         str | None,
         typer.Option(
@@ -233,7 +238,8 @@ def run(
         temporal = TemporalIfThere(address, namespaces, temporal_config, temporal_profile)
     found = asyncio.run(_check(assembly)) if as_json else _check_and_print(assembly)
     wanted = Wanted(
-        use=use,
+        use=use or "worker",
+        use_named=use is not None,
         write=write,
         namespaces=temporal.namespaces,
         namespaces_named=temporal.namespaces_named,

@@ -69,6 +69,9 @@ class DiagnosisContext:
     use: Literal["worker", "reader", "collector"] = "worker"
     """What the process is to do whose rights are looked at: a worker stores and reads, a reader (a codec
     server) only reads, the collector (`gc`) lists, puts aside and deletes."""
+    use_named: bool = True
+    """Whether somebody has said so. If not, a process that lacks what a reader does not need may be one: that
+    is a warning."""
     namespaces: Sequence[str] = ("default",)
     """Temporal namespaces whose payloads are stored."""
     namespaces_named: bool = True
@@ -129,7 +132,8 @@ class DiagnosisContext:
     ) -> Finding:
         """Return what is found of one right.
 
-        That a right is missing is a problem only for whom it is needed.
+        That a right is missing is a problem only for whom it is needed; and a warning where nobody has said
+        what the process is to do, and a reader does not need it.
 
         Args:
             name: The right in the store's words.
@@ -153,12 +157,14 @@ class DiagnosisContext:
             return Finding(level="ok", check=check, place=place, message=f"granted; {needed}")
         if self.use not in needed_by:
             return Finding(level="ok", check=check, place=place, message=f"not granted; {needed}")
+        advice = advice or f"Grant {name} to the role, or use another role"
+        may_be_reader = not self.use_named and "reader" not in needed_by
         return Finding(
-            level="problem",
+            level="warning" if may_be_reader else "problem",
             check=check,
             place=place,
             message=f"not granted{reason}; it is {needed}",
-            advice=advice or f"Grant {name} to the role, or use another role",
+            advice=f"{advice}; if this process only reads, say --use reader" if may_be_reader else advice,
         )
 
 

@@ -34,6 +34,8 @@ class Wanted:
 
     use: Use = "worker"
     """What this process is to do, whose rights in the stores are looked at."""
+    use_named: bool = True
+    """Whether somebody has said so; if not, it may be one that only reads."""
     write: bool = False
     """Whether payloads are stored, read back and removed again."""
     namespaces: Sequence[str] = ("default",)
@@ -100,6 +102,7 @@ async def examine(
     context = DiagnosisContext(
         place="storage",
         use=wanted.use,
+        use_named=wanted.use_named,
         namespaces=tuple(namespaces),
         namespaces_named=wanted.namespaces_named or bool(of_settings),
         retention=facts.longest_retention,

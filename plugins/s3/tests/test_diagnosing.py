@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 from local_servers.s3 import open_client
 from temporal_payloads.plugin import DiagnosisContext
 from temporal_payloads_s3._lifecycle import look_at_lifecycle
@@ -132,6 +133,27 @@ async def test_rights_that_a_role_lacks_are_told_one_by_one_with_what_to_allow(
     assert found["clean-up"].level == "warning"
     assert key in found["clean-up"].message
     assert keys_in(s3_server, s3_bucket) == [key]
+
+
+async def test_an_upload_that_this_check_began_and_may_not_abort_is_named(look, stub):
+    key = "v0/d/sha256/" + "0" * 64
+
+    async def answer(request):
+        await request.read()
+        if request.method == "POST" and "uploads" in request.query:
+            text = (
+                "<InitiateMultipartUploadResult><UploadId>upload-7</UploadId></InitiateMultipartUploadResult>"
+            )
+            return web.Response(text=text, content_type="application/xml")
+        return stub.error(403, "AccessDenied", "Access Denied")
+
+    stub.answer = answer
+    written = (StorageDriverClaim(claim_data={"bucket": "closed", "key": key}),)
+    found = await look(stub.server, "closed", written=written)
+    assert found["permission s3:AbortMultipartUpload"].level == "problem"
+    left = found["clean-up of uploads"]
+    assert left.level == "warning"
+    assert f"{key}, upload upload-7" in left.message
 
 
 async def test_a_rule_that_deletes_payloads_before_histories_go_is_a_problem(look, s3_server, s3_bucket):

@@ -5,9 +5,13 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from google.protobuf.json_format import MessageToDict
 from temporal_payloads._operate.doctor.codec_server import CodecServerCheck
 from temporal_payloads._operate.doctor.trial import try_all
+from temporal_payloads._storage.references import Reference
 from temporal_payloads.codec_server import create_app
+from temporalio.api.common.v1 import Payloads
+from temporalio.converter import StorageDriverClaim
 
 UI = "http://localhost:8233"
 
@@ -48,6 +52,25 @@ async def test_what_the_server_stores_for_the_check_is_noted_to_be_removed(assem
     async with served(create_app(ours.settings, registry=registry)) as url:
         await CodecServerCheck(url, "default", ours, trials).run()
     assert {claim.claim_data["key"] for claim in trials.written["memory"]} == set(store.items)
+
+
+async def test_a_reference_of_the_server_to_somebody_elses_payload_is_not_noted_to_be_removed(
+    assemble, store
+):
+    ours = assemble(codecs=["gzip"])
+    trials = await try_all(ours, ours.drivers, "default")
+    before = {key: list(claims) for key, claims in trials.written.items()}
+    name = ours.drivers["memory"].name()
+    theirs = Reference(name, StorageDriverClaim({"key": "somebody's"}), 7).to_payload()
+
+    async def answer(request):
+        return web.json_response(MessageToDict(Payloads(payloads=[theirs])))
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with served(app) as url:
+        await CodecServerCheck(url, "default", ours, trials).run()
+    assert trials.written == before
 
 
 async def test_without_write_no_reference_is_tried(ask, levels, store):

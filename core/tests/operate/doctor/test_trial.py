@@ -2,7 +2,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from temporal_payloads._operate.doctor.examination import Wanted, examine
-from temporal_payloads._operate.doctor.trial import try_all
+from temporal_payloads._operate.doctor.trial import TRIAL, try_all
+from temporal_payloads._storage.references import is_encoded_reference
 from temporal_payloads.plugin import Finding
 from temporalio.api.common.v1 import Payload
 
@@ -122,6 +123,38 @@ async def test_a_driver_whose_look_fails_does_not_hide_what_was_left(assemble, m
     found = await examine(assembly, assembly.drivers, Wanted(write=True))
     assert levels(found.findings)["clean-up"] == "warning"
     assert "the lamp is out" in only(found.findings, "store").message
+
+
+async def test_what_a_store_took_though_its_check_failed_is_named(assemble, store, only):
+    assembly = assemble()
+    found = await examine(assembly, {}, Wanted(write=True))
+    [key] = store.items
+    left = only(found.findings, "clean-up")
+    assert (left.level, left.place) == ("warning", "storage.drivers.memory")
+    assert key in left.message
+
+
+async def test_what_was_stored_is_known_where_the_sdk_sends_references_through_the_codecs(
+    assemble, monkeypatch, store, only
+):
+    monkeypatch.setattr("temporalio.converter._extstore._ENCODE_STORAGE_REFERENCES", True)
+    assembly = assemble(codecs=["gzip"], codec={"gzip": {"min_size": 0, "keep_if_not_smaller": False}})
+    trials = await try_all(assembly, assembly.drivers, "orders")
+    assert trials.referred is not None
+    assert is_encoded_reference(trials.referred[0])
+    keys = [claim.claim_data["key"] for claim in trials.written["memory"]]
+    assert sorted(keys) == sorted(store.items)
+    assert "into the store of memory" in only(trials.findings, "round trip").message
+
+
+async def test_a_store_that_did_not_answer_may_have_taken_it_and_that_is_said(
+    assemble, store, levels, store_name
+):
+    store.shelves_frozen.add(store_name)
+    assembly = assemble(storage={"timeout": "50ms"})
+    trials = await try_all(assembly, assembly.drivers, "orders")
+    assert levels(trials.findings) == {"write": "problem", "round trip": "problem", "clean-up": "warning"}
+    assert all(TRIAL in one.message for one in trials.findings if one.check == "clean-up")
 
 
 async def test_a_namespace_is_chosen_in_which_this_process_may_store(assemble, levels, store):

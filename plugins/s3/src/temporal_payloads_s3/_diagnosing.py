@@ -132,6 +132,14 @@ class BucketDiagnosis:
             aborted = await self._answer(
                 lambda: self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
             )
+            if isinstance(aborted, ClientError):
+                self._found(
+                    "warning",
+                    "clean-up of uploads",
+                    f"An upload that this check began is still in the bucket {self.bucket!r}: {key}, "
+                    f"upload {upload}",
+                    "Abort it with another role, or leave it to a lifecycle rule for incomplete uploads",
+                )
         self._permission(
             "s3:AbortMultipartUpload",
             not isinstance(aborted, ClientError),

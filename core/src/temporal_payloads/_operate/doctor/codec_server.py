@@ -255,12 +255,15 @@ class CodecServerCheck:
 
     async def _unlike(self, trials: Trials, theirs: Payload, plain: Payload) -> str:
         """Return why what the server has made is not decoded to this here; empty if it is."""
-        trials.note(self.assembly, theirs)
         try:
             back = await receive(converter_for(self.assembly, self.namespace), theirs)
+            if back != plain:
+                return "it is not the same afterwards"
+            # Not before: what is noted is deleted, and a reference may lead to somebody's payload.
+            await trials.note(self.assembly, self.namespace, theirs)
         except Exception as error:  # noqa: BLE001  # a codec or driver may raise anything
             return getattr(error, "message", "") or f"{type(error).__name__}: {error}"
-        return "" if back == plain else "it is not the same afterwards"
+        return ""
 
     # -- asking
 

@@ -15,7 +15,10 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
+from temporal_payloads._operate.contexts import ReadingContexts
+from temporal_payloads._operate.histories import reference_in_clear
 from temporal_payloads._storage.diagnosing import Finding
+from temporal_payloads._storage.errors import StorageTimeoutError, StorageUnavailableError
 from temporal_payloads._storage.references import is_encoded_reference, is_reference, read_reference
 
 if TYPE_CHECKING:
@@ -44,18 +47,33 @@ class Trials:
     referred: tuple[Payload, Payload] | None = None
     """A reference that the converter has made, and the payload for which it stands."""
 
-    def note(self, assembly: Assembly, sent: Payload) -> str:
+    async def note(self, assembly: Assembly, namespace: str, sent: Payload) -> str:
         """Note what was stored if this is a reference, and say where that is."""
-        if is_encoded_reference(sent):
-            return "into a store"
-        if not is_reference(sent):
+        if not is_reference(sent) and not is_encoded_reference(sent):
             return "inline"
-        reference = read_reference(sent)
+        contexts = ReadingContexts(assembly.codecs.chain, namespace, TRIAL)
+        reference = read_reference(await contexts.first(lambda chain: reference_in_clear(sent, chain)))
         for key, driver in assembly.drivers.items():
             if driver.name() == reference.driver_name:
                 self.written.setdefault(key, []).append(reference.claim)
                 return f"into the store of {key}"
         return "into a store"
+
+    def failed(self, check: str, place: str, error: Exception, *, writing: bool = False) -> None:
+        """Tell why something cannot be done, and what that may have left."""
+        told = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+        self.findings.append(Finding(level="problem", check=check, place=place, message=told))
+        if writing and isinstance(error, StorageTimeoutError | StorageUnavailableError):
+            self.findings.append(
+                Finding(
+                    level="warning",
+                    check="clean-up",
+                    place=place,
+                    message="The store did not answer, and may have taken what was written for this check: "
+                    f"its key bears the workflow type {TRIAL}",
+                    advice="Delete it by hand, or leave it to gc: nothing refers to it",
+                )
+            )
 
 
 async def try_all(assembly: Assembly, usable: Mapping[str, ManagedDriver], namespace: str) -> Trials:
@@ -80,15 +98,17 @@ async def _try_driver(trials: Trials, key: str, driver: ManagedDriver, namespace
     payload = Payload(
         metadata={"encoding": b"binary/plain"}, data=f"{TRIAL} {secrets.token_hex(SMALL // 2)}".encode()
     )
+    writing = True
     try:
         start = time.perf_counter()
         [claim] = await driver.store(StorageDriverStoreContext(target=_target(namespace)), [payload])
         stored = time.perf_counter()
+        writing = False
         trials.written.setdefault(key, []).append(claim)
         [found] = await driver.retrieve(StorageDriverRetrieveContext(), [claim])
         retrieved = time.perf_counter()
     except Exception as error:  # noqa: BLE001  # a driver may raise anything
-        trials.findings.append(_failed("write", place, error))
+        trials.failed("write", place, error, writing=writing)
         return
     if found != payload:
         trials.findings.append(_differs("write", place))
@@ -109,17 +129,19 @@ async def _try_converter(trials: Trials, assembly: Assembly, namespace: str) -> 
     size = min(2 * int(storage.threshold) + SMALL, LARGEST)
     value = {TRIAL: secrets.token_urlsafe(size)}
     converter = converter_for(assembly, namespace)
+    writing = True
     try:
         start = time.perf_counter()
         [plain] = converter.payload_converter.to_payloads([value])
         sent = await send(converter, plain)
         encoded = time.perf_counter()
-        where = trials.note(assembly, sent)
+        writing = False
+        where = await trials.note(assembly, namespace, sent)
         got = await receive(converter, sent)
         [found] = converter.payload_converter.from_payloads([got])
         decoded = time.perf_counter()
     except Exception as error:  # noqa: BLE001  # a converter, codec or driver may raise anything
-        trials.findings.append(_failed("round trip", "storage", error))
+        trials.failed("round trip", "storage", error, writing=writing)
         return
     if found != value:
         trials.findings.append(_differs("round trip", "storage"))
@@ -158,11 +180,6 @@ async def receive(converter: DataConverter, payload: Payload) -> Payload:
 
 def _target(namespace: str) -> StorageDriverWorkflowInfo:
     return StorageDriverWorkflowInfo(namespace=namespace, type=TRIAL, id=TRIAL)
-
-
-def _failed(check: str, place: str, error: Exception) -> Finding:
-    told = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
-    return Finding(level="problem", check=check, place=place, message=told)
 
 
 def _differs(check: str, place: str) -> Finding:

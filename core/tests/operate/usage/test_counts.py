@@ -1,7 +1,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from temporal_payloads._operate.usage.counts import MOST_GROUPS, Group, StoreCounts, Tally
+from temporal_payloads._operate.usage.counts import MOST_GROUPS, OTHER_NAMESPACES, Group, StoreCounts, Tally
 from temporal_payloads._operate.usage.report import store_as_json
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -74,9 +74,28 @@ def test_what_is_put_aside_is_part_of_the_whole(counts, listed):
     assert (counts.total, counts.aside) == (Tally(2, 200), Tally(1, 100))
 
 
-def test_types_beyond_those_told_apart_are_counted_together(counts, listed):
+def test_types_beyond_those_told_apart_are_counted_together_in_their_namespace(counts, listed):
     for number in range(MOST_GROUPS + 10):
         counts.add(listed(number, type_=f"Type{number}"))
     assert len(counts.groups) == MOST_GROUPS + 1
-    assert counts.groups[Group(None, None, None)] == Tally(10, 1000)
-    assert counts.total.payloads == MOST_GROUPS + 10
+    assert counts.groups[Group("orders", None, None)] == Tally(10, 1000)
+    counts.add(listed(1, namespace="billing"))
+    assert counts.by_namespace() == {
+        "orders": Tally(MOST_GROUPS + 10, (MOST_GROUPS + 10) * 100),
+        "billing": Tally(1, 100),
+    }
+    assert counts.total.payloads == MOST_GROUPS + 11
+
+
+def test_namespaces_beyond_those_told_apart_are_counted_as_others_and_not_as_none(
+    counts, listed, monkeypatch
+):
+    monkeypatch.setattr("temporal_payloads._operate.usage.counts.MOST_NAMESPACES", 2)
+    for namespace in ("a", "b", "c", "d", None, "a"):
+        counts.add(listed(1, namespace=namespace))
+    assert counts.by_namespace() == {
+        "a": Tally(2, 200),
+        "b": Tally(1, 100),
+        OTHER_NAMESPACES: Tally(2, 200),
+        None: Tally(1, 100),
+    }

@@ -10,6 +10,7 @@ from temporal_payloads._operate.usage.duplicates import DuplicateCounter
 
 if TYPE_CHECKING:
     from temporal_payloads._storage.collecting import ListedPayload
+    from temporal_payloads._storage.key_layout import ParsedKey
 
 AGES: tuple[tuple[str, timedelta | None], ...] = (
     ("under a day", timedelta(days=1)),
@@ -25,7 +26,12 @@ UNKNOWN_AGE = "unknown"
 DAYS = 90
 """How many days back are told apart one by one."""
 MOST_GROUPS = 10_000
-"""Namespaces and types that are told apart. Types come from workers, and could be any number."""
+"""Types that are told apart. They come from workers, and could be any number; those beyond are counted as one
+of their namespace."""
+MOST_NAMESPACES = 10_000
+"""Namespaces that are told apart."""
+OTHER_NAMESPACES = "(others)"
+"""What those beyond are counted as."""
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Group:
     """What payloads were stored for."""
 
     namespace: str | None
-    """None if the key names none."""
+    """None if the key names none; `OTHER_NAMESPACES` for those beyond what is told apart."""
     kind: str | None
     """`workflow` or `activity`; None if the key does not tell, or for all types beyond those told apart."""
     type: str | None
@@ -79,6 +85,7 @@ class StoreCounts:
     """Whether all of it was listed."""
     error: dict[str, str] | None = None
     """The `type` and `message` of why it was not."""
+    _namespaces: set[str] = field(default_factory=set, repr=False)
 
     def add(self, payload: ListedPayload) -> None:
         """Count a payload."""
@@ -86,13 +93,22 @@ class StoreCounts:
         self.total.add(size)
         if payload.aside:
             self.aside.add(size)
-        group = Group(key.namespace, key.kind, key.type)
-        if group not in self.groups and len(self.groups) >= MOST_GROUPS:
-            group = Group(None, None, None)
+        group = self._group_of(key)
         self.groups.setdefault(group, Tally()).add(size)
         self.sizes.setdefault(max(size.bit_length(), 10), Tally()).add(size)
         self.duplicates.add(key.sha256, size)
         self._add_age(payload.stored, size)
+
+    def _group_of(self, key: ParsedKey) -> Group:
+        namespace = key.namespace
+        if namespace is not None and namespace not in self._namespaces:
+            if len(self._namespaces) >= MOST_NAMESPACES:
+                return Group(OTHER_NAMESPACES, None, None)
+            self._namespaces.add(namespace)
+        group = Group(namespace, key.kind, key.type)
+        if group not in self.groups and len(self.groups) >= MOST_GROUPS:
+            return Group(namespace, None, None)
+        return group
 
     def _add_age(self, stored: datetime | None, size: int) -> None:
         if stored is None:

@@ -12,6 +12,8 @@ from support.documents import shape_of, told_shape
 from temporal_payloads import PayloadSettings, build_data_converter
 from temporal_payloads._cli import decode, main
 from temporal_payloads._operate.inspection import exported
+from temporal_payloads._storage.errors import StorageUnavailableError
+from temporal_payloads._storage.managed_driver import ManagedDriver
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
@@ -236,6 +238,20 @@ def test_values_cannot_write_to_the_terminal(run, tmp_path, encode):
     [payload] = encode("\x1b]0;owned\x07 \x9b2J é")
     status, out, _ = run("decode", file_of(tmp_path, MessageToJson(payload).encode()))
     assert (status, out) == (0, '"\\u001b]0;owned\\u0007 \\u009b2J é"\n')
+
+
+def test_what_a_store_says_cannot_write_to_the_terminal(run, tmp_path, history, monkeypatch):
+    async def retrieve(self, context, claims):
+        raise StorageUnavailableError("\x1b]0;owned\x07 says the store")
+
+    monkeypatch.setattr(ManagedDriver, "retrieve", retrieve)
+    file = file_of(tmp_path, MessageToJson(history).encode())
+    for arguments in (("decode", file), ("inspect", "--history", file, "--show", "2")):
+        status, out, err = run(*arguments)
+        assert status == 3
+        assert "says the store" in err
+        assert "\x1b" not in out + err
+        assert "\x07" not in out + err
 
 
 def test_bytes_are_not_for_a_terminal(run, tmp_path, encode, monkeypatch):

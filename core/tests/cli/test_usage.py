@@ -10,6 +10,8 @@ from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import build
 from temporal_payloads._cli import usage
 from temporal_payloads._operate.usage.listing import count_stores
+from temporal_payloads._storage.errors import StorageUnavailableError
+from temporal_payloads._storage.memory_driver import MemoryDriver
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     StorageDriverActivityInfo,
@@ -169,3 +171,16 @@ def test_a_store_that_is_off_is_not_counted(run, write_settings):
     status, out, _ = run("usage", "--json", "--driver", "old")
     assert status == 3
     assert "storage.drivers.old is off" in json.loads(out)["drivers"][0]["error"]["message"]
+
+
+def test_what_a_store_says_cannot_write_to_the_terminal(run, write_settings, monkeypatch):
+    def shards(self, namespaces):
+        raise StorageUnavailableError("\x1b]0;owned\x07 says the store")
+
+    write_settings('[storage]\ndriver = "memory"\n[storage.drivers.memory]\nstore = "usage-speaks"\n')
+    monkeypatch.setattr(MemoryDriver, "shards", shards)
+    status, out, err = run("usage")
+    assert status == 3
+    assert "says the store" in out
+    assert "\x1b" not in out + err
+    assert "\x07" not in out + err

@@ -311,7 +311,7 @@ def _end(inspection: _Inspection, status: ExitStatus) -> None:
         say_payload(found.shown)
     elif inspection.show is not None:
         for one in found.payloads:
-            complain(f"payload {one.number} is {one.state}: {one.why}")
+            complain(f"payload {one.number} is {one.state}: {printable(one.why)}")
     else:
         print_payloads(found.payloads)
         print_totals(found.totals)

@@ -16,7 +16,17 @@ from temporal_payloads._cli.document import document, errors_in_document, shown_
 from temporal_payloads._cli.examining import TemporalIfThere
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
-from temporal_payloads._cli.output import bad, complain, counted, heading, say, say_json, table, warn
+from temporal_payloads._cli.output import (
+    bad,
+    complain,
+    counted,
+    heading,
+    printable,
+    say,
+    say_json,
+    table,
+    warn,
+)
 from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalProfile
 from temporal_payloads._operate.units import in_units
@@ -196,7 +206,7 @@ def _print(counts: StoreCounts, limit: int) -> None:
     total = counts.total
     say(heading(counts.key), f": {counted(total.payloads, 'payload')}, {in_units(total.bytes)}")
     if counts.error:
-        say("  ", bad("not listed to its end:"), f" {counts.error['message']}")
+        say("  ", bad("not listed to its end:"), f" {printable(counts.error['message'])}")
     if not total.payloads:
         return
     again = counts.duplicates.counted()

@@ -35,6 +35,22 @@ def why_not_trusted(file: Path) -> str | None:
     return None
 
 
+def why_others_reach(directory: Path) -> str | None:
+    """Return why what is put into this directory could be taken or replaced by somebody else.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    if sys.platform == "win32":
+        return None  # its access lists say nothing in the mode
+    found = directory.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        return f"it belongs to another user (id {found.st_uid})"
+    if not found.st_mode & stat.S_ISVTX and _others_can_write(found):
+        return f"others can write in it (mode {stat.S_IMODE(found.st_mode):04o})"
+    return None
+
+
 def _others_can_write(status: os.stat_result) -> bool:
     if status.st_mode & stat.S_IWOTH:
         return True

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
+import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from temporal_payloads._settings.trust import why_others_reach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +42,15 @@ class Folder:
         path: Made if it is not there.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be made, or others can write in it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        why = why_others_reach(path)
+        if why is not None:
+            raise OSError(errno.EACCES, why)
 
     async def take(self, one: Inspected, payload: Payload) -> str:
         """Write a payload; return the name of its file.
@@ -70,9 +78,17 @@ class Folder:
         self._write(INDEX, json.dumps(document, indent=2).encode())
 
     def _write(self, name: str, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        with open(os.open(self.path / name, flags, 0o600), "wb") as file:  # noqa: PTH123  # it has no flags
-            file.write(data)
+        # A file of its own: one that is there may be open to others, or a link.
+        new = self.path / f".{name}.{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            with open(os.open(new, flags, 0o600), "wb") as file:  # noqa: PTH123  # it has no flags
+                file.write(data)
+            new.replace(self.path / name)
+        except BaseException:
+            with suppress(OSError):
+                new.unlink()
+            raise
 
 
 def extension_of(payload: Payload) -> str:

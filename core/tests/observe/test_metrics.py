@@ -9,10 +9,10 @@ from support.keys import encryption, put_keys_into_environment
 from temporal_payloads._codecs.chain import CodecChain
 from temporal_payloads._codecs.named import NamedCodec
 from temporal_payloads._observe.catalogue import ATTRIBUTES, CODEC_BUCKETS, METRICS
-from temporal_payloads._observe.metrics import Metrics
+from temporal_payloads._observe.metrics import Metrics, only_listed
 from temporal_payloads._observe.observers import Observers
 from temporal_payloads._observe.otel_metrics import OTelRecorder
-from temporal_payloads._plugins.events import CollectionEvent
+from temporal_payloads._plugins.events import CollectionEvent, InlineEvent
 from temporal_payloads.plugin import (
     KeyDescription,
     PayloadNotFoundError,
@@ -154,6 +154,24 @@ async def test_an_id_that_somebody_wrote_into_a_payload_makes_no_series(measured
     assert measured.of("key.uses", key="ours") == 1
     assert measured.of("key.uses", key="other") == 2
     assert len(measured.points()["temporal_payloads.key.uses"]) == 2
+
+
+async def test_namespaces_that_are_not_listed_are_one_series_and_nothing_is_kept_of_each():
+    class Recorder:
+        def __init__(self):
+            self.given = []
+
+        def record(self, metric, value, attributes):
+            self.given.append(attributes)
+
+    recorder = Recorder()
+    tell = Metrics(recorder, only_listed(["orders"]))
+    for number in range(3):
+        tell(InlineEvent(payloads=1, size=1, namespace=f"theirs-{number}"))
+    tell(InlineEvent(payloads=1, size=1, namespace="orders"))
+    assert [each["namespace"] for each in recorder.given] == [*["other"] * 6, *["orders"] * 2]
+    # One of each metric, made once.
+    assert len({id(each) for each in recorder.given}) == 4
 
 
 async def test_claims_make_no_series(measured, build, bound, values):

@@ -229,6 +229,7 @@ def make_driver(
         dedupe=expiry is None,
         missing_is_final=None if table.missing_payload is None else table.missing_payload == "fail",
         notify=observers.notify,
+        wants=observers.wants,
         max_payload_size=int(max_payload_size),
         concurrency=storage.concurrency,
         moved_to=moved_to,

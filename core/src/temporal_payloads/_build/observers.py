@@ -40,9 +40,11 @@ def observers(
     spans = Spans() if settings.spans else None
     told = Observers(registry, spans)
     if spans is not None:
-        told.add(spans)
+        told.add(spans, is_heard=spans.is_heard)
     if settings.metrics:
-        told.add(Metrics(OTelRecorder(), as_it_is if namespaces is None else only_listed(namespaces)))
+        recorder = OTelRecorder()
+        label = as_it_is if namespaces is None else only_listed(namespaces)
+        told.add(Metrics(recorder, label), is_heard=recorder.is_heard)
     return told
 
 

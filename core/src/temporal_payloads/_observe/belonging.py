@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from temporalio.converter import StorageDriverActivityInfo, StorageDriverWorkflowInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextvars import Token
 
     from temporalio.converter import SerializationContext
 
@@ -50,6 +49,10 @@ class Belonging:
 
     def within(self, outer: Belonging) -> Belonging:
         """Return the same, with what is known of the same workflow or activity around it."""
+        if outer is UNKNOWN:
+            return self
+        if self is UNKNOWN:
+            return outer
         same_workflow = self.workflow_id in (None, outer.workflow_id)
         if not same_workflow or self.activity_id not in (None, outer.activity_id):
             return self
@@ -61,8 +64,9 @@ class Belonging:
         )
 
 
-_UNKNOWN = Belonging()
-_current: ContextVar[Belonging] = ContextVar("belonging", default=_UNKNOWN)
+UNKNOWN = Belonging()
+"""What payloads belong to of which the SDK tells nothing."""
+_current: ContextVar[Belonging] = ContextVar("belonging", default=UNKNOWN)
 
 
 def current_belonging() -> Belonging:
@@ -89,11 +93,17 @@ def begin_task(context: SerializationContext | None, target: Target) -> bool:
     return True
 
 
-@contextmanager
-def belonging_to(belonging: Belonging) -> Iterator[None]:
+class belonging_to:  # noqa: N801  # it is used as a function
     """Let what is done in this block, and in the tasks that are begun in it, be done for these."""
-    token = _current.set(belonging)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    # Not a generator, which costs several times as much: every call of a codec has one of these.
+    __slots__ = ("_belonging", "_token")
+
+    def __init__(self, belonging: Belonging) -> None:
+        self._belonging = belonging
+
+    def __enter__(self) -> None:
+        self._token: Token[Belonging] = _current.set(self._belonging)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from temporal_payloads._observe import catalogue
@@ -16,7 +16,7 @@ from temporal_payloads._plugins.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from temporal_payloads._observe.catalogue import Metric
     from temporal_payloads._observe.recorder import Recorder
@@ -46,6 +46,10 @@ class Metrics:
     recorder: Recorder
     label: Callable[[str], str] = as_it_is
     """Returns what a namespace is called: those that nobody configured must not each make a time series."""
+    _known: dict[tuple[str | None, ...], Mapping[str, str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The attributes of each time series that there has been, by its metric and their values."""
 
     def __call__(self, event: Event) -> None:
         """Record what an event tells."""
@@ -55,14 +59,15 @@ class Metrics:
             case CodecEvent():
                 self._codec(event)
             case InlineEvent():
-                self._new(INLINE, event.namespace, event.payloads, event.size)
+                self._new(INLINE, self._called(event.namespace), event.payloads, event.size)
             case CircuitEvent():
                 self._record(catalogue.CIRCUIT_OPEN, int(event.is_open), driver=event.driver)
             case CollectionEvent():
                 self._collection(event)
 
     def _storage(self, event: StorageEvent) -> None:
-        where = {"operation": event.operation, "driver": event.driver, "namespace": event.namespace}
+        namespace = self._called(event.namespace)
+        where = {"operation": event.operation, "driver": event.driver, "namespace": namespace}
         self._duration(catalogue.STORAGE_DURATION, event.duration, event.error, **where)
         if event.retries:
             self._record(catalogue.RETRIES, event.retries, **where)
@@ -75,16 +80,17 @@ class Metrics:
             (catalogue.DEDUPE_HITS, event.dedupe_hits),
         ):
             if hits:
-                self._record(metric, hits, driver=event.driver, namespace=event.namespace)
+                self._record(metric, hits, driver=event.driver, namespace=namespace)
         if event.operation == "store":
-            self._new(event.driver, event.namespace, event.payloads, event.size)
+            self._new(event.driver, namespace, event.payloads, event.size)
 
     def _new(self, driver: str, namespace: str | None, payloads: int, size: int) -> None:
         self._record(catalogue.NEW_PAYLOADS, payloads, driver=driver, namespace=namespace)
         self._record(catalogue.NEW_SIZE, size, driver=driver, namespace=namespace)
 
     def _codec(self, event: CodecEvent) -> None:
-        where = {"operation": event.operation, "codec": event.codec, "namespace": event.namespace}
+        namespace = self._called(event.namespace)
+        where = {"operation": event.operation, "codec": event.codec, "namespace": namespace}
         self._duration(catalogue.CODEC_DURATION, event.duration, event.error, **where)
         if event.error is not None:
             return
@@ -119,7 +125,13 @@ class Metrics:
         self._record(metric, seconds, **attributes, outcome=outcome, error_type=error)
 
     def _record(self, metric: Metric, value: float, **attributes: str | None) -> None:
-        known = {name: text for name, text in attributes.items() if text is not None}
-        if "namespace" in known:
-            known["namespace"] = self.label(known["namespace"])
+        # A metric's attributes come in the same order each time. There are no more of these than time series.
+        series = (metric.name, *attributes.values())
+        known = self._known.get(series)
+        if known is None:
+            known = {name: text for name, text in attributes.items() if text is not None}
+            self._known[series] = known
         self.recorder.record(metric, value, known)
+
+    def _called(self, namespace: str | None) -> str | None:
+        return None if namespace is None else self.label(namespace)

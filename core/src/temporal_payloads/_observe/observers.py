@@ -24,6 +24,10 @@ FAILURE_TOLD_SECONDS = 60.0
 Sink = Callable[[Event], None]
 
 
+def _always() -> bool:
+    return True
+
+
 class TaskTraces(Protocol):
     """What puts spans where they belong, and for that must know of a worker's tasks."""
 
@@ -54,31 +58,42 @@ class Observers:
     def __init__(self, registry: PluginRegistry, traces: TaskTraces | None = None) -> None:
         self._registry = registry
         self._traces = traces
-        self._sinks: dict[object, Sink] = {}
+        self._sinks: dict[object, tuple[Sink, Callable[[], bool]]] = {}
         self._told = -math.inf
 
-    def add(self, sink: Sink, key: object = None) -> None:
+    def add(self, sink: Sink, key: object = None, *, is_heard: Callable[[], bool] = _always) -> None:
         """Tell one more.
 
         Args:
             sink: Who is told.
             key: Something by which it is known that it was added.
+            is_heard: Whether what it makes of an event gets anywhere now. It is asked at each event.
         """
-        self._sinks[sink if key is None else key] = sink
+        # Anew, for another thread may be going through it.
+        self._sinks = {**self._sinks, sink if key is None else key: (sink, is_heard)}
 
     def has(self, key: object) -> bool:
         """Whether somebody was added for the key."""
         return key in self._sinks
 
     def wants(self, kind: type[Event]) -> bool:
-        """Whether anybody is told of such events: if not, they need not be made."""
-        return bool(self._sinks) or self._registry.observes(kind)
+        """Whether anybody is told of such events now: if not, they need not be made."""
+        for _, is_heard in self._sinks.values():
+            try:
+                if is_heard():
+                    return True
+            except Exception as error:  # noqa: BLE001  # the application's code, which may raise anything
+                self._tell_failure(error)
+        return self._registry.observes(kind)
 
     def notify(self, event: Event) -> None:
         """Tell of an event."""
-        for sink in list(self._sinks.values()):
-            with self._safely():
-                sink(event)
+        for sink, is_heard in self._sinks.values():
+            try:
+                if is_heard():
+                    sink(event)
+            except Exception as error:  # noqa: BLE001  # as above
+                self._tell_failure(error)
         self._registry.notify(event)
 
     @property
@@ -108,12 +123,16 @@ class Observers:
     def _safely(self) -> Iterator[None]:
         try:
             yield
-        except Exception:
-            now = time.monotonic()
-            if now - self._told >= FAILURE_TOLD_SECONDS:
-                self._told = now
-                logger.exception(
-                    "Metrics or spans could not be recorded. Payloads are not affected. This is logged every "
-                    "%d seconds at most",
-                    FAILURE_TOLD_SECONDS,
-                )
+        except Exception as error:  # noqa: BLE001  # as above
+            self._tell_failure(error)
+
+    def _tell_failure(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._told >= FAILURE_TOLD_SECONDS:
+            self._told = now
+            logger.error(
+                "Metrics or spans could not be recorded. Payloads are not affected. This is logged every "
+                "%d seconds at most",
+                FAILURE_TOLD_SECONDS,
+                exc_info=error,
+            )

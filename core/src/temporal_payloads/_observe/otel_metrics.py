@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import metrics
 
 from temporal_payloads._observe.catalogue import METRICS, Metric
+from temporal_payloads._observe.provided import Provided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,19 +20,26 @@ SCOPE = "temporal_payloads"
 class OTelRecorder:
     """Records by the API alone: which provider there is, and what it exports to, is the application's.
 
-    A provider may be set later than this is made. Without one nothing is recorded.
-
-    Args:
-        provider: Another one than the global.
+    A provider may be set later than this is made. Without one nothing is recorded, and no instrument made.
     """
 
-    def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
-        meter = metrics.get_meter(SCOPE, meter_provider=provider)
-        self._record = {metric.name: _instrument(meter, metric) for metric in METRICS}
+    def __init__(self) -> None:
+        self._instruments = Provided("metrics", metrics.get_meter_provider, _instruments)
+
+    def is_heard(self) -> bool:
+        """Whether there is a provider that measurements go to."""
+        return self._instruments.get() is not None
 
     def record(self, metric: Metric, value: float, attributes: Mapping[str, str]) -> None:
         """Record a measurement; see `Recorder.record`."""
-        self._record[metric.name](value, attributes)
+        record = (self._instruments.get() or {}).get(metric.name)
+        if record is not None:
+            record(value, attributes)
+
+
+def _instruments(provider: metrics.MeterProvider) -> Mapping[str, Record]:
+    meter = provider.get_meter(SCOPE)
+    return {metric.name: _instrument(meter, metric) for metric in METRICS}
 
 
 def _instrument(meter: metrics.Meter, metric: Metric) -> Record:

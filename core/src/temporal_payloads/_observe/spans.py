@@ -18,6 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from temporalio.converter import PayloadConverter, WorkflowSerializationContext
 
 from temporal_payloads._observe.belonging import Belonging, current_belonging
+from temporal_payloads._observe.provided import Provided
 from temporal_payloads._plugins.events import CodecEvent, StorageEvent
 
 if TYPE_CHECKING:
@@ -59,14 +60,17 @@ _workflow_tasks: WeakValueDictionary[str, WorkerTask] = WeakValueDictionary()
 
 
 class Spans:
-    """Makes the spans.
+    """Makes the spans, by the application's tracer provider. It may be set later than this is made."""
 
-    Args:
-        provider: Another tracer provider than the global one.
-    """
+    def __init__(self) -> None:
+        self._tracer = Provided(
+            "spans", trace.get_tracer_provider, lambda provider: provider.get_tracer(SCOPE)
+        )
 
-    def __init__(self, provider: trace.TracerProvider | None = None) -> None:
-        self._tracer = trace.get_tracer(SCOPE, tracer_provider=provider)
+    def is_heard(self) -> bool:
+        """Whether what happens here may have a span: there is one to put it below, or may turn out to be."""
+        is_somewhere = _current_task.get() is not None or trace.get_current_span().get_span_context().is_valid
+        return is_somewhere and self._tracer.get() is not None
 
     def __call__(self, event: Event) -> None:
         """Make the span of an event, or hold the event until its task's trace is known."""
@@ -87,6 +91,8 @@ class Spans:
 
     def begin(self, context: SerializationContext | None, target: Target) -> None:
         """Begin a task; see `TaskTraces.begin`."""
+        if self._tracer.get() is None:
+            return
         task = WorkerTask(trace.get_current_span().get_span_context())
         _current_task.set(task)
         # An activity has its workflow for a target too, and does not come here for its headers.
@@ -122,6 +128,9 @@ class Spans:
         *,
         replaying: bool,
     ) -> None:
+        tracer = self._tracer.get()
+        if tracer is None:
+            return
         attributes: dict[str, AttributeValue] = {
             "temporal_payloads.payloads": event.payloads,
             "temporal_payloads.replaying": replaying,
@@ -152,7 +161,7 @@ class Spans:
                 "temporal_payloads.size_before": event.size_before,
                 "temporal_payloads.size_after": event.size_after,
             }
-        span = self._tracer.start_span(
+        span = tracer.start_span(
             f"{event.operation} {what}",
             context=trace.set_span_in_context(trace.NonRecordingSpan(parent)),
             kind=kind,

@@ -61,6 +61,7 @@ class ManagedDriver(StorageDriver):
         missing_is_final: Whether a payload that is in none of the stores is gone for good; None if it is
             where payloads expire in all of them.
         notify: Told of each operation when it has ended.
+        wants: Whether it wants to be told of such events now.
         max_payload_size: Largest serialized payload in bytes that the driver stores.
         concurrency: How many payloads are asked for at once where they are asked for one by one.
         moved_to: The driver whose store the payloads are moved to; they are looked for there first.
@@ -84,6 +85,7 @@ class ManagedDriver(StorageDriver):
         dedupe: bool,
         missing_is_final: bool | None,
         notify: Callable[[StorageEvent], None],
+        wants: Callable[[type[StorageEvent]], bool],
         max_payload_size: int = DEFAULT_MAX_PAYLOAD_SIZE,
         concurrency: int = 1,
         moved_to: ManagedDriver | None = None,
@@ -113,6 +115,7 @@ class ManagedDriver(StorageDriver):
             timeout=timeout,
             missing_is_final=self.expires if missing_is_final is None else missing_is_final,
             notify=notify,
+            wants=wants,
             has_fallback=has_fallback,
             moved_to=list(later),
             off=off,

@@ -88,6 +88,7 @@ class DriverOperations:
         missing_is_final: Whether a payload that the store does not have is gone for good.
         has_fallback: Whether another driver stores what this one cannot.
         notify: Told of each store and retrieve when it has ended.
+        wants: Whether it wants to be told of such events now.
         moved_to: What messages call the stores that the driver's payloads are moved to.
         off: Whether they are looked for there alone.
     """
@@ -99,6 +100,7 @@ class DriverOperations:
         timeout: timedelta,
         missing_is_final: bool,
         notify: Callable[[StorageEvent], None],
+        wants: Callable[[type[StorageEvent]], bool],
         has_fallback: bool = False,
         moved_to: Sequence[str] = (),
         off: bool = False,
@@ -107,6 +109,7 @@ class DriverOperations:
         self._timeout = timeout
         self._missing_is_final = missing_is_final
         self._notify = notify
+        self._wants = wants
         self._has_fallback = has_fallback
         self._moved_to = moved_to
         self._off = off
@@ -146,22 +149,23 @@ class DriverOperations:
                 error.driver = self._identity.name
             raise
         finally:
-            self._notify(
-                StorageEvent(
-                    operation=operation,
-                    driver=self._identity.name,
-                    payloads=payloads,
-                    size=tally.size,
-                    duration=time.monotonic() - start,
-                    cache_hits=tally.cache_hits,
-                    dedupe_hits=tally.dedupe_hits,
-                    error=failure,
-                    namespace=current_belonging().namespace,
-                    retries=tally.retries,
-                    keys=tuple(tally.keys),
-                    started=started,
+            if self._wants(StorageEvent):
+                self._notify(
+                    StorageEvent(
+                        operation=operation,
+                        driver=self._identity.name,
+                        payloads=payloads,
+                        size=tally.size,
+                        duration=time.monotonic() - start,
+                        cache_hits=tally.cache_hits,
+                        dedupe_hits=tally.dedupe_hits,
+                        error=failure,
+                        namespace=current_belonging().namespace,
+                        retries=tally.retries,
+                        keys=tuple(tally.keys),
+                        started=started,
+                    )
                 )
-            )
 
     @asynccontextmanager
     async def _deadline(self, operation: str) -> AsyncIterator[None]:

@@ -69,6 +69,7 @@ def managed(
         dedupe=False,
         missing_is_final=False,
         notify=lambda _event: None,
+        wants=lambda _kind: False,
     )
 
 

@@ -1,0 +1,92 @@
+"""What is done of metrics and spans depends on the providers that the application has set, and when."""
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
+from temporal_payloads._observe.observers import Observers
+from temporal_payloads._plugins.events import StorageEvent
+from temporal_payloads.plugin import hookimpl
+
+
+@pytest.fixture
+def set_providers(monkeypatch):
+    """Set the global providers, as an application can only once in a process."""
+
+    def set_providers(meters=None, tracers=None):
+        monkeypatch.setattr(metrics._internal, "_METER_PROVIDER", meters)
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracers)
+
+    set_providers()
+    return set_providers
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The events that are made and told."""
+    events = []
+    notify = Observers.notify
+
+    def noting(self, event):
+        events.append(event)
+        notify(self, event)
+
+    monkeypatch.setattr(Observers, "notify", noting)
+    return events
+
+
+async def there_and_back(converter, values):
+    payloads = await converter.encode([values.large, values.small])
+    assert await converter.decode(payloads) == [values.large, values.small]
+
+
+@pytest.mark.parametrize("providers", [(), (NoOpMeterProvider(), NoOpTracerProvider())], ids=["none", "noop"])
+async def test_as_long_as_no_provider_does_anything_no_event_is_made(
+    set_providers, made, build, bound, values, providers
+):
+    set_providers(*providers)
+    converter = bound(build().converter, run_id="run-1")
+    with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=True))):
+        await there_and_back(converter, values)
+    assert made == []
+
+
+async def test_a_provider_that_is_set_after_the_converter_was_built_and_used_is_told(
+    set_providers, build, bound, values, request
+):
+    converter = bound(build().converter)
+    await there_and_back(converter, values)
+    measured = request.getfixturevalue("measured")
+    await there_and_back(converter, values)
+    for operation in ("store", "retrieve"):
+        assert measured.of("storage.payloads", operation=operation) == 1
+
+
+async def test_without_metrics_no_event_is_made_where_there_is_no_span_to_put_one_below(
+    spans, made, build, bound, values
+):
+    converter = bound(build(observability={"metrics": False}).converter)
+    await there_and_back(converter, values)
+    assert made == []
+    with trace.get_tracer("test").start_as_current_span("request"):
+        await there_and_back(converter, values)
+    assert [type(event) for event in made].count(StorageEvent) == 2
+    assert len(spans.get_finished_spans()) == 5
+
+
+async def test_observers_in_code_are_told_whatever_providers_there_are(
+    set_providers, made, build, bound, values, registry
+):
+    class Seen:
+        def __init__(self):
+            self.events = []
+
+        @hookimpl
+        def temporal_payloads_storage_event(self, event):
+            self.events.append(event)
+
+    seen = Seen()
+    registry.register_observer(seen)
+    await there_and_back(bound(build().converter), values)
+    assert [event.operation for event in seen.events] == ["store", "retrieve"]
+    assert made == seen.events

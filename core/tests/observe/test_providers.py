@@ -2,11 +2,14 @@
 
 import pytest
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.metrics import NoOpMeter, NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
+from temporal_payloads import PayloadSettings, PayloadsPlugin
 from temporal_payloads._observe.observers import Observers
 from temporal_payloads._plugins.events import StorageEvent
 from temporal_payloads.plugin import hookimpl
+from temporalio.common import MetricMeter
+from temporalio.runtime import Runtime
 
 
 @pytest.fixture
@@ -90,3 +93,71 @@ async def test_observers_in_code_are_told_whatever_providers_there_are(
     await there_and_back(bound(build().converter), values)
     assert [event.operation for event in seen.events] == ["store", "retrieve"]
     assert made == seen.events
+
+
+class OfAnOlderApi:
+    """A meter whose histograms take no buckets."""
+
+    def create_histogram(self, name, unit="", description=""):
+        return NoOpMeter("older").create_histogram(name, unit, description)
+
+    def __getattr__(self, name):
+        return getattr(NoOpMeter("older"), name)
+
+
+class OlderMeters:
+    def get_meter(self, *_):
+        return OfAnOlderApi()
+
+
+class NoMeters:
+    def get_meter(self, *_):
+        raise ValueError("no meters here")
+
+
+class NoTracers:
+    def get_tracer(self, *_):
+        raise ValueError("no tracers here")
+
+
+@pytest.mark.parametrize(
+    ("meters", "tracers", "told"),
+    [
+        (OlderMeters(), None, "OfAnOlderApi"),
+        (NoMeters(), None, "no metrics"),
+        (None, NoTracers(), "no spans"),
+    ],
+)
+async def test_a_provider_that_makes_no_instruments_is_named_once_and_payloads_go_on(
+    set_providers, build, bound, values, caplog, meters, tracers, told
+):
+    set_providers(meters, tracers)
+    converter = bound(build().converter, run_id="run-1")
+    for _ in range(2):
+        await there_and_back(converter, values)
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert told in record.getMessage()
+    assert record.exc_info
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_runtimes_meter_that_makes_no_instruments_is_named_once_and_the_client_connects(
+    monkeypatch, caplog, registry
+):
+    class NoHistograms:
+        def create_histogram_float(self, *_):
+            raise ValueError("no histograms here")
+
+        def __getattr__(self, name):
+            return getattr(MetricMeter.noop, name)
+
+    plugin = PayloadsPlugin(PayloadSettings(), registry=registry)
+    plugin._convert(None)
+    runtime = Runtime.default()
+    monkeypatch.setattr(type(runtime), "metric_meter", NoHistograms())
+    plugin._measure(runtime)
+    plugin._measure(runtime)
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "NoHistograms" in record.getMessage()
+    assert "temporal_payloads.codec.duration" in record.getMessage()
+    assert "temporal_payloads.codec.payloads" not in record.getMessage()

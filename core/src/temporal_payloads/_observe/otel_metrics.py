@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
 
-from temporal_payloads._observe.catalogue import METRICS, Metric
+from temporal_payloads._observe.catalogue import Metric
 from temporal_payloads._observe.provided import Provided
+from temporal_payloads._observe.recorder import instruments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ class OTelRecorder:
 
 def _instruments(provider: metrics.MeterProvider) -> Mapping[str, Record]:
     meter = provider.get_meter(SCOPE)
-    return {metric.name: _instrument(meter, metric) for metric in METRICS}
+    return instruments(meter, lambda metric: _instrument(meter, metric))
 
 
 def _instrument(meter: metrics.Meter, metric: Metric) -> Record:

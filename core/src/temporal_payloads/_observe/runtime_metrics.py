@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from temporalio.common import MetricMeter
 
-from temporal_payloads._observe.catalogue import METRICS, Metric
+from temporal_payloads._observe.catalogue import Metric
+from temporal_payloads._observe.recorder import instruments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,11 +26,13 @@ class RuntimeRecorder:
     """
 
     def __init__(self, meter: MetricMeter) -> None:
-        self._makers = {metric.name: _maker(meter, metric) for metric in METRICS}
+        self._makers = instruments(meter, lambda metric: _maker(meter, metric))
         self._made: dict[tuple[str, tuple[str, ...]], Record] = {}
 
     def record(self, metric: Metric, value: float, attributes: Mapping[str, str]) -> None:
         """Record a measurement; see `Recorder.record`."""
+        if metric.name not in self._makers:
+            return
         # A time series must have every label of its metric. Prometheus takes an empty one for none.
         labels = tuple(attributes.get(name, "") for name in metric.attributes)
         record = self._made.get((metric.name, labels))

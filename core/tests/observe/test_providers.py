@@ -1,11 +1,14 @@
 """What is done of metrics and spans depends on the providers that the application has set, and when."""
 
+import asyncio
+
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import NoOpMeter, NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 from temporal_payloads import PayloadSettings, PayloadsPlugin
 from temporal_payloads._observe.observers import Observers
+from temporal_payloads._observe.provided import LOOK_EVERY
 from temporal_payloads._plugins.events import StorageEvent
 from temporal_payloads.plugin import hookimpl
 from temporalio.common import MetricMeter
@@ -60,6 +63,7 @@ async def test_a_provider_that_is_set_after_the_converter_was_built_and_used_is_
     converter = bound(build().converter)
     await there_and_back(converter, values)
     measured = request.getfixturevalue("measured")
+    await asyncio.sleep(LOOK_EVERY)
     await there_and_back(converter, values)
     for operation in ("store", "retrieve"):
         assert measured.of("storage.payloads", operation=operation) == 1

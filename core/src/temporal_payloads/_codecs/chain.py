@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporal_payloads._codecs.layers import Layers
 from temporal_payloads._codecs.named import NamedCodec, encoding_of
 from temporal_payloads._codecs.watching import Watch
-from temporal_payloads._observe.belonging import UNKNOWN, Belonging, belonging_to, current_belonging
+from temporal_payloads._observe.belonging import UNKNOWN, Belonging, belonging_here_to
 from temporal_payloads._plugins.registry import KNOWN_ENCODINGS
 from temporal_payloads._storage.errors import PayloadNotDecodedError, PayloadNotEncryptedError
 from temporal_payloads._storage.retries import inbound, outbound
@@ -156,7 +156,7 @@ class CodecChain(PayloadCodec, WithSerializationContext):
 
     def _belonging(self) -> AbstractContextManager[None]:
         """Let what the codecs do, and what is logged of it, be done for whom the chain is bound to."""
-        return belonging_to(self._belongs_to.within(current_belonging()))
+        return belonging_here_to(self._belongs_to)
 
     async def check(self) -> None:
         """Find out whether each codec that is written can do its work now, if it can tell.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ class Belonging:
             context: What the converter was bound to.
             target: Whose payload the external storage stores.
         """
+        if context is None and target is None:
+            return UNKNOWN
         workflow_id = getattr(context, "workflow_id", None)
         activity_id = getattr(context, "activity_id", None)
         if isinstance(target, StorageDriverWorkflowInfo):
@@ -51,8 +54,6 @@ class Belonging:
         """Return the same, with what is known of the same workflow or activity around it."""
         if outer is UNKNOWN:
             return self
-        if self is UNKNOWN:
-            return outer
         same_workflow = self.workflow_id in (None, outer.workflow_id)
         if not same_workflow or self.activity_id not in (None, outer.activity_id):
             return self
@@ -107,3 +108,14 @@ class belonging_to:  # noqa: N801  # it is used as a function
 
     def __exit__(self, *_: object) -> None:
         _current.reset(self._token)
+
+
+_AS_BEFORE = nullcontext()
+
+
+def belonging_here_to(belonging: Belonging) -> AbstractContextManager[None]:
+    """Let the same be done for these, and for what is known of the same workflow or activity around them."""
+    outer = _current.get()
+    if belonging is UNKNOWN or belonging is outer:
+        return _AS_BEFORE
+    return belonging_to(belonging.within(outer))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ logger = logging.getLogger("temporal_payloads")
 
 DOES_NOTHING = ("opentelemetry.metrics", "opentelemetry.trace")
 """Where the API has providers of its own: those that stand for one that is not set yet, and the no-ops."""
+LOOK_EVERY = 0.1
+"""Seconds. OpenTelemetry looks into the environment for a provider each time it is asked, which would be a
+good part of what is done around a small payload."""
 
 
 class Provided(Generic[Provider, Made]):
@@ -32,11 +37,18 @@ class Provided(Generic[Provider, Made]):
         self._make = make
         self._made: Made | None = None
         self._failed = False
+        self._looked = -math.inf
 
     def get(self) -> Made | None:
-        """Return what was made, or None as long as the provider does nothing, or if it has failed."""
+        """Return what was made, or None as long as the provider does nothing, or if it has failed.
+
+        A provider is found a tenth of a second after it was set, or sooner.
+        """
         if self._made is None and not self._failed:
-            self._look()
+            now = time.monotonic()
+            if now - self._looked >= LOOK_EVERY:
+                self._looked = now
+                self._look()
         return self._made
 
     def _look(self) -> None:

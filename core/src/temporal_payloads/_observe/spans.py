@@ -69,8 +69,9 @@ class Spans:
 
     def is_heard(self) -> bool:
         """Whether what happens here may have a span: there is one to put it below, or may turn out to be."""
-        is_somewhere = _current_task.get() is not None or trace.get_current_span().get_span_context().is_valid
-        return is_somewhere and self._tracer.get() is not None
+        if self._tracer.get() is None:
+            return False
+        return _current_task.get() is not None or trace.get_current_span().get_span_context().is_valid
 
     def __call__(self, event: Event) -> None:
         """Make the span of an event, or hold the event until its task's trace is known."""

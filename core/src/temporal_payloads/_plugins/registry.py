@@ -93,6 +93,7 @@ class PluginRegistry:
         self._found: dict[KindName, list[Offer]] = {}
         self._registered: dict[tuple[KindName, str], Offer] = {}
         self._loaded: dict[tuple[KindName, str], AnyPlugin] = {}
+        self._observing: dict[type[Event], list[pluggy.HookImpl]] = {}
         self._failures_told: dict[str, float] = {}
 
     def register_driver(self, name: str, plugin: object) -> None:
@@ -140,9 +141,12 @@ class PluginRegistry:
                 self._tell_failure(observer, error)
 
     def _observers(self, kind: type[Event]) -> list[pluggy.HookImpl]:
-        hook = EVENT_HOOKS.get(kind)
-        found: list[pluggy.HookImpl] = getattr(self._plugins.hook, hook).get_hookimpls() if hook else []
-        return found
+        # Asked at each operation, and pluggy makes a new list each time.
+        known = self._observing
+        if kind not in known:
+            hook = EVENT_HOOKS.get(kind)
+            known[kind] = getattr(self._plugins.hook, hook).get_hookimpls() if hook else []
+        return known[kind]
 
     def _tell_failure(self, observer: pluggy.HookImpl, error: Exception) -> None:
         now = time.monotonic()
@@ -305,6 +309,8 @@ class PluginRegistry:
                 if self._plugins.is_registered(plugin):
                     self._plugins.unregister(plugin)
                 raise
+            finally:
+                self._observing = {}
         for hook in hooks:
             for implementation in getattr(self._plugins.hook, hook).get_hookimpls():
                 wraps = implementation.wrapper or implementation.hookwrapper

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 from temporalio.converter import ExternalStorage, StorageDriver, WithSerializationContext
 
-from temporal_payloads._observe.belonging import Belonging, begin_task, belonging_to, current_belonging
+from temporal_payloads._observe.belonging import Belonging, begin_task, belonging_here_to, current_belonging
 from temporal_payloads._plugins.events import InlineEvent
 from temporal_payloads._storage.errors import PayloadTooLargeError, UnknownDriverError
 from temporal_payloads._storage.fallback import Fallbacks
@@ -77,8 +77,7 @@ class PayloadStorage(ExternalStorage, WithSerializationContext):
 
     def _belonging(self) -> AbstractContextManager[None]:
         """Let what the drivers do, and what is logged of it, be done for whom the storage is bound to."""
-        known = Belonging.of(self.context, self._store_context.target)
-        return belonging_to(known.within(current_belonging()))
+        return belonging_here_to(Belonging.of(self.context, self._store_context.target))
 
     async def _store_payload(self, payload: Payload) -> Payload:
         [stored] = await self._store_payload_sequence([payload])

@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from functools import partial
 
 from temporalio.converter import DataConverter
@@ -52,13 +53,15 @@ async def _small_payload(config: Config) -> Line:
             "ours": Contestant(partial(there_and_back, ours)),
         },
         config.rounds(25),
+        # Microseconds are looked for, and nothing is waited for.
+        clock=time.process_time,
     )
     each = {name: seconds / CALLS for name, seconds in times.items()}
     more = each["ours"] - each["peer"]
     best = (times.best["ours"] - times.best["peer"]) / CALLS
     return Line(
         "a payload of 1 KB inline, there and back, beside the bare codec",
-        f"{each['peer'] * 1e6:.0f} µs",
+        f"{each['peer'] * 1e6:.0f} µs of processor time",
         f"{more * 1e6:+.1f} µs (best rounds {best * 1e6:+.1f} µs)",
         each["peer"] / each["ours"],
         "under 20 µs more",

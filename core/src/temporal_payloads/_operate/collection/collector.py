@@ -326,12 +326,12 @@ class Collector:
         """
         shards: list[Shard] = []
         refused: dict[str, str] = {}
-        declared = dict.fromkeys(
+        namespaces = dict.fromkeys(
             owner.namespace
             for one in (collection, *await self._have_put_aside(collection))
             for owner in one.owners
         )
-        names = [*declared, None]
+        names = [*namespaces, None]
         for key, store in self._stores.collectable.items():
             if ACTIONS[collection.purpose] - {"restore", "record"}:
                 try:
@@ -348,17 +348,6 @@ class Collector:
         await self._files.write_json(f"sweeps/{collection.id}/refused", refused)
         return shards
 
-    async def _have_put_aside(self, collection: Collection) -> list[Collection]:
-        """Return the collections of which something may be aside yet: maybe of other namespaces."""
-        found: list[Collection] = []
-        for earlier in sorted({collection_of(segment) for segment in collection.segments}):
-            try:
-                found.append(await self.read(earlier))
-            except (CannotResumeError, DamagedStateError):
-                # Then what they have put aside, of namespaces that are declared no more, stays aside.
-                continue
-        return found
-
     async def _would_end_workflows(self, key: str, namespaces: Sequence[str | None]) -> str | None:
         """Return why nothing may be put aside, if a workflow that needs it all the same would end of it."""
         tables = self._stores.final_tables[key]
@@ -369,6 +358,17 @@ class Collector:
             "what is put aside looks missing in this store, which keeps versions, and a missing payload ends "
             f'workflows: set {settings} to "retry" for all that read from it'
         )
+
+    async def _have_put_aside(self, collection: Collection) -> list[Collection]:
+        """Return the collections of which something may be aside yet: maybe of other namespaces."""
+        found: list[Collection] = []
+        for earlier in sorted({collection_of(segment) for segment in collection.segments}):
+            try:
+                found.append(await self.read(earlier))
+            except (CannotResumeError, DamagedStateError):
+                # Then what they have put aside, of namespaces that are declared no more, stays aside.
+                continue
+        return found
 
     async def sweep(self, collection: Collection, shard: Shard) -> Swept:
         """Sweep a part of a store; not again, if it was done before.

@@ -212,7 +212,8 @@ class Sweep:
             _count(self._found.actions, decision.action, payload.size)
         if decision.action in self._actions or decision.rule not in _QUIET:
             batch = self._pending.setdefault(decision.action, [])
-            batch.append(_Decided(payload, decision, put.collection if put else None))
+            put_aside_by = put.collection if put is not None and payload.aside else None
+            batch.append(_Decided(payload, decision, put_aside_by))
             if len(batch) >= self._batch:
                 await self._do(decision.action)
 

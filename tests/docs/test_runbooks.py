@@ -404,7 +404,7 @@ async def is_scheduled(client: Client) -> bool:
     return bool([one async for one in await client.list_schedules()])
 
 
-async def test_one_persons_data_is_found_copied_and_deleted(open_book, let_pass):
+async def test_one_persons_data_is_found_copied_and_deleted_where_collections_run(open_book, let_pass):
     book = open_book("one-persons-data")
     client = await connect()
     of_customer = TypedSearchAttributes([SearchAttributePair(CUSTOMER, "c-4711")])
@@ -417,11 +417,19 @@ async def test_one_persons_data_is_found_copied_and_deleted(open_book, let_pass)
     await book.step("temporal workflow show")
     await book.step("temporal-payloads inspect")
     assert any("ORD-1-499: 12.50" in text for text in texts_in("order-4711"))
-    assert stored("order-4711")
+    theirs = stored("order-4711")
+    assert theirs
+    let_pass(timedelta(hours=2))
+    ended, _ = await asyncio.to_thread(run, "temporal-payloads gc put-aside")
+    assert ended == 0  # and so collections have run before
     await book.step("temporal workflow delete")
     await until_listed(client, 1)
+    printed = await book.step("temporal-payloads gc put-aside")
+    assert "1 run that is gone still counts" in printed
+    assert stored("order-4711") == theirs
     let_pass(timedelta(hours=2))
-    await book.step("temporal-payloads gc put-aside")
+    printed = await book.step("temporal-payloads gc put-aside")
+    assert "still count" not in printed
     let_pass(timedelta(hours=2))
     await book.step("temporal-payloads gc delete")
     await book.step("find")

@@ -88,6 +88,10 @@ def print_report(report: Report) -> None:
             ],
             right={"LISTED", "READ", "MARKS"},
         )
+    for one in report.namespaces:
+        if one["kept"]:
+            gone = counted(one["kept"], "run that is gone still counts", "runs that are gone still count")
+            say(f"  {printable(one['namespace'])}: {gone}, until gc.grace after that was first seen")
     for reason in report.incomplete:
         say(bad("  incomplete: "), printable(reason))
     for key, swept in report.stores.items():

@@ -214,6 +214,10 @@ whatever is wrong:
 | `error` | what kept it from its work: `type` and `message`, or null |
 | `problems` | what is wrong in the settings: of each `message`, `place` and `origin` |
 
+The error's type is `WrongUseError` (and the status 2) if the command was asked for what cannot be. What is in
+the document is not told on standard error again. Of a command line that cannot be read (an option that there
+is not, a number that is none) there is no document: status 2, and standard error says why.
+
 ## Completion
 
 `temporal-payloads --install-completion` lets bash, zsh, fish or PowerShell complete commands, options and

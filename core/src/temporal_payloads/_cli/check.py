@@ -226,13 +226,15 @@ def run(
     Temporal is asked how long it keeps histories and how large a payload may be, if it can be reached.
     """
     settings = without_cache(settings_asked_for(config, profile))
-    if codec_server is not None and urlsplit(codec_server).scheme not in ("http", "https"):
-        raise WrongUseError("--codec-server must be a URL that begins with http:// or https://")
-    if codec_server is None and (ui_origin or (codec_auth and not os.environ.get(CODEC_AUTH_VARIABLE))):
-        raise WrongUseError("--codec-auth and --ui-origin need --codec-server")
+    parts = _parts(settings, None, _Found(named_codecs(settings)))
+    with errors_in_document(as_json, **parts):
+        if codec_server is not None and urlsplit(codec_server).scheme not in ("http", "https"):
+            raise WrongUseError("--codec-server must be a URL that begins with http:// or https://")
+        if codec_server is None and (ui_origin or (codec_auth and not os.environ.get(CODEC_AUTH_VARIABLE))):
+            raise WrongUseError("--codec-auth and --ui-origin need --codec-server")
     if not as_json:
         _print_settings(settings)
-    with errors_in_document(as_json, **_parts(settings, None, _Found(named_codecs(settings)))):
+    with errors_in_document(as_json, **parts):
         assembly = build(settings)
         reports = {name: read_peer(name) for name in peers or ()}
         temporal = TemporalIfThere(address, namespaces, temporal_config, temporal_profile)

@@ -65,12 +65,13 @@ def run(
     Serves POST /encode, /decode and /download for Temporal's Web UI and CLI, with the codecs and the storage
     that the workers use. [codec_server] in the settings says where, and to whom.
     """
-    try:
-        from temporal_payloads.codec_server import create_app, serve  # noqa: PLC0415  # needs the extra
-        from temporal_payloads.codec_server._logs import configure_logging  # noqa: PLC0415  # likewise
-        from temporal_payloads.codec_server._process import set_up_process  # noqa: PLC0415  # likewise
-    except ImportError as error:
-        raise WrongUseError(str(error)) from error
+    with errors_in_document(as_json, address=None):
+        try:
+            from temporal_payloads.codec_server import create_app, serve  # noqa: PLC0415  # needs the extra
+            from temporal_payloads.codec_server._logs import configure_logging  # noqa: PLC0415  # likewise
+            from temporal_payloads.codec_server._process import set_up_process  # noqa: PLC0415  # likewise
+        except ImportError as error:
+            raise WrongUseError(str(error)) from error
     configure_logging(as_json=json_logs)
     set_up_process()
 

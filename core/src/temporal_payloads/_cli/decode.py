@@ -96,14 +96,14 @@ def run(
     Takes every codec off, and fetches what references lead to. It needs the settings, and no Temporal
     server.
     """
-    if raw and as_json:
-        raise WrongUseError("give --raw or --json, and not both")
     settings = settings_asked_for(config, profile)
     with errors_in_document(as_json, kind=None, payloads=[]):
+        if raw and as_json:
+            raise WrongUseError("give --raw or --json, and not both")
         assembly = build(without_cache(settings))
-    exported = read_file(file)
-    if raw and not isinstance(exported, Payload):
-        raise WrongUseError("--raw is for a single payload")
+        exported = read_file(file)
+        if raw and not isinstance(exported, Payload):
+            raise WrongUseError("--raw is for a single payload")
     decoded = _Decoded(MAX_SIZE if max_size is None else max_size)
     with (
         errors_in_document(as_json, kind=_KINDS[type(exported)], payloads=[]),

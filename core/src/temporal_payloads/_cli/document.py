@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError
+from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.output import say_json
 from temporal_payloads._errors import ConfigurationError, Problem
 
@@ -74,6 +74,11 @@ def errors_in_document(as_json: bool, **parts: Any) -> Iterator[None]:
         if not as_json:
             raise
         say_json(document(ok=False, problems=error.problems, **parts))
+        raise typer.Exit(ExitStatus.WRONG_USE) from error
+    except WrongUseError as error:
+        if not as_json:
+            raise
+        say_json(document(ok=False, error=shown_error(error), **parts))
         raise typer.Exit(ExitStatus.WRONG_USE) from error
     except (UnfinishedError, StorageError) as error:
         if not as_json:

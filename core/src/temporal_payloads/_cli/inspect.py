@@ -137,11 +137,11 @@ def run(
     Reads the history, takes every codec off each payload, and fetches what references lead to, so that
     what the table says is there has been read and verified.
     """
-    _require_sense(workflow_id, run_id=run_id, history=history, show=show, save=save, follow=follow)
     settings = settings_asked_for(config, profile)
     found = _Found()
     interrupted = False
     with errors_in_document(as_json, **found.parts()):
+        _require_sense(workflow_id, run_id=run_id, history=history, show=show, save=save, follow=follow)
         assembly = build(without_cache(settings))
         connection = None if history else connection_asked_for(address, temporal_config, temporal_profile)
         exported = _exported(history) if history else None
@@ -164,7 +164,8 @@ def run(
             raise UnfinishedError(f"cannot write into {save}: {error.strerror or error}") from error
     status = ExitStatus.INTERRUPTED if interrupted else status_of(found.totals)
     if show is not None and found.shown is None and not interrupted and status is ExitStatus.FINE:
-        raise WrongUseError(f"--show {show}: there are {counted(found.seen, 'payload')}")
+        with errors_in_document(as_json, **found.parts()):
+            raise WrongUseError(f"--show {show}: there are {counted(found.seen, 'payload')}")
     _end(inspection, status)
     return status
 

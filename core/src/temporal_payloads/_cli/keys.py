@@ -154,9 +154,10 @@ def run(
             "--temporal-config": temporal_config,
             "--temporal-profile": temporal_profile,
         }
-        for option, value in asks_temporal.items():
-            if value:
-                raise WrongUseError(f"{option} needs --in-use or --key")
+        with errors_in_document(as_json, codecs=[]):
+            for option, value in asks_temporal.items():
+                if value:
+                    raise WrongUseError(f"{option} needs --in-use or --key")
         return _list(settings_asked_for(config, profile), as_json=as_json)
     settings = settings_asked_for(config, profile)
     report = KeysReport((), KeysInUse(), namespaces or (), query=query, key=key)

@@ -155,10 +155,10 @@ def run(
         # What is read once must not push out of the cache what workers read again.
         assembly = build(without_cache(settings))
         connection = connection_asked_for(address, temporal_config, temporal_profile)
-    try:
-        move = move_between(assembly, source, destination, copies=not verify)
-    except MoveRefusedError as error:
-        raise WrongUseError(str(error)) from error
+        try:
+            move = move_between(assembly, source, destination, copies=not verify)
+        except MoveRefusedError as error:
+            raise WrongUseError(str(error)) from error
     asked = _Asked(
         assembly=assembly,
         move=move,
@@ -256,7 +256,8 @@ def _migrate(asked: _Asked, *, as_json: bool) -> ExitStatus:
     except KeyboardInterrupt:
         interrupted = True
     except (MoveRefusedError, NoStateError) as error:
-        raise WrongUseError(str(error)) from error
+        with errors_in_document(as_json, **asked.report.parts()):
+            raise WrongUseError(str(error)) from error
     except (UnfinishedError, StorageError, ClusterUnreachableError, DamagedStateError) as error:
         failure = error
     report = asked.report

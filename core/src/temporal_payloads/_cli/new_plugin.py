@@ -200,10 +200,12 @@ def run(
     payloads in a directory, a codec turns their bytes around; each place where your own code belongs is
     marked TODO.
     """
-    try:
-        plugin = NewPlugin(kind, name)
-    except ValueError as error:
-        raise WrongUseError(str(error)) from error
+    asked: dict[str, Any] = {"kind": kind, "type": name, "files": []}
+    with errors_in_document(as_json, distribution=None, **asked, directory=None):
+        try:
+            plugin = NewPlugin(kind, name)
+        except ValueError as error:
+            raise WrongUseError(str(error)) from error
     directory = directory or Path(plugin.distribution)
     told: dict[str, Any] = {"distribution": plugin.distribution, "kind": plugin.kind, "type": plugin.type}
     with errors_in_document(as_json, **told, directory=str(directory), files=[]):

@@ -71,6 +71,20 @@ def test_status_shows_nothing_before_the_first_collection(run, settings):
     assert (status, document["collections"], document["aside"]) == (0, [], [])
 
 
+@pytest.mark.parametrize("collection", ["nope", "", "../../etc/passwd"])
+@pytest.mark.parametrize("state", ["", 'gc.state = "state"'])
+def test_a_manifest_is_of_a_collection_that_there_was(run, write_settings, collection, state):
+    write_settings(f"""
+        {state}
+        [storage.drivers.memory]
+    """)
+    assert run("gc", "status", "--manifest", collection) == (
+        2,
+        "",
+        f"error: there is no collection {collection!r}; see temporal-payloads gc status\n",
+    )
+
+
 @pytest.mark.parametrize("arguments", [(), ("--every", "7d", "--now")])
 def test_a_schedule_is_made_or_a_collection_begun(run, arguments):
     status, _, err = run("gc", "schedule", *arguments)

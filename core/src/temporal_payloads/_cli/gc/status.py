@@ -11,7 +11,7 @@ import typer
 
 from temporal_payloads._build.assembly import build
 from temporal_payloads._cli.document import document, errors_in_document
-from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError
+from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
 from temporal_payloads._cli.output import bad, doubtful, good, heading, printable, say, say_json, table
 from temporal_payloads._errors import ConfigurationError, Problem
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Exit status:
-  0 it is shown, 2 the settings are wrong, 3 the collector's files cannot be
-  read
+  0 it is shown, 2 the settings are wrong, or there is no such collection, 3 the
+  collector's files cannot be read
 
 --json prints:
   version, ok, collections, aside, error, problems
@@ -99,9 +99,13 @@ async def _read(settings: PayloadSettings) -> Status:
 
 
 async def _print_manifest(settings: PayloadSettings, collection: str) -> None:
-    async with _files(settings) as files, aclosing(Manifest(files, collection).lines()) as lines:
-        async for line in lines:
-            say(json.dumps(line))
+    async with _files(settings) as files:
+        # By the names that there are: what is asked for may be no name of a file at all.
+        if f"collections/{collection}" not in await files.store.names("collections/"):
+            raise WrongUseError(f"there is no collection {collection!r}; see temporal-payloads gc status")
+        async with aclosing(Manifest(files, collection).lines()) as lines:
+            async for line in lines:
+                say(json.dumps(line))
 
 
 def _print(status: Status) -> None:

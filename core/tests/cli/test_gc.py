@@ -9,14 +9,16 @@ from temporal_payloads._cli.gc.collecting import status_of
 from temporal_payloads._operate.collection.report import Report
 from temporal_payloads._operate.collection.sweeping import Swept
 
-COLLECTING = ("plan", "put-aside", "delete", "undo")
+MARKING = ("plan", "put-aside", "delete")
+COLLECTING = (*MARKING, "undo")
 
 
 @pytest.fixture
-def settings(write_settings, closed_port):
+def settings(write_settings, closed_port, tmp_path):
     """Whose owner's server does not answer."""
     return write_settings(f"""
         [storage.drivers.memory]
+        store = "{tmp_path.name}"
         [[gc.owners]]
         namespaces = ["orders"]
         address = "127.0.0.1:{closed_port}"
@@ -31,11 +33,17 @@ def test_without_owners_nothing_can_be_collected(run, write_settings, command):
     assert "gc.owners: is required" in err
 
 
-@pytest.mark.parametrize("command", COLLECTING)
+@pytest.mark.parametrize("command", MARKING)
 def test_a_cluster_that_does_not_answer_is_told(run, settings, command):
     status, _, err = run("gc", command)
     assert status == 3
     assert "(gc.owners[0]) cannot be used" in err
+
+
+def test_undo_needs_no_cluster(run, settings):
+    status, out, err = run("gc", "undo")
+    assert (status, err) == (0, "")
+    assert "to undo" in out
 
 
 def test_wrong_settings_are_in_the_document(run, write_settings):
@@ -48,7 +56,7 @@ def test_wrong_settings_are_in_the_document(run, write_settings):
 
 @pytest.mark.parametrize("command", COLLECTING)
 def test_the_document_of_a_failure_has_the_keys_that_the_help_tells(run, settings, command):
-    _, out, _ = run("gc", command, "--json")
+    _, out, _ = run("gc", command, "--resume", "--json")
     module = import_module(f"temporal_payloads._cli.gc.{command.replace('-', '_')}")
     told = told_shape(module.EPILOG)
     shape = shape_of(json.loads(out))

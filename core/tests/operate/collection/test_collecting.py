@@ -406,6 +406,13 @@ async def test_everything_that_was_put_aside_can_be_brought_back(world, garbage)
     assert world.shelf.keys(aside=False) == {key_of(garbage)}
 
 
+async def test_to_bring_back_needs_no_server(world, garbage, monkeypatch):
+    await world.collect("put-aside")
+    monkeypatch.setattr(world.orders, "owner", None)  # nobody may ask
+    await world.collect("undo")
+    assert world.shelf.keys(aside=False) == {key_of(garbage)}
+
+
 async def test_what_one_collection_has_put_aside_can_be_brought_back_alone(world, garbage):
     first = await world.collect("put-aside")
     other = await world.store("more garbage")

@@ -116,7 +116,7 @@ async def _collect(
         step = Step(text)
 
     with telling_progress(lambda: step):
-        async with collector_open(settings, connection, tell=tell) as collector:
+        async with collector_open(settings, connection, tell=tell, marks=purpose != "undo") as collector:
             return await collector.collect(purpose, resume=resume, undo_of=undo_of)
 
 
@@ -126,8 +126,15 @@ async def collector_open(
     connection: Connection,
     *,
     tell: Callable[[Marked | Swept], None] = lambda _: None,
+    marks: bool = True,
 ) -> AsyncIterator[Collector]:
     """Open a collector as the settings have it.
+
+    Args:
+        settings: They name stores and owners.
+        connection: For owners that do not say how to connect.
+        tell: Called with what was found, now and then.
+        marks: Whether it is to read histories. If not, no server is asked.
 
     Raises:
         ConfigurationError: The settings are wrong, or declare no owners.
@@ -147,12 +154,14 @@ async def collector_open(
         )
     try:
         async with assembly.drivers_open(), stores_open(assembly) as stores:
-            namespaces = await connect_owners(
-                gc.owners,
-                stores.chain,
-                default=connection.config,
-                requests_per_second=gc.requests_per_second,
-            )
+            namespaces = []
+            if marks:
+                namespaces = await connect_owners(
+                    gc.owners,
+                    stores.chain,
+                    default=connection.config,
+                    requests_per_second=gc.requests_per_second,
+                )
             yield Collector(stores, namespaces, gc, tell=tell)
     except NoSuchCollectionError as error:
         raise WrongUseError(str(error)) from error

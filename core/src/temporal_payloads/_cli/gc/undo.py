@@ -15,7 +15,7 @@ from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalPro
 EPILOG = f"""\
 Exit status:
   0 it is done, 1 a store is not collected, or refused to change a payload, 2
-  the settings are wrong, or there was no such collection, 3 Temporal or a store
+  the settings are wrong, or there was no such collection, 3 a store
   cannot be reached
 
 {SHAPE_OF_REPORT}
@@ -41,7 +41,8 @@ def run(
 ) -> ExitStatus:
     """Bring back what was put aside.
 
-    All of it, or what one collection has put aside; gc status names the collections. What nothing refers to
+    All of it, or what one collection has put aside; gc status names the collections. No history is read, and
+    Temporal need not be there. What nothing refers to
     is put aside again by the next collection, and then waits a whole gc.grace.
     """
     connection = partial(connection_asked_for, address, temporal_config, temporal_profile)

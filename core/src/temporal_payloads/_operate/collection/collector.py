@@ -12,7 +12,7 @@ import secrets
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from temporal_payloads._operate.collection.aside import AsideRecords, collection
 from temporal_payloads._operate.collection.lease import Lease
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.marking import Marked, Marking
-from temporal_payloads._operate.collection.owners import told_apart
+from temporal_payloads._operate.collection.owners import Owner, told_apart
 from temporal_payloads._operate.collection.report import (
     ACTIONS,
     Collection,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from temporal_payloads._operate.collection.marking import Namespace
-    from temporal_payloads._operate.collection.owners import Owner
     from temporal_payloads._operate.collection.report import Purpose
     from temporal_payloads._operate.collection.rules import Decider
     from temporal_payloads._operate.collection.stores import Stores
@@ -71,7 +70,7 @@ class Collector:
 
     Args:
         stores: The stores of the settings, open.
-        namespaces: Those whose payloads they have, each as its server tells of it.
+        namespaces: Those whose payloads they have, each as its server tells of it; only `undo` needs none.
         settings: `[gc]`.
         clock: Tells the time.
         tell: Called with what was found, now and then: for progress.
@@ -91,8 +90,8 @@ class Collector:
         self._stores = stores
         self._files = stores.files
         self._namespaces = namespaces
-        self._owners: dict[str, dict[str, Namespace]] = {}
-        """By collection: the namespaces by the keys of their owners."""
+        self._owners: dict[str, dict[str, Namespace | None]] = {}
+        """By collection: the namespaces by the keys of their owners; none of what is brought back."""
         self._leases: dict[str, Lease] = {}
         """By collection."""
         self._settings = settings
@@ -153,7 +152,7 @@ class Collector:
         for earlier in known:
             if earlier.endswith(f"-{token}"):
                 return await self.as_begun(earlier, holder=holder)
-        owners = await self._ask_owners()
+        owners = await self._ask_owners(purpose)
         began = self._clock()
         collection_id = f"{began:%Y%m%dT%H%M%SZ}-{token}"
         await self._take_lease(collection_id, holder)
@@ -214,7 +213,7 @@ class Collector:
         """
         collection = await self.read(collection_id)
         if collection.id not in self._owners:
-            owners = await self._ask_owners()
+            owners = await self._ask_owners(collection.purpose)
             self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
         # Not the retention: that is told by when it was begun.
         as_now = replace(
@@ -241,7 +240,11 @@ class Collector:
         await lease.take()
         self._leases[collection_id] = lease
 
-    async def _ask_owners(self) -> dict[Owner, Namespace]:
+    async def _ask_owners(self, purpose: Purpose) -> dict[Owner, Namespace | None]:
+        if purpose == "undo":
+            # It reads no history: no server needs to be there.
+            names = (name for table in self._settings.owners for name in table.namespaces)
+            return {Owner(name, "", timedelta(0), cluster="", address=""): None for name in names}
         owners = told_apart([await namespace.owner() for namespace in self._namespaces])
         return dict(zip(owners, self._namespaces, strict=True))
 
@@ -284,9 +287,11 @@ class Collector:
         marked = await self._read_marked(collection, owner_key)
         if marked is not None and marked.complete:
             return marked
+        namespace = self._owners[collection.id][owner_key]
+        assert namespace is not None, "what is brought back needs no marks"
         with self._working() as work:
             marking = Marking(
-                self._owners[collection.id][owner_key],
+                namespace,
                 owner=owner_key,
                 claims=self._stores.claims,
                 files=self._files,

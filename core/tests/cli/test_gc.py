@@ -37,7 +37,23 @@ def test_without_owners_nothing_can_be_collected(run, write_settings, command):
 def test_a_cluster_that_does_not_answer_is_told(run, settings, command):
     status, _, err = run("gc", command)
     assert status == 3
-    assert "(gc.owners[0]) cannot be used" in err
+    assert "(gc.owners[0].address) cannot be used: " in err
+    assert "tonic" not in err
+
+
+def test_a_cluster_that_does_not_answer_is_told_with_what_names_it(
+    run, write_settings, closed_port, monkeypatch
+):
+    write_settings("""
+        [storage.drivers.memory]
+        [[gc.owners]]
+        namespaces = ["orders"]
+    """)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{closed_port}")
+    error = json.loads(run("gc", "plan", "--json")[1])["error"]
+    assert error == json.loads(run("keys", "--in-use", "--json")[1])["error"]
+    assert error["type"] == "TemporalUnreachableError"
+    assert "(TEMPORAL_ADDRESS) cannot be used: " in error["message"]
 
 
 def test_undo_needs_no_cluster(run, settings):

@@ -223,12 +223,16 @@ class _Asked:
     async def _namespaces(self, chain: CodecChain) -> dict[str, Namespace]:
         settings = self.assembly.settings.gc
         if settings.owners and not self.names:
-            found = await connect_owners(
-                settings.owners,
-                chain,
-                default=self.connection.config,
-                requests_per_second=settings.requests_per_second,
-            )
+            try:
+                found = await connect_owners(
+                    settings.owners,
+                    chain,
+                    default=self.connection.config,
+                    default_from=self.connection.address_from,
+                    requests_per_second=settings.requests_per_second,
+                )
+            except ClusterUnreachableError as error:
+                raise TemporalUnreachableError(str(error)) from error
         else:
             throttle = Throttle(settings.requests_per_second)
             clients = await connect(self.connection, namespaces_asked_for(self.names, self.connection))
@@ -258,7 +262,7 @@ def _migrate(asked: _Asked, *, as_json: bool) -> ExitStatus:
     except (MoveRefusedError, NoStateError) as error:
         with errors_in_document(as_json, **asked.report.parts()):
             raise WrongUseError(str(error)) from error
-    except (UnfinishedError, StorageError, ClusterUnreachableError, DamagedStateError) as error:
+    except (UnfinishedError, StorageError, DamagedStateError) as error:
         failure = error
     report = asked.report
     if as_json:

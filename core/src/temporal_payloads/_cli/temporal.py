@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from temporalio.service import RPCError
 from temporal_payloads._cli.exit_status import UnfinishedError
 from temporal_payloads._cli.options import PROFILE_OPTION
 from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._operate.unreachable import cannot_be_used
 from temporal_payloads._settings.problems import PROFILE_VARIABLE, TEMPORAL_PROFILE_VARIABLE
 
 ADDRESS_OPTION = "--address"
@@ -139,14 +139,6 @@ async def connect(connection: Connection, namespaces: Sequence[str]) -> list[Cli
         client = await Client.connect(**config)
     except (RuntimeError, ValueError, RPCError) as error:  # ValueError: that is no address
         raise TemporalUnreachableError(
-            f"the Temporal server at {config['target_host']} ({connection.address_from}) cannot be used: "
-            f"{_why(error)}"
+            cannot_be_used(config["target_host"], connection.address_from, error)
         ) from error
     return [client, *(Client(client.service_client, namespace=name) for name in namespaces[1:])]
-
-
-def _why(error: Exception) -> str:
-    """Return what the system says, where the SDK's core puts it into the structures of its transport."""
-    text = str(error)
-    of_system = re.search(r'tonic::transport::Error\(.*\b(?:message|error): "([^"]+)"', text, re.DOTALL)
-    return of_system[1] if of_system else text

@@ -15,6 +15,7 @@ from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, Wron
 from temporal_payloads._cli.gc.report import as_parts, parts_of_nothing, print_report
 from temporal_payloads._cli.output import say_json
 from temporal_payloads._cli.progress import Step, telling_progress
+from temporal_payloads._cli.temporal import TemporalUnreachableError
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._operate.collection.clusters import ClusterUnreachableError, connect_owners
 from temporal_payloads._operate.collection.collector import (
@@ -27,6 +28,7 @@ from temporal_payloads._operate.collection.marking import Marked
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
 from temporal_payloads._operate.collection.sweeping import ListingTooOldError
+from temporal_payloads._operate.unreachable import why_unreachable
 from temporal_payloads._settings.settings import without_cache
 
 if TYPE_CHECKING:
@@ -139,7 +141,8 @@ async def collector_open(
     Raises:
         ConfigurationError: The settings are wrong, or declare no owners.
         StorageError: A store cannot be used.
-        UnfinishedError: A cluster of the owners cannot be used, or the collection not be gone on with.
+        TemporalUnreachableError: A cluster of the owners cannot be used.
+        UnfinishedError: The collection cannot be gone on with.
         WrongUseError: There never was the collection that is to be undone.
     """
     assembly = build(without_cache(settings))
@@ -160,6 +163,7 @@ async def collector_open(
                     gc.owners,
                     stores.chain,
                     default=connection.config,
+                    default_from=connection.address_from,
                     requests_per_second=gc.requests_per_second,
                 )
             yield Collector(stores, namespaces, gc, tell=tell)
@@ -167,13 +171,11 @@ async def collector_open(
         raise WrongUseError(str(error)) from error
     except NoStateError as error:
         raise ConfigurationError(Problem(str(error), "gc.state")) from error
-    except (
-        ClusterUnreachableError,
-        CannotResumeError,
-        CollectionRunsError,
-        DamagedStateError,
-        ListingTooOldError,
-    ) as error:
+    except (CannotResumeError, CollectionRunsError, DamagedStateError, ListingTooOldError) as error:
         raise UnfinishedError(str(error)) from error
+    except ClusterUnreachableError as error:
+        raise TemporalUnreachableError(str(error)) from error
     except RPCError as error:
-        raise UnfinishedError(f"a Temporal server cannot be used: {error}") from error
+        raise TemporalUnreachableError(
+            f"a Temporal server cannot be used: {why_unreachable(error)}"
+        ) from error

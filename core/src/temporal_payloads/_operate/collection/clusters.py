@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 
 from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.collection.throttle import Throttle, ThrottledService
+from temporal_payloads._operate.unreachable import cannot_be_used, why_unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ async def connect_owners(
     chain: CodecChain,
     *,
     default: ClientConnectConfig | None = None,
+    default_from: str = "by default",
     requests_per_second: float | None = None,
 ) -> list[Namespace]:
     """Connect to the clusters of all owners, and ask about their namespaces.
@@ -40,6 +42,7 @@ async def connect_owners(
         chain: Decodes references that have been through codecs.
         default: How to connect for owners that name neither an address nor a profile. By default as
             Temporal's own settings say.
+        default_from: What says where those are, for a person.
         requests_per_second: Requests a second that each cluster is sent at most.
 
     Raises:
@@ -50,13 +53,12 @@ async def connect_owners(
     for number, table in enumerate(owners):
         place = f"gc.owners[{number}]"
         config = _config(table, place, default)
+        address_from = _address_from(table, place, default_from)
         address = config["target_host"]
         try:
             client = await Client.connect(**config)
         except (RuntimeError, ValueError, RPCError) as error:  # ValueError: that is no address
-            raise ClusterUnreachableError(
-                f"the Temporal server at {address} ({place}) cannot be used: {error}"
-            ) from error
+            raise ClusterUnreachableError(cannot_be_used(address, address_from, error)) from error
         throttle = throttles.setdefault(address, Throttle(requests_per_second))
         service = ThrottledService(client.service_client, throttle)
         for name in table.namespaces:
@@ -66,9 +68,16 @@ async def connect_owners(
                 await found[address, name].owner()
             except RPCError as error:
                 raise ClusterUnreachableError(
-                    f"the Temporal server at {address} ({place}) does not tell of namespace {name!r}: {error}"
+                    f"the Temporal server at {address} ({address_from}) does not tell of namespace {name!r} "
+                    f"({place}): {why_unreachable(error)}"
                 ) from error
     return list(found.values())
+
+
+def _address_from(table: OwnerTable, place: str, default_from: str) -> str:
+    if table.address is not None:
+        return f"{place}.address"
+    return default_from if table.temporal_profile is None else f"{place}.temporal_profile"
 
 
 def _config(table: OwnerTable, place: str, default: ClientConnectConfig | None) -> ClientConnectConfig:

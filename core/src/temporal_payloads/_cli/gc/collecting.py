@@ -129,6 +129,7 @@ async def collector_open(
     *,
     tell: Callable[[Marked | Swept], None] = lambda _: None,
     marks: bool = True,
+    checks: bool = False,
 ) -> AsyncIterator[Collector]:
     """Open a collector as the settings have it.
 
@@ -137,6 +138,7 @@ async def collector_open(
         connection: For owners that do not say how to connect.
         tell: Called with what was found, now and then.
         marks: Whether it is to read histories. If not, no server is asked.
+        checks: Whether each store is asked now if it is there, which otherwise its first use shows.
 
     Raises:
         ConfigurationError: The settings are wrong, or declare no owners.
@@ -157,6 +159,8 @@ async def collector_open(
         )
     try:
         async with assembly.drivers_open(), stores_open(assembly) as stores:
+            if checks:
+                await asyncio.gather(*(one.check() for one in assembly.drivers.values() if not one.off))
             namespaces = []
             if marks:
                 namespaces = await connect_owners(

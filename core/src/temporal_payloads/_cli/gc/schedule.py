@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from temporal_payloads._cli.document import document, errors_in_document
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.gc.worker import Namespace, TaskQueue
-from temporal_payloads._cli.output import say
+from temporal_payloads._cli.options import Json
+from temporal_payloads._cli.output import say, say_json
 from temporal_payloads._cli.temporal import (
     Address,
     Connection,
@@ -40,6 +42,14 @@ and delete it. A collection that is due while the last one runs is left out; one
 that begins while a command collects waits until that has ended. With --now the
 schedule is triggered, if there is one for the same purpose.
 
+--json prints:
+  version, ok, namespace, task_queue, purpose, schedule, workflow, error,
+    problems
+  schedule: id, every_seconds, new (or else changed; null with --now)
+  workflow: id, run_id (that was begun; null with --every)
+  error: type, message (why it could not be done, or null)
+  problems: message, place, origin (of each in Temporal's configuration)
+
 Examples:
   temporal-payloads gc schedule --every 7d --namespace operations
   temporal-payloads gc schedule --every 1d --purpose put-aside
@@ -58,6 +68,7 @@ def run(
         typer.Option(metavar="PURPOSE", help="What for; `collect` is both put-aside and delete."),
     ] = "collect",
     task_queue: TaskQueue = TASK_QUEUE,
+    as_json: Json = False,
     address: Address = None,
     namespace: Namespace = None,
     temporal_config: TemporalConfig = None,
@@ -67,15 +78,21 @@ def run(
 
     It makes the schedule, or changes the one that is there. Workers take the collections up: see gc worker.
     """
-    if (every is None) is not now:
-        raise WrongUseError("give one of --every and --now")
-    given = CollectionInput(purpose)
-    connection = connection_asked_for(address, temporal_config, temporal_profile)
-    [name] = namespaces_asked_for([namespace] if namespace else None, connection)
-    if every is None:
-        asyncio.run(_start(connection, name, given, task_queue))
+    told: dict[str, Any] = {"task_queue": task_queue, "purpose": purpose, "schedule": None, "workflow": None}
+    with errors_in_document(as_json, namespace=namespace, **told):
+        if (every is None) is not now:
+            raise WrongUseError("give one of --every and --now")
+        given = CollectionInput(purpose)
+        connection = connection_asked_for(address, temporal_config, temporal_profile)
+        [name] = namespaces_asked_for([namespace] if namespace else None, connection)
+        if every is None:
+            done, told["workflow"] = asyncio.run(_start(connection, name, given, task_queue))
+        else:
+            done, told["schedule"] = asyncio.run(_schedule(connection, name, given, every, task_queue))
+    if as_json:
+        say_json(document(ok=True, namespace=name, **told))
     else:
-        asyncio.run(_schedule(connection, name, given, _duration(every), task_queue))
+        say(done)
     return ExitStatus.FINE
 
 
@@ -89,7 +106,11 @@ def _duration(text: str) -> timedelta:
     return duration
 
 
-async def _start(connection: Connection, namespace: str, given: CollectionInput, task_queue: str) -> None:
+_Told = tuple[str, dict[str, Any]]
+"""What was done, for a person and for a program."""
+
+
+async def _start(connection: Connection, namespace: str, given: CollectionInput, task_queue: str) -> _Told:
     [client] = await connect(connection, [namespace])
     try:
         if await trigger_schedule(client, given):
@@ -100,15 +121,18 @@ async def _start(connection: Connection, namespace: str, given: CollectionInput,
         raise UnfinishedError(f"a collection runs already in namespace {namespace!r}") from error
     except RPCError as error:
         raise UnfinishedError(f"the Temporal server did not start it: {error}") from error
-    say(f"Started workflow {handle.id}, run {handle.first_execution_run_id}.")
+    run_id = handle.first_execution_run_id
+    return f"Started workflow {handle.id}, run {run_id}.", {"id": handle.id, "run_id": run_id}
 
 
 async def _schedule(
-    connection: Connection, namespace: str, given: CollectionInput, every: timedelta, task_queue: str
-) -> None:
+    connection: Connection, namespace: str, given: CollectionInput, every: str, task_queue: str
+) -> _Told:
+    duration = _duration(every)
     [client] = await connect(connection, [namespace])
     try:
-        new = await schedule_collections(client, given, every=every, task_queue=task_queue)
+        new = await schedule_collections(client, given, every=duration, task_queue=task_queue)
     except RPCError as error:
         raise UnfinishedError(f"the Temporal server did not take the schedule: {error}") from error
-    say(f"{'Made' if new else 'Changed'} schedule {WORKFLOW_ID}: every {every}.")
+    done = f"{'Made' if new else 'Changed'} schedule {WORKFLOW_ID}: every {every}."
+    return done, {"id": WORKFLOW_ID, "every_seconds": duration.total_seconds(), "new": new}

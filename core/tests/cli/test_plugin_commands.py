@@ -1,10 +1,13 @@
 """Commands that plugins add to the command line."""
 
+import json
 import re
 import sys
 
 import pytest
+from support.documents import shape_of, told_shape
 from temporal_payloads._cli import main
+from temporal_payloads._cli.plugin_commands import EPILOG
 from temporal_payloads._plugins import commands
 
 SHELVES = """
@@ -45,6 +48,22 @@ def test_a_command_takes_its_own_arguments_and_ours(run, shelves, write_settings
     write_settings('[storage.drivers.shelf]\nroom = "hall"\n', name="other.toml")
     assert run("shelf", "--config", "other.toml")[1] == "shelf: 4 boards in hall\n"
     assert run("shelf", "--fail") == (3, "", "error: the shelf is full\n")
+
+
+def test_what_a_command_says_is_in_the_document_that_is_asked_for(run, shelves, write_settings):
+    status, out, err = run("shelf", "--json")
+    done = json.loads(out)
+    assert (status, err, done["ok"]) == (7, "", False)
+    assert done["said"] == ["shelf: 4 boards in attic", "old: 2 boards in cellar"]
+    status, out, err = run("shelf", "--fail", "--json")
+    failed = json.loads(out)
+    assert (status, err) == (3, "")
+    assert failed["error"]["message"] == "the shelf is full"
+    write_settings("")
+    status, out, err = run("shelf", "--json")
+    wrong = json.loads(out)
+    assert (status, err) == (2, "")
+    assert told_shape(EPILOG) == shape_of([done, failed, wrong])
 
 
 def test_wrong_settings_are_told_with_their_place(run, shelves, write_settings):

@@ -1,5 +1,6 @@
 """`temporal-payloads postgres`: the table is made, kept and told about; never by anything else."""
 
+import json
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -53,6 +54,16 @@ def test_init_makes_the_table_once(empty_database, call):
     assert "CREATE TABLE" in out
     assert empty_database.one(f"SELECT version FROM {TABLE}_version") == 1
     assert call("postgres", "init") == (0, f"{TABLE}: nothing to do\n", "")
+
+
+def test_what_was_done_is_told_to_programs_too(call):
+    status, out, _ = call("postgres", "init", "--json")
+    assert status == 0
+    assert json.loads(out)["said"][-1] == f"{TABLE}: done"
+    status, out, err = call("postgres", "maintain", "--json")
+    error = json.loads(out)["error"]
+    assert (status, err, error["type"]) == (2, "", "WrongUseError")
+    assert "storage.drivers.postgres.ttl" in error["message"]
 
 
 def test_another_role_can_be_named_for_the_occasion(empty_database, call, monkeypatch):

@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typer import BadParameter
+
 from temporal_payloads._cli.commands import Commands, command_of
-from temporal_payloads._cli.exit_status import WrongUseError
-from temporal_payloads._cli.options import Config, Profile, settings_asked_for
-from temporal_payloads._cli.output import say
+from temporal_payloads._cli.document import document, errors_in_document
+from temporal_payloads._cli.exit_status import ExitStatus, WrongUseError
+from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
+from temporal_payloads._cli.output import say, say_json
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._plugins.commands import (
     KNOWN_COMMANDS,
@@ -27,6 +30,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from temporal_payloads._settings.settings import PayloadSettings
+
+
+EPILOG = """\
+--json prints:
+  version, ok, said (the lines that it prints otherwise), error, problems
+  error: type, message (why it could not be done, or null)
+  problems: message, place, origin (of each in the settings)
+"""
 
 
 def add_commands_of_plugins(root: Commands) -> None:
@@ -49,26 +60,44 @@ def _not_installed(name: str, distribution: str) -> Any:
 def _made(name: str, offers: list[EntryPoint]) -> Any:
     plugin = load_command(name, offers)
     if callable(plugin.run):
-        return command_of(_with_settings(plugin, plugin.run), name, help=plugin.help)
+        return command_of(_with_settings(plugin, plugin.run), name, help=plugin.help, epilog=EPILOG)
     group = Commands(name=name, help=plugin.help, rich_markup_mode=None)
     for inner, function in plugin.run.items():
-        group.add_command(command_of(_with_settings(plugin, function), inner), inner)
+        command = command_of(_with_settings(plugin, function), inner, epilog=EPILOG)
+        group.add_command(command, inner)
     return group
 
 
 def _with_settings(plugin: CommandPlugin, function: Callable[..., int]) -> Callable[..., int]:
-    """Return a plugin's function with our options for settings in place of its context."""
+    """Return a plugin's function with options of ours in place of its context."""
 
-    def run(*, config: Path | None, profile: str | None, **arguments: Any) -> int:
+    def run(*, as_json: bool, config: Path | None, profile: str | None, **arguments: Any) -> int:
+        said: list[str] = []
         settings = settings_asked_for(config, profile)
-        context = CommandContext(drivers=_drivers(settings, plugin.driver_type), say=say)
-        return function(context, **arguments)
+        with errors_in_document(as_json, said=said):
+            context = CommandContext(
+                drivers=_drivers(settings, plugin.driver_type), say=said.append if as_json else say
+            )
+            try:
+                status = function(context, **arguments)
+            except BadParameter as error:
+                if not as_json:
+                    raise
+                raise WrongUseError(error.format_message()) from error
+        if as_json:
+            say_json(document(ok=status == ExitStatus.FINE, said=said))
+        return status
 
     signature = inspect.signature(function, eval_str=True)
     _, *parameters = signature.parameters.values()
     ours = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in (("config", Config), ("profile", Profile))
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if name == "as_json" else None,
+            annotation=annotation,
+        )
+        for name, annotation in (("as_json", Json), ("config", Config), ("profile", Profile))
     ]
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     # What Typer reads.

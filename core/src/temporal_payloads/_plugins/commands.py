@@ -30,7 +30,7 @@ class CommandContext:
     drivers: Mapping[str, Any]
     """The validated settings of each driver of the type `driver_type`, by the key of its table."""
     say: Callable[[str], None]
-    """Prints a line for whoever called the command."""
+    """Tells whoever called the command a line: it is printed, or in the document that `--json` asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,9 @@ class CommandPlugin:
     wrongly, 3 it could not be done.
 
     Its first argument is the `CommandContext`. The others are the command's arguments and options, as Typer
-    reads them from their annotations; `--config` and `--profile` are core's. Of a `StorageError` that it
-    raises the message is printed, status 3.
+    reads them from their annotations; `--config`, `--profile` and `--json` are core's. Of a `StorageError`
+    that it raises the message is printed, status 3. With `--json` the lines that it says, or why it could not
+    be done, are printed in a document.
 
     For a command with commands of its own (`temporal-payloads NAME WHAT`) it is such a function for each
     `WHAT`, whose docstring is its help.

@@ -197,7 +197,8 @@ Each command's help says what they mean for it. An interrupted command can be ru
 
 ## Output
 
-Tables are drawn for terminals. In a pipe or a file each row is one line, and nothing is cut or wrapped.
+Tables are drawn for terminals. Where one is too narrow, keys, ids and what else must stay whole stand below
+their row. In a pipe or a file each row is one line, and nothing is cut or wrapped.
 Colour is for terminals too; `NO_COLOR` turns it off. Warnings and errors go to standard error, and so does
 the progress of what takes more than a second, if that is a terminal.
 

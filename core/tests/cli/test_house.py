@@ -203,6 +203,32 @@ def test_on_a_terminal_a_table_is_folded_into_its_columns_and_in_colour(capsys, 
     assert plain.count("x") == 200
 
 
+def test_on_a_narrow_terminal_what_must_stay_whole_goes_below_its_row(capsys, terminal, monkeypatch):
+    terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows: list[tuple[str | Any, ...]] = [(LONG, "7", bad("gone"), "a" * 20), ("-", "1,024", "there", "b")]
+    table(("KEY", "SIZE", "STATE", "FIELD"), rows, right={"SIZE"}, below=("KEY", "FIELD"))
+    assert capsys.readouterr().out.splitlines() == [
+        "   SIZE   STATE   FIELD",
+        "  " + "─" * 36,
+        "      7   gone    aaaaaaaaaaaaaaaaaaaa",
+        f"    key {LONG}",
+        "  1,024   there   b",
+    ]
+    monkeypatch.setenv("COLUMNS", "30")
+    table(("KEY", "SIZE", "STATE", "FIELD"), rows, right={"SIZE"}, below=("KEY", "FIELD"), titles=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "      7   gone",
+        f"    key {LONG}",
+        f"    field {'a' * 20}",
+        "  1,024   there",
+        "    field b",
+    ]
+    monkeypatch.setenv("COLUMNS", "300")
+    table(("KEY", "SIZE"), [row[:2] for row in rows], below=("KEY",))
+    assert f"  {LONG}   7" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_a_terminal_that_wants_no_colour_gets_none(capsys, terminal, monkeypatch, variable, value):
     terminal()

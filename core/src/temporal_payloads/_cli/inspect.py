@@ -21,14 +21,14 @@ from temporal_payloads._cli.exports import read_file, say_payload
 from temporal_payloads._cli.inspection_report import (
     payload_as_json,
     print_payloads,
+    print_rows,
     print_totals,
     print_wrong,
-    row_of,
     status_of,
     totals_as_json,
 )
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
-from temporal_payloads._cli.output import complain, counted, heading, printable, say, say_json, table
+from temporal_payloads._cli.output import complain, counted, heading, printable, say, say_json
 from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._cli.temporal import (
     DEFAULT_NAMESPACE,
@@ -274,7 +274,7 @@ class _Inspection:
                 if self.as_json:
                     say(json.dumps(payload_as_json(one)))
                 else:
-                    table((), [row_of(one)])
+                    print_rows([one], titles=False)
                     if not one.well:
                         print_wrong(one)
 

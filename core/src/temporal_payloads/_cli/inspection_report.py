@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.inspection.peeling import Layer
 
 _COLUMNS = ("#", "EVENT", "FIELD", "LAYERS", "INLINE", "STORED", "DRIVER", "STATE", "KEY")
+_BELOW = ("KEY", "LAYERS", "FIELD")
 
 
 def status_of(totals: Totals) -> ExitStatus:
@@ -28,12 +29,18 @@ def status_of(totals: Totals) -> ExitStatus:
 
 def print_payloads(found: Sequence[Inspected]) -> None:
     """Print a table of them, and what is wrong with some."""
-    table(_COLUMNS, map(row_of, found), right={"#", "INLINE", "STORED"})
+    print_rows(found)
     wrong = [one for one in found if not one.well]
     if wrong:
         say(heading("What cannot be read"))
         for one in wrong:
             print_wrong(one)
+
+
+def print_rows(found: Sequence[Inspected], *, titles: bool = True) -> None:
+    """Print the table alone."""
+    rows = map(_row_of, found)
+    table(_COLUMNS, rows, right={"#", "INLINE", "STORED"}, below=_BELOW, titles=titles)
 
 
 def print_wrong(one: Inspected) -> None:
@@ -54,7 +61,7 @@ def print_totals(totals: Totals) -> None:
         say("  ", bad(", ".join(f"{count:,} {state}" for state, count in sorted(wrong.items()))))
 
 
-def row_of(one: Inspected) -> tuple[str | Text, ...]:
+def _row_of(one: Inspected) -> tuple[str | Text, ...]:
     """Return the row of a payload."""
     reference = one.reference
     return (

@@ -12,13 +12,18 @@ from temporal_payloads._cli.exit_status import ExitStatus
 
 # Rich is imported where it is used: it takes a tenth of a second, and documents for programs need none of it.
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
+    from rich.console import Console
     from rich.text import Text
 
 _WITHOUT_LIMIT = 100_000
 """Columns of what is no terminal: nothing is cut or wrapped there."""
+_MARGIN, _GAP = 2, 3
+"""What is left free on a terminal before a table, and between its columns: as Rich does."""
+_NOTHING = "-"
+"""What a cell says that has nothing to say; no line below a row says so."""
 _RED, _YELLOW = "31", "33"
 
 
@@ -172,7 +177,12 @@ def _joined(parts: Iterable[str | Text]) -> Text:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Collection[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    right: Collection[str] = (),
+    below: Sequence[str] = (),
+    titles: bool = True,
 ) -> None:
     """Print a table. On a terminal, what is too wide is folded; elsewhere each row is a line, and whole.
 
@@ -180,15 +190,23 @@ def table(
         columns: Their titles; empty for a table without.
         rows: Their cells. What no terminal could take in them is escaped.
         right: The columns whose cells are aligned on the right: numbers.
+        below: Columns that go below their row, each whole and on a line of its own, where the terminal is too
+            narrow: the first one first, and no more than must. Nothing is folded then.
+        titles: Whether the titles are printed.
     """
     from rich import box  # noqa: PLC0415  # see above
     from rich.padding import Padding  # noqa: PLC0415  # likewise
     from rich.table import Table  # noqa: PLC0415  # likewise
     from rich.text import Text  # noqa: PLC0415  # likewise
 
+    cells = [[_cell(content) for content in row] for row in rows]
+    if on_terminal(sys.stdout) and (moved := _too_many(columns, cells, below)):
+        _say_with_lines_below(columns, cells, moved, right, titles=titles)
+        return
+    titled = bool(columns) and titles
     drawn = Table(
-        box=box.SIMPLE_HEAD if columns and on_terminal(sys.stdout) else None,
-        show_header=bool(columns),
+        box=box.SIMPLE_HEAD if titled and on_terminal(sys.stdout) else None,
+        show_header=titled,
         header_style="bold",
         padding=(0, 2, 0, 0),
         pad_edge=False,
@@ -196,13 +214,68 @@ def table(
     )
     for title in columns:
         drawn.add_column(title, justify="right" if title in right else "left", overflow="fold")
-    cells = [[_cell(content) for content in row] for row in rows]
     if not on_terminal(sys.stdout) and not any("\n" in cell.plain for row in cells for cell in row):
-        _say_plainly([[Text(title) for title in columns]] * bool(columns) + cells, columns, right)
+        _say_plainly([[Text(title) for title in columns]] * titled + cells, columns, right)
         return
     for row in cells:
         drawn.add_row(*row)
     say("\n".join(line.rstrip() for line in _rendered(Padding(drawn, (0, 0, 0, 2))).splitlines()))
+
+
+def _too_many(columns: Sequence[str], cells: Sequence[Sequence[Text]], below: Sequence[str]) -> Sequence[str]:
+    """Return the columns that must go below their rows for the others to be beside each other."""
+    widths = _widths(columns, cells)
+    for count in range(len(below)):
+        if _length(widths, below[:count]) <= _width():
+            return below[:count]
+    return below
+
+
+def _length(widths: Mapping[str, int], moved: Collection[str]) -> int:
+    """Return how long the lines of a table are."""
+    beside = [width for title, width in widths.items() if title not in moved]
+    return _MARGIN + sum(beside) + _GAP * (len(beside) - 1)
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> dict[str, int]:
+    lengths = zip(*[[cell.cell_len for cell in row] for row in cells], strict=True) if cells else ()
+    widest = [max(column) for column in lengths] or [0] * len(columns)
+    return {title: max(len(title), width) for title, width in zip(columns, widest, strict=True)}
+
+
+def _say_with_lines_below(
+    columns: Sequence[str],
+    cells: Sequence[Sequence[Text]],
+    moved: Collection[str],
+    right: Collection[str],
+    *,
+    titles: bool,
+) -> None:
+    widths = _widths(columns, cells)
+    lines = []
+    if titles:
+        beside = [(title, heading(title)) for title in columns if title not in moved]
+        lines.append(_line(beside, widths, right))
+        lines.append(_joined([" " * _MARGIN, "─" * (min(_width(), _length(widths, moved)) - _MARGIN)]))
+    for row in cells:
+        named = list(zip(columns, row, strict=True))
+        lines.append(_line([each for each in named if each[0] not in moved], widths, right))
+        lines += [
+            _joined([" " * 2 * _MARGIN, _styled(f"{title.lower()} ", "dim"), cell])
+            for title, cell in named
+            if title in moved and cell.plain != _NOTHING
+        ]
+    say(_rendered(_joined([part for line in lines for part in (line, "\n")]), whole=True).rstrip("\n"))
+
+
+def _line(named: Iterable[tuple[str, Text]], widths: Mapping[str, int], right: Collection[str]) -> Text:
+    parts: list[str | Text] = [" " * _MARGIN]
+    for title, cell in named:
+        gap = " " * (widths[title] - cell.cell_len)
+        parts += [gap, cell, " " * _GAP] if title in right else [cell, gap, " " * _GAP]
+    line = _joined(parts)
+    line.rstrip()
+    return line
 
 
 def _say_plainly(rows: Sequence[Sequence[Text]], columns: Sequence[str], right: Collection[str]) -> None:
@@ -227,11 +300,29 @@ def _cell(content: str | Text) -> Text:
     return content
 
 
-def _rendered(what: Any) -> str:
-    """Return something of Rich's as it is printed on the standard output."""
+def _rendered(what: Any, *, whole: bool = False) -> str:
+    """Return something of Rich's as it is printed on the standard output.
+
+    Args:
+        what: A text or a table.
+        whole: Whether lines are left to the terminal that are longer than it is wide.
+    """
+    console = _console()
+    # Rich flushes what was printed before.
+    with _written(), console.capture() as captured:
+        console.print(what, soft_wrap=whole)
+    return captured.get()
+
+
+def _width() -> int:
+    """Return how many columns the terminal has."""
+    return _console().width
+
+
+def _console() -> Console:
     from rich.console import Console  # noqa: PLC0415  # see above
 
-    console = Console(
+    return Console(
         file=sys.stdout,
         width=None if on_terminal(sys.stdout) else _WITHOUT_LIMIT,
         force_terminal=in_colour(sys.stdout),
@@ -240,7 +331,3 @@ def _rendered(what: Any) -> str:
         emoji=False,
         highlight=False,
     )
-    # Rich flushes what was printed before.
-    with _written(), console.capture() as captured:
-        console.print(what)
-    return captured.get()

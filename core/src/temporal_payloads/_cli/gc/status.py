@@ -120,6 +120,7 @@ def _print(status: Status) -> None:
             (one["id"], one["purpose"], one["began"][:19], _state(one), _changes(one["changes"]))
             for one in document["collections"]
         ],
+        below=("CHANGES", "BEGAN"),
     )
     say()
     say(heading("Aside"))
@@ -140,6 +141,7 @@ def _print(status: Status) -> None:
             for one in document["aside"]
         ],
         right={"PAYLOADS", "SIZE"},
+        below=("PUT ASIDE BY", "SINCE"),
     )
 
 
@@ -151,4 +153,4 @@ def _state(collection: dict[str, Any]) -> Any:
 
 def _changes(changes: list[dict[str, Any]]) -> str:
     told = [f"{one['action'].replace('_', ' ')} {one['payloads']:,} {one['outcome']}" for one in changes]
-    return printable(", ".join(told) or "none")
+    return printable(", ".join(told) or "-")

@@ -16,6 +16,7 @@ import pytest
 from local_servers import start_temporal
 from support.documents import shape_of, told_shape
 from support.every_way import ORPHAN, every_way
+from support.every_way.cases import cron, retries
 from support.history import payloads_in
 from support.values import THRESHOLD, large
 from support.workers import new_id, running_worker
@@ -38,7 +39,7 @@ from temporal_payloads._operate.collection.worker import (
     trigger_schedule,
 )
 from temporal_payloads._operate.collection.workflow import MARK, WORKFLOW_ID, CollectionInput
-from temporal_payloads._operate.holders import everything
+from temporal_payloads._operate.holders import Holder, everything
 from temporal_payloads._storage import memory_driver, recently_stored
 from temporal_payloads.plugin import PayloadNotFoundError
 from temporalio import workflow
@@ -109,6 +110,7 @@ NAMESPACES = (
     "crash",
     "scheduled",
     "handed",
+    "moved",
 )
 
 
@@ -374,6 +376,34 @@ async def test_a_collection_goes_on_when_its_worker_is_killed(server, tmp_path):
         assert summary["complete"]
         # It is the collection that the first worker has begun.
         assert await collector.begun() == [summary["id"]]
+
+
+# -- what moves
+
+
+async def test_what_cron_and_retries_hand_to_the_next_run_outlives_the_run_before(open_bench):
+    async with (
+        open_bench("moved") as bench,
+        every_way(bench.client, [cron, retries]) as cases,
+        bench.collector() as collector,
+    ):
+
+        async def ended() -> list[Holder]:
+            listed = [one async for one in everything(bench.client) if not one.running]
+            return listed if len(listed) == len(cases) else []
+
+        await until(ended)
+        runs = {(one.id, one.run_id) for one in await ended()}
+        bench.ahead = 2 * GRACE
+        assert (await collector.collect("plan")).complete
+        for workflow_id, run_id in runs:
+            await bench.tell_to_delete(workflow_id, run_id)
+        await bench.until_listed(*{workflow_id for workflow_id, _ in runs})
+        for ahead in (4, 6, 8):
+            bench.ahead = ahead * GRACE
+            assert (await collector.collect("collect")).complete
+        for case in cases:
+            await case.finish()
 
 
 # -- what schedules hand on

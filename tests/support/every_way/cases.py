@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -48,6 +49,7 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     ResetWorkflowExecutionRequest,
     RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskFailedRequest,
     StartBatchOperationRequest,
 )
 from temporalio.client import (
@@ -64,6 +66,7 @@ from temporalio.client import (
 )
 from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -565,6 +568,34 @@ async def admitted_updates(ways: Ways) -> Case:
     return Case("admitted updates", tag, [("workflow", tag)], finish)
 
 
+async def buffered_signals(ways: Ways) -> Case:
+    """A signal that arrives while a workflow task runs: nothing shows it until that has ended."""
+    tag = new_id("buffered")
+    queue = TaskQueue(name=f"{tag}-queue")
+    longest = timedelta(seconds=120)
+    waits = await ways.start(
+        Waits.run, large(tag), workflow_id=tag, task_queue=queue.name, task_timeout=longest
+    )
+    service, namespace = ways.client.workflow_service, ways.client.namespace
+    polled = await service.poll_workflow_task_queue(
+        PollWorkflowTaskQueueRequest(namespace=namespace, task_queue=queue, identity=tag)
+    )
+    told = large(f"{UNSEEN} {tag} told")
+    await waits.signal(Waits.end, told)
+
+    async def finish() -> None:
+        with suppress(RPCError):  # it may have timed out
+            await service.respond_workflow_task_failed(
+                RespondWorkflowTaskFailedRequest(
+                    namespace=namespace, task_token=polled.task_token, identity=tag
+                )
+            )
+        async with running_worker(ways.client, queue.name, workflows=[Waits]):
+            assert await waits.result() == [large(tag), told]
+
+    return Case("buffered signals", tag, [("workflow", tag)], finish)
+
+
 async def _payloads(ways: Ways, tag: str) -> Payloads:
     return Payloads(payloads=await ways.client.data_converter.encode([large(tag)]))
 
@@ -585,6 +616,7 @@ async def _until(what: Callable[[], Awaitable[T]]) -> T:
 ALL: list[Callable[[Ways], Awaitable[Case | None]]] = [
     admitted_updates,
     batches,
+    buffered_signals,
     children,
     completed_elsewhere,
     continued_as_new,

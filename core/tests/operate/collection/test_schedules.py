@@ -129,6 +129,36 @@ async def test_a_success_that_overlapped_with_a_later_one_is_kept_beside_it(worl
     assert kept == {key_of(result) for result in results.values()}
 
 
+async def test_a_success_is_kept_where_a_later_run_began_too_soon_after_it_to_tell_which_came_first(world):
+    """The hosts of a server have clocks of their own."""
+    results = await results_of(world, 1, 2)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
+    # A run lasts an hour here.
+    for day, ended in ((1, timedelta(minutes=125)), (2, HOUR)):
+        world.orders.run(due(day), results[day], scheduled_by="nightly", closed=world.clock() - ended)
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"))
+    assert kept == {key_of(result) for result in results.values()}
+
+
+async def test_a_success_that_the_schedule_may_still_take_in_is_kept_beside_later_ones(world):
+    results = await results_of(world, 1, 2)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
+    world.orders.not_taken_in.add(due(1))
+    for day, ended in ((1, 3 * DAY), (2, DAY)):
+        world.orders.run(due(day), results[day], scheduled_by="nightly", closed=world.clock() - ended)
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"))
+    assert kept == {key_of(result) for result in results.values()}
+
+
+async def test_a_schedule_that_has_taken_in_none_of_its_last_successes_is_uncertain(world, result):
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.schedule("nightly", action="report", recent=recent)
+    world.orders.not_taken_in.update(recent)
+    for workflow_id in recent:
+        world.orders.run(workflow_id, scheduled_by="nightly")
+    assert await rules_of(world) == {"of_a_schedule"}
+
+
 async def test_a_failure_goes_to_the_next_run_and_is_kept_until_that_has_ended(world):
     results = await results_of(world, 1, 2, 3)
     world.orders.schedule("nightly", action="report", recent=[due(1), due(2), due(3)])

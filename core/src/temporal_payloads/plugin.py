@@ -47,13 +47,13 @@ from temporal_payloads._plugins.registry import PluginRegistry
 from temporal_payloads._settings.duration import Duration, PositiveDuration
 from temporal_payloads._settings.problems import explain_settings_error
 from temporal_payloads._storage.bucket_claims import BucketClaims, bucket_of_namespace
+from temporal_payloads._storage.change import Change
+from temporal_payloads._storage.changing import change_each
 from temporal_payloads._storage.collecting import (
-    Change,
     CollectableDriver,
     ListedPage,
     ListedPayload,
     StateStore,
-    change_each,
 )
 from temporal_payloads._storage.content_addressed import (
     DEFAULT_MAX_PAYLOAD_SIZE,

@@ -9,35 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
-
-from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._storage.errors import StorageError
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from datetime import datetime, timedelta
 
     from temporalio.converter import StorageDriverClaim
 
+    from temporal_payloads._storage.change import Change
     from temporal_payloads._storage.key_layout import ParsedKey
-
-T = TypeVar("T")
-
-Change = Literal["done", "changed", "gone", "refused", "unknown"]
-"""What came of a change to one payload in a store.
-
-`done`: it was made. `changed`: the payload is no longer in the state in which it was listed, for somebody
-stored or changed it meanwhile; nothing was done. `gone`: the store does not have it any more. `refused`: the
-store does not let this one be changed, for a lock, a legal hold or a rule on it; nothing was done. `unknown`:
-the answer was lost, so that the change may have been made or not; the next collection finds out.
-
-Example::
-
-    async def undo(driver: CollectableDriver, aside: list[ListedPayload]) -> dict[str, Change]:
-        changes = await driver.restore(aside)
-        return {one.key.sha256: change for one, change in zip(aside, changes, strict=True)}
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,41 +208,3 @@ class CollectableDriver(ABC):
         Its payloads may expire by themselves, for instance.
         """
         return None
-
-
-async def change_each(
-    change: Callable[[T], Awaitable[Change]], payloads: Sequence[T], limit: int
-) -> list[Change]:
-    """Change payloads one by one, at most `limit` at once, and return what came of it in their order.
-
-    When the store fails, changes that are under way end, and no more are begun.
-
-    Args:
-        change: Changes one.
-        payloads: All of them.
-        limit: How many at once.
-
-    Raises:
-        StorageError: The first that `change` raised; its `changes` say what came of all, in their order.
-
-    Example::
-
-        async def delete(self, payloads):
-            return await change_each(self._delete_one, payloads, self._concurrency)
-    """
-    changes: list[Change] = ["unknown"] * len(payloads)
-    failures: list[StorageError] = []
-
-    async def change_one(number: int) -> None:
-        if failures:
-            return
-        try:
-            changes[number] = await change(payloads[number])
-        except StorageError as error:
-            failures.append(error)
-
-    await gather_bounded(change_one, range(len(payloads)), limit)
-    if failures:
-        failures[0].changes = changes
-        raise failures[0]
-    return changes

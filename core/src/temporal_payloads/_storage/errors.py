@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from temporal_payloads._storage.collecting import Change
+    from temporal_payloads._storage.change import Change
 
 
 class StorageError(ApplicationError):

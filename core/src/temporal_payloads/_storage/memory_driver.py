@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ByteSize, Field
 
 from temporal_payloads._plugins.contract import DriverPlugin, hookimpl
+from temporal_payloads._storage.change import Change
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPage
 from temporal_payloads._storage.content_addressed import ContentAddressedDriver, ContentAddressedSettings
 from temporal_payloads._storage.diagnosing import Finding

@@ -15,7 +15,7 @@ from temporal_payloads._storage.errors import PayloadNotFoundError, StorageUnava
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from temporal_payloads._storage.collecting import Change
+    from temporal_payloads._storage.change import Change
 
 DRIVER_TYPE = "memory"
 

@@ -16,7 +16,8 @@ from temporal_payloads._storage.errors import PayloadNotFoundError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from temporal_payloads._storage.collecting import Change, ListedPayload
+    from temporal_payloads._storage.change import Change
+    from temporal_payloads._storage.collecting import ListedPayload
     from temporal_payloads._storage.key_layout import Target
 
 _GRACE = timedelta(hours=1)

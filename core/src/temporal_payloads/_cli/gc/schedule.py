@@ -106,7 +106,7 @@ def _duration(text: str) -> timedelta:
     return duration
 
 
-_Told = tuple[str, dict[str, Any]]
+_Told = tuple[str, dict[str, Any] | None]
 """What was done, for a person and for a program."""
 
 
@@ -114,8 +114,7 @@ async def _start(connection: Connection, namespace: str, given: CollectionInput,
     [client] = await connect(connection, [namespace])
     try:
         if await trigger_schedule(client, given):
-            say(f"Triggered schedule {WORKFLOW_ID}.")
-            return
+            return f"Triggered schedule {WORKFLOW_ID}.", None
         handle = await start_collection(client, given, task_queue=task_queue)
     except WorkflowAlreadyStartedError as error:
         raise UnfinishedError(f"a collection runs already in namespace {namespace!r}") from error

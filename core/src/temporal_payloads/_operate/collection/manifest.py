@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from temporal_payloads._operate.collection.rules import Decision
     from temporal_payloads._operate.collection.state import Files
-    from temporal_payloads._storage.collecting import Change, ListedPayload
+    from temporal_payloads._storage.change import Change
+    from temporal_payloads._storage.collecting import ListedPayload
 
 
 class Manifest:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.rules import Action, Decider
     from temporal_payloads._operate.collection.state import Files
     from temporal_payloads._operate.collection.throttle import Throttle
-    from temporal_payloads._storage.collecting import Change
+    from temporal_payloads._storage.change import Change
 
 BATCH = 500
 """Payloads that are changed together, at most."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from temporalio.converter import StorageDriverClaim
 
     from temporal_payloads._plugins.contract import ConfinedClaim, DriverContext
-    from temporal_payloads._storage.collecting import Change, ListedPayload
+    from temporal_payloads._storage.change import Change
+    from temporal_payloads._storage.collecting import ListedPayload
     from temporal_payloads._storage.diagnosing import DiagnosisContext
 
 DEFAULT_MAX_SIZE = 256 * 1024 * 1024

@@ -45,8 +45,8 @@ schedule is triggered, if there is one for the same purpose.
 --json prints:
   version, ok, namespace, task_queue, purpose, schedule, workflow, error,
     problems
-  schedule: id, every_seconds, new (or else changed; null with --now)
-  workflow: id, run_id (that was begun; null with --every)
+  schedule: id, done (made, changed or triggered), every_seconds (or null)
+  workflow: id, run_id (of what --now began without a schedule, else null)
   error: type, message (why it could not be done, or null)
   problems: message, place, origin (of each in Temporal's configuration)
 
@@ -86,11 +86,11 @@ def run(
         connection = connection_asked_for(address, temporal_config, temporal_profile)
         [name] = namespaces_asked_for([namespace] if namespace else None, connection)
         if every is None:
-            done, told["workflow"] = asyncio.run(_start(connection, name, given, task_queue))
+            done, parts = asyncio.run(_start(connection, name, given, task_queue))
         else:
-            done, told["schedule"] = asyncio.run(_schedule(connection, name, given, every, task_queue))
+            done, parts = asyncio.run(_schedule(connection, name, given, every, task_queue))
     if as_json:
-        say_json(document(ok=True, namespace=name, **told))
+        say_json(document(ok=True, namespace=name, **told | parts))
     else:
         say(done)
     return ExitStatus.FINE
@@ -106,22 +106,24 @@ def _duration(text: str) -> timedelta:
     return duration
 
 
-_Told = tuple[str, dict[str, Any] | None]
-"""What was done, for a person and for a program."""
+_Told = tuple[str, dict[str, Any]]
+"""What was done: a line for a person, and the parts of the document."""
 
 
 async def _start(connection: Connection, namespace: str, given: CollectionInput, task_queue: str) -> _Told:
     [client] = await connect(connection, [namespace])
     try:
         if await trigger_schedule(client, given):
-            return f"Triggered schedule {WORKFLOW_ID}.", None
+            schedule = {"id": WORKFLOW_ID, "done": "triggered", "every_seconds": None}
+            return f"Triggered schedule {WORKFLOW_ID}.", {"schedule": schedule}
         handle = await start_collection(client, given, task_queue=task_queue)
     except WorkflowAlreadyStartedError as error:
         raise UnfinishedError(f"a collection runs already in namespace {namespace!r}") from error
     except RPCError as error:
         raise UnfinishedError(f"the Temporal server did not start it: {error}") from error
     run_id = handle.first_execution_run_id
-    return f"Started workflow {handle.id}, run {run_id}.", {"id": handle.id, "run_id": run_id}
+    started = {"workflow": {"id": handle.id, "run_id": run_id}}
+    return f"Started workflow {handle.id}, run {run_id}.", started
 
 
 async def _schedule(
@@ -133,5 +135,6 @@ async def _schedule(
         new = await schedule_collections(client, given, every=duration, task_queue=task_queue)
     except RPCError as error:
         raise UnfinishedError(f"the Temporal server did not take the schedule: {error}") from error
-    done = f"{'Made' if new else 'Changed'} schedule {WORKFLOW_ID}: every {every}."
-    return done, {"id": WORKFLOW_ID, "every_seconds": duration.total_seconds(), "new": new}
+    done = "made" if new else "changed"
+    schedule = {"id": WORKFLOW_ID, "done": done, "every_seconds": duration.total_seconds()}
+    return f"{done.capitalize()} schedule {WORKFLOW_ID}: every {every}.", {"schedule": schedule}

@@ -292,6 +292,18 @@ async def test_a_workflow_that_is_not_there_is_told(bench: Bench):
     status, document = await bench.document("nobody")
     assert (status, document["ok"], document["payloads"]) == (3, False, [])
     assert "nobody" in document["error"]["message"]
+    assert ".." not in document["error"]["message"]
+
+
+async def test_a_namespace_that_is_not_there_is_told(bench: Bench):
+    status, _, err = await bench.command("nobody", "--namespace", "nope")
+    assert (status, err) == (3, "error: Namespace nope is not found. --namespace names another\n")
+
+
+async def test_what_is_no_run_id_is_wrong_use(bench: Bench):
+    status, document = await bench.document("nobody", "--run-id", "bogus")
+    assert (status, document["error"]["type"]) == (2, "WrongUseError")
+    assert "--run-id 'bogus' is no id of a run" in document["error"]["message"]
 
 
 @pytest.mark.parametrize(

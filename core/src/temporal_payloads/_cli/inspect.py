@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from temporalio.api.common.v1 import Payload
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -159,7 +160,7 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
         except RPCError as error:
-            raise _not_given(error, workflow_id) from error
+            raise _not_given(error, workflow_id, run_id) from error
         except OSError as error:
             raise UnfinishedError(f"cannot write into {save}: {error.strerror or error}") from error
     status = ExitStatus.INTERRUPTED if interrupted else status_of(found.totals)
@@ -322,13 +323,21 @@ def _end(inspection: _Inspection, status: ExitStatus) -> None:
         complain("interrupted: this is what was read until then")
 
 
-def _not_given(error: RPCError, workflow_id: str | None) -> UnfinishedError:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        return UnfinishedError(
-            f"there is no such run of the workflow {workflow_id!r}: {error}. It may have been deleted, or be "
-            "in another namespace (--namespace)"
-        )
-    return TemporalUnreachableError(f"the Temporal server does not give the history: {error}")
+def _not_given(
+    error: RPCError, workflow_id: str | None, run_id: str | None
+) -> UnfinishedError | WrongUseError:
+    if error.status is RPCStatusCode.INVALID_ARGUMENT and run_id:
+        return WrongUseError(f"--run-id {run_id!r} is no id of a run: {error.message}")
+    if error.status is not RPCStatusCode.NOT_FOUND:
+        return TemporalUnreachableError(f"the Temporal server does not give the history: {error.message}")
+    details = error.grpc_status.details
+    why = error.message.rstrip(".")
+    if any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in details):
+        return UnfinishedError(f"{why}. --namespace names another")
+    return UnfinishedError(
+        f"there is no such run of the workflow {workflow_id!r}: {why}. It may have been deleted, or be "
+        "in another namespace (--namespace)"
+    )
 
 
 def _exported(file: Path) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import ParseDict, ParseError
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of an export that is read. The server ends a workflow whose history has more than 50 MiB."""
+_KINDS = ("events", "payloads", "metadata")
+"""What tells a history, several payloads and a payload."""
+_SOMETHING_ELSE = (
+    "it is JSON of something else. A payload has metadata and data, several are in a list or in "
+    '{"payloads": [...]}, and a history has events'
+)
 _DEEPEST = 200
 """Objects within objects of an export; failures have causes that have causes."""
 
@@ -84,11 +91,18 @@ def _from_json(data: bytes) -> Payload | Payloads | History:
         if "metadata" in document:
             return ParseDict(document, Payload(), ignore_unknown_fields=True)
     except (ParseError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise ExportError(f"it is JSON, and not that of Temporal: {str(error)[:300]}") from error
-    raise ExportError(
-        "it is JSON of something else. A payload has metadata and data, several are in a list or in "
-        '{"payloads": [...]}, and a history has events'
-    )
+        place = _place_of(error) or next(name for name in _KINDS if name in document)
+        raise ExportError(
+            f"it is JSON, and not that of Temporal: {place} is not what Temporal writes there"
+        ) from error
+    raise ExportError(_SOMETHING_ELSE)
+
+
+def _place_of(error: Exception) -> str:
+    """Return the place of what protobuf's parser does not take, which it tells among words of its own."""
+    text = str(error)
+    place = re.search(r" at \w+\.([\w.\[\]]*\w\]?)\.*$", text)
+    return (place[1] if place else ".".join(re.findall(r"Failed to parse (\w+) field", text)))[:200]
 
 
 def _require_sound(value: Any, place: str, depth: int) -> None:
@@ -123,10 +137,20 @@ def _from_bytes(data: bytes) -> Payload | Payloads:
             payloads = found.payloads if isinstance(found, Payloads) else [found]
             if payloads and all("encoding" in payload.metadata for payload in payloads):
                 return found
+    if _is_json(data):
+        raise ExportError(_SOMETHING_ELSE)
     raise ExportError(
         "it is neither JSON nor the bytes of a payload. Export a history with temporal workflow show "
         "--output json"
     )
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _unbase64(text: bytes) -> bytes | None:

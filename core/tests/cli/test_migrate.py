@@ -91,6 +91,19 @@ def test_what_is_not_in_the_new_store_is_named_with_the_reason(run, stores):
     assert "missing: old v0/ns/default/wt/T/wi/w/ri/r/d/sha256/" in out
 
 
+def test_of_a_listing_no_runs_are_told(run, stores):
+    old, _ = stores()
+    fill(old, "a", "b")
+    assert "\n  listed: 2 payloads\n  2 payloads, 0.0 MB copied\n" in run(*FROM_OLD, "--all")[1]
+
+
+def test_who_has_switched_the_old_store_off_is_not_told_to(capsys):
+    print_report(Report("old", "new", namespaces=["orders"], phase="ended"), verifies=True, off=True)
+    out = capsys.readouterr().out
+    assert "is needed from old any more: it is off, and its store can go" in out
+    assert "set off" not in out
+
+
 def test_settings_that_still_lead_to_the_old_store_are_told(run, stores):
     old, _ = stores("retrieve_only = true")
     fill(old, "a")
@@ -105,6 +118,7 @@ def test_settings_that_still_lead_to_the_old_store_are_told(run, stores):
     [
         (("--from", "odl", "--to", "new"), "there is no driver 'odl'"),
         (("--from", "old", "--to", "new", "--rate", "fast"), "could not parse value and unit"),
+        (("--from", "old", "--to", "new", "--rate", "0"), "'0' is less than 1024 bytes a second"),
         (("--from", "old"), "Missing option '--to'"),
         (("--from", "new", "--to", "old"), "storage.drivers.old is itself moved_to 'new'"),
     ],
@@ -166,7 +180,7 @@ def test_progress_says_what_is_done(monkeypatch):
 
 def test_what_is_proved_is_said_of_the_namespaces_that_were_read(capsys):
     report = Report("old", "new", namespaces=["orders", "billing"], phase="ended")
-    print_report(report, verifies=True)
+    print_report(report, verifies=True, off=False)
     proved = "nothing that the histories of orders, billing refer to is needed from old any more"
     assert proved in " ".join(capsys.readouterr().out.split())
     assert report.parts()["namespaces"] == ["orders", "billing"]
@@ -177,7 +191,7 @@ def test_foreign_text_is_printed_so_that_a_terminal_can_take_it(capsys):
     claim = {"key": "\x1b[2J"}
     report.failures = [Failure("missing", "old", claim, "orders", "0" * 64, 5, "gone\nfor good")]
     report.outcomes["missing"] = 21
-    print_report(report, verifies=False)
+    print_report(report, verifies=False, off=False)
     out = capsys.readouterr().out
     assert r"missing: old '\x1b[2J'" in out
     assert r"'gone\nfor good'" in out

@@ -87,8 +87,15 @@ Examples:
 """
 
 
+LEAST_RATE = 1024
+"""Bytes a second: with less, a migration does not end."""
+
+
 def _size(text: str) -> int:
-    return int(TypeAdapter(ByteSize).validate_python(text))
+    size = int(TypeAdapter(ByteSize).validate_python(text))
+    if size < LEAST_RATE:
+        raise ValueError(f"{text!r} is less than {LEAST_RATE} bytes a second")
+    return size
 
 
 def run(
@@ -111,7 +118,7 @@ def run(
         typer.Option(
             metavar="SIZE",
             parser=_size,
-            help="Bytes a second, read and written ones: 20MiB.",
+            help="Bytes a second, read and written ones: 20MiB. At least 1KiB.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -213,6 +220,11 @@ class _Asked:
             await work(everything=self.everything)
 
     @property
+    def source_is_off(self) -> bool:
+        """Whether the settings do not use the old store any more."""
+        return self.assembly.settings.storage.drivers[self.move.source_key].off
+
+    @property
     def _listed(self) -> list[str]:
         """The namespaces whose payloads are listed. Nobody is asked about them."""
         owners = self.assembly.settings.gc.owners
@@ -269,7 +281,7 @@ def _migrate(asked: _Asked, *, as_json: bool) -> ExitStatus:
         error_shown = None if failure is None else shown_error(failure)
         say_json(document(ok=report.ok and failure is None, error=error_shown, **report.parts()))
     elif report.payloads or failure is None:
-        print_report(report, verifies=asked.verifies)
+        print_report(report, verifies=asked.verifies, off=asked.source_is_off)
     if interrupted:
         complain("interrupted: run it again, and it goes on from here")
         return ExitStatus.INTERRUPTED

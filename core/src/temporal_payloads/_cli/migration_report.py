@@ -23,15 +23,11 @@ def progress_of(report: Report) -> Step:
     return Step(f"{report.phase}: {done} ...", done=report.payloads, total=report.expected)
 
 
-def print_report(report: Report, *, verifies: bool) -> None:
+def print_report(report: Report, *, verifies: bool, off: bool) -> None:
     """Print what was done, what is not in the new store and why, and what was not read."""
     source, destination = printable(report.source), printable(report.destination)
     say(heading(f"{'Needed from' if verifies else 'Moved from'} {source}, in {destination}"))
-    say(f"  read: {counted(report.runs, 'run')} ({report.runs_read:,} of them now)")
-    say(
-        f"  {counted(report.references, 'reference')} to {counted(report.payloads, 'payload')}, "
-        f"{report.bytes / 1e6:,.1f} MB {'found' if verifies else 'copied'}"
-    )
+    _print_counts(report, verifies=verifies)
     if report.rejected:
         say(f"  {counted(report.rejected, 'reference')} that no driver follows")
     rows = [
@@ -57,9 +53,20 @@ def print_report(report: Report, *, verifies: bool) -> None:
     if report.ok:
         names = ", ".join(map(printable, report.namespaces))
         what = f"{source} lists of {names}" if report.everything else f"the histories of {names} refer to"
-        proved = f"nothing that {what} is needed from {source} any more: set off = true in its table"
+        then = "it is off, and its store can go" if off else "set off = true in its table"
+        proved = f"nothing that {what} is needed from {source} any more: {then}"
         copied = f"all that {what} is in {destination}; when nobody writes to {source} any more, --verify"
         say("  ", good(proved if verifies else copied))
+
+
+def _print_counts(report: Report, *, verifies: bool) -> None:
+    if report.everything:
+        say(f"  listed: {counted(report.references, 'payload')}")
+        found = counted(report.payloads, "payload")
+    else:
+        say(f"  read: {counted(report.runs, 'run')} ({report.runs_read:,} of them now)")
+        found = f"{counted(report.references, 'reference')} to {counted(report.payloads, 'payload')}"
+    say(f"  {found}, {report.bytes / 1e6:,.1f} MB {'found' if verifies else 'copied'}")
 
 
 _MEANINGS: dict[Outcome, str] = {

@@ -220,7 +220,7 @@ def run(
     """Check the settings, that every store answers, and what may lose payloads.
 
     Loads the settings, shows the codecs and their keys (never the keys themselves), asks each store and each
-    key provider whether it is there and lets us in, and looks for what loses payloads one day. Nothing is
+    key provider whether it is there and lets us in, and looks for what loses payloads one day. No payload is
     stored, unless --write says so.
 
     Temporal is asked how long it keeps histories and how large a payload may be, if it can be reached.

@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, str | Group] = {
     "gc": Group(
         "Collect garbage: put aside, and later delete, payloads that nothing refers to.",
         {
-            "plan": "Say what would be collected, and change nothing.",
+            "plan": "Say what would be collected, and change no payload.",
             "put-aside": "Put payloads aside that nothing refers to.",
             "delete": "Delete what has been aside for the grace, and that nothing refers to.",
             "undo": "Bring back what was put aside.",

@@ -32,14 +32,15 @@ def run(
     temporal_config: TemporalConfig = None,
     temporal_profile: TemporalProfile = None,
 ) -> ExitStatus:
-    """Say what would be collected, and change nothing.
+    """Say what would be collected, and change no payload.
 
     Everything that the namespaces in [[gc.owners]] hold is read, for what it refers to: runs that are open
     and runs that are retained, schedules, batch operations, activities. Then the stores are listed. What is
     not referred to, and is older than gc.grace, would be put aside; what has been aside for gc.grace, and is
     still not referred to, would be deleted.
 
-    What was read of runs that have ended is kept, so that the next collection reads only what is new.
+    What was read of runs that have ended is kept in the collector's own files (in a store, or in gc.state),
+    so that the next collection reads only what is new; the plan is written down there too, for gc status.
     """
     connection = partial(connection_asked_for, address, temporal_config, temporal_profile)
     return collect("plan", settings_asked_for(config, profile), connection, as_json=as_json, resume=resume)

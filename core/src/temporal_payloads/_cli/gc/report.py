@@ -101,7 +101,7 @@ def print_report(report: Report) -> None:
     if not report.complete:
         say("  Nothing was put aside or deleted: what could not be read may refer to any payload.")
     elif report.purpose == "plan":
-        say(f"  Nothing was changed. What nothing refers to is put aside by: {_COMMAND} put-aside")
+        say(f"  No payload was changed. What nothing refers to is put aside by: {_COMMAND} put-aside")
 
 
 _COMMAND = "temporal-payloads gc"

@@ -164,7 +164,12 @@ class CollectingStorm:
                 if batch:
                     tasks.create_task(_result(change(batch)))
 
-        await asyncio.gather(*map(race, groups))
+        try:
+            async with asyncio.TaskGroup() as races:
+                for group in groups:
+                    races.create_task(race(group))
+        except BaseExceptionGroup as failed:
+            raise _first_of(failed) from failed
 
     async def _store(self, one: Held) -> None:
         writer = self.random.choice(self.writers)
@@ -284,3 +289,11 @@ def _key(claim: StorageDriverClaim | None) -> str:
 
 async def _result(change: Awaitable[None]) -> None:
     await change
+
+
+def _first_of(failed: BaseExceptionGroup) -> BaseException:
+    """Return what one of several tasks that failed has raised."""
+    first: BaseException = failed
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -122,3 +122,12 @@ def logging_as_it_was() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def references_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have references written in clear, also where the tests run with those that go through the codecs.
+
+    It is for tests of what only then is so: how often codecs are asked, what is in doubt.
+    """
+    monkeypatch.setattr("temporalio.converter._extstore._ENCODE_STORAGE_REFERENCES", False)

@@ -85,6 +85,7 @@ def write(file: Path, settings: PayloadSettings) -> None:
     file.write_text(as_toml(settings.model_dump(mode="json", exclude_unset=True)))
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_each_payload_has_a_row_with_its_layers_and_its_state(bench: Bench):
     workflow_id = await bench.echo(large("row"))
     status, document = await bench.document(workflow_id)
@@ -119,6 +120,19 @@ async def test_each_payload_has_a_row_with_its_layers_and_its_state(bench: Bench
     assert rows[2]["reference"]["key"] in line
 
 
+async def test_the_layers_of_a_reference_that_went_through_the_codecs_are_shown(bench: Bench, monkeypatch):
+    monkeypatch.setattr("temporalio.converter._extstore._ENCODE_STORAGE_REFERENCES", True)
+    status, document = await bench.document(await bench.echo(large("encoded")))
+    assert status == 0
+    for row in document["payloads"]:
+        assert row["state"] == "intact"
+        for layers in (row["layers"], row["reference"]["layers"]):
+            assert [(layer["codec"], layer["key"]) for layer in layers] == [
+                ("encryption", "key-1"),
+                ("gzip", None),
+            ]
+
+
 async def test_what_is_small_stands_in_the_history(bench: Bench):
     workflow_id = await bench.echo(small("inline"))
     status, document = await bench.document(workflow_id)
@@ -128,6 +142,7 @@ async def test_what_is_small_stands_in_the_history(bench: Bench):
     assert document["totals"]["stored"] == 0
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_the_help_tells_of_the_document(bench: Bench):
     _, document = await bench.document(await bench.echo(large("shape")))
     for row in document["payloads"]:
@@ -142,6 +157,7 @@ async def test_the_help_tells_of_the_document(bench: Bench):
     assert told == shape
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_what_is_missing_or_damaged_is_found(bench: Bench):
     workflow_id = await bench.echo(large("wrong"))
     first, second, *_ = await bench.references(workflow_id)
@@ -169,6 +185,7 @@ async def test_what_cannot_be_decoded_is_found(bench: Bench, tmp_path):
     assert "Add 'encryption' to codecs" in out
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_a_store_of_another_name_and_one_that_is_away_are_told(bench: Bench, tmp_path):
     workflow_id = await bench.echo(large("elsewhere"))
     other = tmp_path / "other.toml"
@@ -182,6 +199,7 @@ async def test_a_store_of_another_name_and_one_that_is_away_are_told(bench: Benc
     assert "4 unreachable" in out
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_one_payload_is_shown_decoded(bench: Bench):
     workflow_id = await bench.echo(large("shown"))
     status, out, _ = await bench.command(workflow_id, "--show", "3")
@@ -197,6 +215,7 @@ async def test_one_payload_is_shown_decoded(bench: Bench):
     assert "payload 3 is missing: " in err
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_all_payloads_are_saved_decoded_with_an_index(bench: Bench, tmp_path):
     workflow_id = await bench.echo(large("saved"))
     bench.store.delete(claim_of((await bench.references(workflow_id))[0]))

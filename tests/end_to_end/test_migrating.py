@@ -78,6 +78,7 @@ async def until_listed(client: Client, cases: list[Case]) -> list[Holder]:
 
 
 @pytest.mark.server
+@pytest.mark.usefixtures("references_in_clear")
 async def test_whatever_passes_payloads_reads_them_from_the_new_store_when_the_old_one_is_gone(
     server: TemporalServer,
 ) -> None:

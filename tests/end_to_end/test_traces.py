@@ -126,6 +126,7 @@ async def run_batch(client: Client, task_queue: str) -> WorkflowHandle[Any, Any]
     return handle
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_an_order_batch_shows_where_its_payloads_went(connect: Any, exported: Trace) -> None:
     # Without the small values, which stay as they are: the orders alone are compressed and stored.
     client = await connect(threshold="256KiB", cache={"max_size": 0})

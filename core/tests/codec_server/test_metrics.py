@@ -40,6 +40,7 @@ def scrape(make):
     return ask
 
 
+@pytest.mark.usefixtures("references_in_clear")
 async def test_it_shows_requests_and_what_was_done_for_them(serve, scrape, make):
     api = await serve()
     response = await api.post("encode", [make.plain(LARGE)], namespace="default")

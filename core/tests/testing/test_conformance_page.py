@@ -8,15 +8,25 @@ from temporal_payloads.testing import (
     KeyProviderConformance,
     PayloadConverterConformance,
 )
+from temporal_payloads.testing._driver_collecting import DriverCollecting
 from temporal_payloads.testing._plugin import PluginConformance
 
 PAGE = Path(__file__).parents[3] / "docs" / "conformance.md"
 KITS = {
     "Every plugin": PluginConformance,
     "Storage drivers": DriverConformance,
+    "Drivers that can be listed and cleaned up": DriverCollecting,
     "Codecs": CodecConformance,
     "Payload converters": PayloadConverterConformance,
     "Key providers": KeyProviderConformance,
+}
+FOR_WHOM: dict[type, str] = {
+    DriverCollecting: """\
+These bind a driver that is a `CollectableDriver` too; for others they are skipped. Where `why_not_collected`
+says why nothing is to be put aside, only those bind that say what `claim_for`, `shards` and `list_payloads`
+return.
+
+""",
 }
 INTRODUCTION = """\
 # What a plugin promises
@@ -43,19 +53,24 @@ A promise that a plugin cannot keep is left out by name, with the reason beside 
 """
 
 
+def promises(kit):
+    """Return the tests of a kit by their names, in the order in which they are written."""
+    names = [name for base in reversed(kit.__mro__) for name in vars(base) if name.startswith("test_")]
+    return {name: getattr(kit, name) for name in dict.fromkeys(names)}
+
+
 def page():
     """Return the whole page."""
     parts = [INTRODUCTION]
-    seen = set()
     for title, kit in KITS.items():
-        names = [name for base in reversed(kit.__mro__) for name in vars(base) if name.startswith("test_")]
-        parts.append(f"\n## {title}\n\n")
-        for name in dict.fromkeys(names):
-            test = getattr(kit, name)
-            if test in seen:
-                continue
-            seen.add(test)
-            parts.append(f"- `{name}`. {test.promise}\n  Usually broken by {test.usually}\n")
+        parts.append(f"\n## {title}\n\n{FOR_WHOM.get(kit, '')}")
+        bases = [base for base in KITS.values() if base is not kit and issubclass(kit, base)]
+        elsewhere = {test for base in bases for test in promises(base).values()}
+        parts += [
+            f"- `{name}`. {test.promise}\n  Usually broken by {test.usually}\n"
+            for name, test in promises(kit).items()
+            if test not in elsewhere
+        ]
     return "".join(parts)
 
 

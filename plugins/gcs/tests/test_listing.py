@@ -82,7 +82,7 @@ async def test_nothing_is_put_aside_and_the_driver_says_why(
         assert await listed(driver, "default") == entries
 
 
-async def test_a_collectors_files_are_kept(gcs_server, gcs_bucket, open_driver):
+async def test_the_files_of_a_collector_are_kept(gcs_server, gcs_bucket, open_driver):
     async with open_driver(gcs_server.endpoint_url, gcs_bucket) as driver:
         state = driver.state()
         for name in ("marks/a", "marks/b", "other"):

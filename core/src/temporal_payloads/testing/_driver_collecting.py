@@ -216,7 +216,7 @@ class DriverCollecting:
         _run(plugin, settings, story, changes=True)
 
     @broken_by("files under keys that payloads have too, names that are cut, or a `write` that only adds.")
-    def test_a_collectors_files_are_kept(self, plugin: DriverPlugin[Any], settings: BaseModel) -> None:
+    def test_the_files_of_a_collector_are_kept(self, plugin: DriverPlugin[Any], settings: BaseModel) -> None:
         """`state` keeps bytes under names, the last that were written, and none of them is a payload."""
 
         async def story(driver: Collected) -> None:

@@ -155,6 +155,9 @@ STORE_ROOMS = [
     ),
     exhibit("a probe left behind", LeavingItsProbe, "the_store_passes_its_probe", "1 payloads are there"),
     exhibit(
-        "files that are only added to", KeepingFilesThatGrow, "a_collectors_files_are_kept", "has other bytes"
+        "files that are only added to",
+        KeepingFilesThatGrow,
+        "the_files_of_a_collector_are_kept",
+        "has other bytes",
     ),
 ]

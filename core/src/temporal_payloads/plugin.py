@@ -48,7 +48,7 @@ from temporal_payloads._settings.duration import Duration, PositiveDuration
 from temporal_payloads._settings.problems import explain_settings_error
 from temporal_payloads._storage.bucket_claims import BucketClaims, bucket_of_namespace
 from temporal_payloads._storage.change import Change
-from temporal_payloads._storage.changing import change_each
+from temporal_payloads._storage.changing import change_batches, change_each
 from temporal_payloads._storage.collecting import (
     CollectableDriver,
     ListedPage,
@@ -148,6 +148,7 @@ __all__ = [
     "StorageUnavailableError",
     "UnknownDriverError",
     "bucket_of_namespace",
+    "change_batches",
     "change_each",
     "data_prefix",
     "explain_settings_error",

@@ -212,6 +212,30 @@ async def test_a_role_without_delete_is_told_what_to_grant(database, open_driver
         database.run("DROP ROLE collector")
 
 
+async def test_a_batch_that_the_server_refuses_leaves_told_what_came_of_the_others(
+    database, open_driver, store_context, make_payloads
+):
+    async with open_driver(**database.address) as driver:
+        await driver.store(store_context, make_payloads(150))
+        aside = await put_aside(driver)
+        database.run(
+            "CREATE FUNCTION refusing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF OLD.key LIKE '%%/{aside[-1].key.sha256}' THEN "
+            "RAISE EXCEPTION 'not this one' USING ERRCODE = 'insufficient_privilege'; END IF; "
+            "RETURN OLD; END $$"
+        )
+        try:
+            database.run(
+                f"CREATE TRIGGER refusing BEFORE DELETE ON {TABLE} FOR EACH ROW EXECUTE FUNCTION refusing()"
+            )
+            with pytest.raises(StoragePermissionError) as raised:
+                await driver.delete(aside)
+        finally:
+            database.run("DROP FUNCTION refusing CASCADE")
+        assert raised.value.changes == ["done"] * 100 + ["unknown"] * 50
+        assert database.one(f"SELECT count(*) FROM {TABLE}") == 50
+
+
 async def test_two_that_write_one_file_leave_the_one_or_the_other(database, open_driver):
     async with open_driver(**database.address) as driver:
         state = driver.state()

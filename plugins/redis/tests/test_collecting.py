@@ -180,6 +180,24 @@ async def test_the_permissions_of_the_readme_suffice(server, open_driver, store_
         server.command("ACL", "DELUSER", "collector")
 
 
+async def test_a_batch_that_the_server_refuses_leaves_told_what_came_of_the_others(
+    server, open_driver, store_context, make_payloads
+):
+    async with open_driver(url=server.url) as driver:
+        await driver.store(store_context, make_payloads(300))
+        entries = await listed(driver)
+    may = [f"~{key_of(one.claim)}" for one in entries[:256]]
+    try:
+        server.command("ACL", "SETUSER", "collector", "on", ">open-sesame", "+@all", *may)
+        login = {"host": "127.0.0.1", "port": server.port, "username": "collector", "password": "open-sesame"}
+        async with open_driver(**login) as driver:
+            with pytest.raises(StoragePermissionError) as raised:
+                await driver.put_aside(entries, grace=GRACE)
+        assert raised.value.changes == ["done"] * 256 + ["unknown"] * 44
+    finally:
+        server.command("ACL", "DELUSER", "collector")
+
+
 @pytest.mark.parametrize("prefix", ["a[b]c*", "a?", "back\\slash", ""])
 async def test_only_keys_below_the_prefix_are_listed(
     prefix, server, open_driver, store_context, make_payloads

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from temporal_payloads.plugin import StorageUnavailableError, gather_bounded
+from temporal_payloads.plugin import StorageUnavailableError, change_batches
 
 from temporal_payloads_postgres._table import CENTURIES
 
@@ -109,9 +109,7 @@ class Collecting:
                 return ["unknown"] * len(batch)
             return [_outcome(*found[key]) for key in keys]
 
-        batches = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)]
-        changes = await gather_bounded(change, batches, self._connections.size) if batches else []
-        return [one for batch in changes for one in batch]
+        return await change_batches(change, rows, BATCH, self._connections.size)
 
 
 def _outcome(done: bool, there: bool) -> Change:  # as the database says it

@@ -12,7 +12,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError, gather_bounded
+from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError, change_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -122,9 +122,7 @@ class Collecting:
                 return ["unknown"] * len(batch)
             return [self._outcome(reply) for reply in replies]
 
-        batches = [keys[at : at + _BATCH] for at in range(0, len(keys), _BATCH)]
-        changes = await gather_bounded(change, batches, _BATCHES_AT_ONCE) if batches else []
-        return [one for batch in changes for one in batch]
+        return await change_batches(change, keys, _BATCH, _BATCHES_AT_ONCE)
 
     def _outcome(self, reply: bytes) -> Change:
         match reply:

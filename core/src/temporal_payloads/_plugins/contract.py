@@ -135,7 +135,8 @@ class DriverPlugin(Generic[SettingsT]):
     endpoint, credential or bucket must show at once; it raises a `StorageError`. If it has a method
     `async def diagnose(self, context: DiagnosisContext) -> Sequence[Finding]`, `temporal-payloads check`
     shows what that finds: the role's rights one by one, the store's clock, settings of the store by which
-    payloads may be lost.
+    payloads may be lost. If it is a `CollectableDriver`, `usage` counts, `gc` collects and `migrate` fills
+    its store.
     """
     confine: Callable[[SettingsT, StorageDriverClaim], ConfinedClaim]
     """Raises `ClaimRejectedError` unless the claim lies inside these settings. A claim is untrusted input."""

@@ -60,7 +60,14 @@ from temporal_payloads._storage.content_addressed import (
     ContentAddressedDriver,
     ContentAddressedSettings,
 )
-from temporal_payloads._storage.diagnosing import DiagnosisContext, Finding
+from temporal_payloads._storage.diagnosing import (
+    COLLECTOR,
+    READERS,
+    WRITERS,
+    Diagnosis,
+    DiagnosisContext,
+    Finding,
+)
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     KeyNotForNamespaceError,
@@ -89,9 +96,12 @@ from temporal_payloads._storage.serialized import (
 )
 
 __all__ = [
+    "COLLECTOR",
     "DEFAULT_MAX_DECODED_SIZE",
     "DEFAULT_MAX_PAYLOAD_SIZE",
     "OFFLOAD_SIZE",
+    "READERS",
+    "WRITERS",
     "BucketClaims",
     "ByteSize",
     "Change",
@@ -109,6 +119,7 @@ __all__ = [
     "ContentAddressedDriver",
     "ContentAddressedSettings",
     "DataKey",
+    "Diagnosis",
     "DiagnosisContext",
     "DriverContext",
     "DriverPlugin",

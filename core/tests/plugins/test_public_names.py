@@ -23,6 +23,7 @@ AUTHOR = """
 import asyncio, bz2, hashlib, logging, os, re, secrets, threading, zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError

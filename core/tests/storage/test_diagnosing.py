@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporal_payloads.plugin import DiagnosisContext
+from temporal_payloads.plugin import COLLECTOR, READERS, Diagnosis, DiagnosisContext
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 PLACE = "storage.drivers.shelf"
@@ -89,3 +89,49 @@ def test_that_a_right_to_write_is_missing_is_a_warning_unless_somebody_said_that
 def test_all_who_need_a_right_are_named(needed_by, told):
     finding = DiagnosisContext(place=PLACE).permission("look", has=True, needed_by=needed_by)
     assert finding.message == f"granted; {told}"
+
+
+class ShelfDiagnosis(Diagnosis):
+    def how_to_grant(self, permission):
+        return f"Ask for {permission} at the door"
+
+
+@pytest.fixture
+def diagnosis():
+    context = DiagnosisContext(place=PLACE, use="collector")
+    return ShelfDiagnosis(context=context, place=f"{PLACE}.url")
+
+
+def test_what_a_diagnosis_finds_belongs_to_its_place_unless_it_says_otherwise(diagnosis):
+    diagnosis.found("ok", "lid", "there is one")
+    diagnosis.found("warning", "key", "It is lost", "Make another", place=f"{PLACE}.key")
+    diagnosis.permission("lift", True, READERS)
+    diagnosis.permission("discard", False, COLLECTOR, "said the shelf", place=f"{PLACE}.user")
+    told = [(one.level, one.check, one.place, one.advice) for one in diagnosis.findings]
+    assert told == [
+        ("ok", "lid", f"{PLACE}.url", ""),
+        ("warning", "key", f"{PLACE}.key", "Make another"),
+        ("ok", "permission lift", f"{PLACE}.url", ""),
+        ("problem", "permission discard", f"{PLACE}.user", "Ask for discard at the door"),
+    ]
+    assert "said the shelf" in diagnosis.findings[-1].message
+
+
+@pytest.mark.parametrize(
+    ("date", "level"),
+    [
+        ("Mon, 30 Nov 2026 12:00:00 GMT", "ok"),
+        ("Mon, 30 Nov 2026 11:59:29 GMT", "ok"),  # which may have been 11:59:29.999
+        ("Mon, 30 Nov 2026 11:59:28 GMT", "warning"),
+    ],
+)
+def test_a_date_header_tells_the_time_in_whole_seconds(diagnosis, date, level):
+    asked = NOON - timedelta(milliseconds=1)
+    assert diagnosis.http_clock(date, asked=asked, answered=NOON)
+    assert [(one.level, one.check, one.place) for one in diagnosis.findings] == [(level, "clock", PLACE)]
+
+
+@pytest.mark.parametrize("date", [None, "", "noon"])
+def test_of_a_date_header_that_tells_no_time_nothing_is_found(diagnosis, date):
+    assert not diagnosis.http_clock(date, asked=NOON, answered=NOON)
+    assert diagnosis.findings == []

@@ -197,7 +197,9 @@ class OldServer:
 async def test_an_old_server_cannot_be_collected_from(use, level):
     redis: Any = OldServer()
     context = DiagnosisContext(place=PLACE, use=use)
-    findings = await ServerDiagnosis(redis, Origin(server="old"), context, "never", (), None).run()
+    findings = await ServerDiagnosis(
+        redis, Origin(server="old"), "never", (), None, context=context, place="url"
+    ).run()
     [version] = [finding for finding in findings if finding.check == "version"]
     assert version.level == level
     assert "Redis 6.2.14" in version.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from temporalio.converter import StorageDriverClaim
@@ -16,6 +17,31 @@ CLOCK_WARNING = timedelta(seconds=30)
 """What a codec server's tokens are allowed by default (`codec_server.auth.jwt.leeway`)."""
 CLOCK_PROBLEM = timedelta(minutes=5)
 """AWS refuses signatures that are 15 minutes off; Kerberos, and many a token, what is off by 5."""
+READERS: frozenset[Use] = frozenset({"worker", "reader", "collector"})
+"""Who needs the right to read payloads: everybody, for the collector reads what it keeps in the store.
+
+Example::
+
+    finding = DiagnosisContext(place="storage.drivers.shelf").permission("look", has=True, needed_by=READERS)
+    assert finding.message == "granted; needed by workers, readers and the collector"
+"""
+WRITERS: frozenset[Use] = frozenset({"worker", "collector"})
+"""Who needs the right to write payloads: workers, and the collector for its probe and its files.
+
+Example::
+
+    context = DiagnosisContext(place="storage.drivers.shelf", use="reader")
+    assert context.permission("put", has=False, needed_by=WRITERS).level == "ok"
+"""
+COLLECTOR: frozenset[Use] = frozenset({"collector"})
+"""Who needs the right to list payloads, or to delete them: the collector alone.
+
+Example::
+
+    context = DiagnosisContext(place="storage.drivers.shelf", use="collector")
+    assert context.permission("discard", has=False, needed_by=COLLECTOR).level == "problem"
+"""
+_DATE_HEADER_STEP = timedelta(seconds=1)
 _WHO = {"worker": "workers", "reader": "readers", "collector": "the collector"}
 
 
@@ -166,6 +192,95 @@ class DiagnosisContext:
             message=f"not granted{reason}; it is {needed}",
             advice=f"{advice}; if this process only reads, say --use reader" if may_be_reader else advice,
         )
+
+
+@dataclass(kw_only=True)
+class Diagnosis:
+    """Looks at one store, and gathers what is found of it. A driver's own derives from it.
+
+    Args:
+        context: What core tells.
+        place: Where it is configured what the store is: where findings say that they belong.
+
+    Example::
+
+        @dataclass
+        class ShelfDiagnosis(Diagnosis):
+            shelf: shelf_client.Shelf
+
+            def how_to_grant(self, permission):
+                return f"Put {permission} on the list at the shelf's door"
+
+            async def run(self):
+                self.permission("lift", await self.shelf.may("lift"), READERS)
+                if not await self.shelf.has_lid():
+                    self.found("warning", "lid", "What is on the shelf fades within a year", "Order a lid")
+                return self.findings
+    """
+
+    context: DiagnosisContext
+    place: str
+    findings: list[Finding] = field(default_factory=list, init=False)
+    """What was found, in its order."""
+
+    def found(
+        self,
+        level: Literal["ok", "skipped", "warning", "problem"],
+        check: str,
+        message: str,
+        advice: str = "",
+        *,
+        place: str = "",
+    ) -> None:
+        """Add a finding; see `Finding`. By default its place is that of the diagnosis."""
+        self.findings.append(
+            Finding(level=level, check=check, place=place or self.place, message=message, advice=advice)
+        )
+
+    def permission(
+        self,
+        name: str,
+        has: bool | None,
+        needed_by: Collection[Literal["worker", "reader", "collector"]],
+        why: str = "",
+        *,
+        place: str = "",
+    ) -> None:
+        """Add what is found of one right; see `DiagnosisContext.permission`."""
+        self.findings.append(
+            self.context.permission(
+                name,
+                has=has,
+                needed_by=needed_by,
+                why=why,
+                place=place or self.place,
+                advice=self.how_to_grant(name),
+            )
+        )
+
+    def how_to_grant(self, permission: str) -> str:
+        """Return what to do where a right is missing; nothing if it is simply granted."""
+        del permission
+        return ""
+
+    def http_clock(self, date: str | None, *, asked: datetime, answered: datetime) -> bool:
+        """Add what is found of the clock of an HTTP server; tell whether it has told its time.
+
+        Args:
+            date: The header `Date` of its answer, if there is one.
+            asked: The local time just before it was asked.
+            answered: The local time just after.
+        """
+        try:
+            theirs = parsedate_to_datetime(date) if date else None
+        except ValueError:
+            theirs = None
+        if theirs is None:
+            return False
+        self.findings.append(
+            self.context.clock(theirs, asked=asked, answered=answered, resolution=_DATE_HEADER_STEP)
+        )
+        return True
 
 
 def _told(duration: timedelta) -> str:

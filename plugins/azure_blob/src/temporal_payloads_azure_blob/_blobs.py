@@ -123,7 +123,9 @@ class Blobs:
             written: The names of what was stored in it for this check.
         """
         with self._errors.told("Get Blob Properties", missing):
-            return await ContainerDiagnosis(self._container, missing, context, written).run()
+            return await ContainerDiagnosis(
+                self._container, missing, written, context=context, place=f"{context.place}.container"
+            ).run()
 
     async def _read_on(self, blob: BlobClient, buffer: io.BytesIO, size: int, etag: str) -> None:
         """Read what follows what the buffer holds."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from temporal_payloads.plugin import Finding
+from temporal_payloads.plugin import COLLECTOR, READERS, WRITERS, Diagnosis
 
 from temporal_payloads_filesystem._paths import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from temporal_payloads.plugin import DiagnosisContext
+    from temporal_payloads.plugin import Finding
 
     from temporal_payloads_filesystem._errors import Origin
     from temporal_payloads_filesystem._folders import Folders
@@ -26,13 +26,10 @@ _COARSE = timedelta(seconds=2)
 """In what steps some file systems date files."""
 LITTLE_ROOM = 0.05
 """Part of the file system that is free, under which it is told."""
-READERS = frozenset({"worker", "reader", "collector"})
-WRITERS = frozenset({"worker", "collector"})
-COLLECTOR = frozenset({"collector"})
 
 
 @dataclass
-class StoreDiagnosis:
+class StoreDiagnosis(Diagnosis):
     """Looks at an open store.
 
     Args:
@@ -40,7 +37,6 @@ class StoreDiagnosis:
         folders: Enters the folders in it.
         origin: Its path, and where that is configured.
         mode: Permissions that the settings give to files.
-        context: What core tells.
         written: The keys of what was stored for this check.
     """
 
@@ -48,9 +44,7 @@ class StoreDiagnosis:
     folders: Folders
     origin: Origin
     mode: int
-    context: DiagnosisContext
     written: Sequence[str]
-    findings: list[Finding] = field(default_factory=list)
 
     def run(self) -> list[Finding]:
         """Return what is found."""
@@ -65,21 +59,21 @@ class StoreDiagnosis:
         may_write = os.access(".", os.W_OK | os.X_OK, dir_fd=self.root, effective_ids=_EFFECTIVE)
         why = "it is mounted read-only" if read_only else ""
         may_read = os.access(".", os.R_OK | os.X_OK, dir_fd=self.root, effective_ids=_EFFECTIVE)
-        self._permission("to read", may_read, READERS)
-        self._permission("to write", may_write and not read_only, WRITERS, why)
+        self.permission("to read", may_read, READERS)
+        self.permission("to write", may_write and not read_only, WRITERS, why)
 
     def _modes(self) -> None:
         found = os.fstat(self.root)
         mode = stat.S_IMODE(found.st_mode)
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            self._found(
+            self.found(
                 "problem",
                 "permissions of the directory",
                 f"Everybody on the machine may change it ({mode:04o}): payloads can be deleted or replaced",
                 f"chmod o-w {self.origin.path}",
             )
         elif mode & stat.S_IROTH and not self.mode & stat.S_IROTH:
-            self._found(
+            self.found(
                 "warning",
                 "permissions of the directory",
                 f"Everybody on the machine may list it ({mode:04o}), though not read its files "
@@ -87,7 +81,7 @@ class StoreDiagnosis:
                 f"chmod o-rx {self.origin.path}",
             )
         else:
-            self._found("ok", "permissions of the directory", f"{mode:04o}; files get {self.mode:04o}")
+            self.found("ok", "permissions of the directory", f"{mode:04o}; files get {self.mode:04o}")
 
     def _room(self) -> None:
         volume = os.fstatvfs(self.root)
@@ -95,7 +89,7 @@ class StoreDiagnosis:
         scarce = [name for name, (free, total) in parts.items() if total and free / total < LITTLE_ROOM]
         free = volume.f_bavail * volume.f_frsize
         if scarce:
-            self._found(
+            self.found(
                 "warning",
                 "room",
                 f"Less than {LITTLE_ROOM:.0%} of the file system's {' and '.join(scarce)} are free "
@@ -103,15 +97,15 @@ class StoreDiagnosis:
                 "Make room, or delete what nothing needs (gc)",
             )
         else:
-            self._found("ok", "room", f"{free:,} bytes are free")
+            self.found("ok", "room", f"{free:,} bytes are free")
 
     def _clock_and_clean_up(self) -> None:
         """Compare clocks by what was written: a network file system's server dates files by its own."""
         if not self.written:
-            self._found(
+            self.found(
                 "skipped", "clock", "a server's clock shows in the files that it dates; it takes --write"
             )
-            self._permission("to delete", None, COLLECTOR, "it takes --write")
+            self.permission("to delete", None, COLLECTOR, "it takes --write")
             return
         left: list[str] = []
         for key in self.written:
@@ -126,16 +120,16 @@ class StoreDiagnosis:
                             os.rmdir(place.folders[depth - 1], dir_fd=descriptors[depth - 1])
             except PermissionError:
                 left.append(key)
-        self._permission("to delete", not left, COLLECTOR)
+        self.permission("to delete", not left, COLLECTOR)
         if left:
-            self._found(
+            self.found(
                 "warning",
                 "clean-up",
                 f"What was written for this check is still there: {', '.join(left)}",
                 "Delete it by hand, or leave it to gc: nothing refers to it",
             )
         else:
-            self._found("ok", "clean-up", "what was written for this check was deleted")
+            self.found("ok", "clean-up", "what was written for this check was deleted")
 
     def _clock(self, folder: int, name: str) -> None:
         asked = self.context.now()
@@ -148,23 +142,11 @@ class StoreDiagnosis:
                 asked=asked,
                 answered=self.context.now(),
                 resolution=_COARSE,
-                place=f"{self.origin.its}path",
+                place=self.place,
             )
         )
 
-    def _permission(self, name: str, has: bool | None, needed_by: frozenset[Any], why: str = "") -> None:
-        self.findings.append(
-            self.context.permission(
-                name,
-                has=has,
-                needed_by=needed_by,
-                why=why,
-                place=f"{self.origin.its}path",
-                advice="Give the directory, with all that is in it, to the user or group of this process",
-            )
-        )
-
-    def _found(self, level: Any, check: str, message: str, advice: str = "") -> None:
-        self.findings.append(
-            Finding(level=level, check=check, place=f"{self.origin.its}path", message=message, advice=advice)
-        )
+    def how_to_grant(self, permission: str) -> str:
+        """Return how a process is let into the directory."""
+        del permission
+        return "Give the directory, with all that is in it, to the user or group of this process"

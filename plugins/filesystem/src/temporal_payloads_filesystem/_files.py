@@ -157,7 +157,15 @@ class Files:
             StorageError: The store is not there.
         """
         with self.root.opened() as root:
-            return StoreDiagnosis(root, self.folders, self.origin, self._mode, context, written).run()
+            return StoreDiagnosis(
+                root,
+                self.folders,
+                self.origin,
+                self._mode,
+                written,
+                context=context,
+                place=f"{self.origin.its}path",
+            ).run()
 
     def _write_group(
         self, root: int, temporary: int, folders: tuple[str, ...], files: Sequence[tuple[str, bytes]]

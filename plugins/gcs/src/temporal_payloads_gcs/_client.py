@@ -116,7 +116,9 @@ class CreateOnlyGCSClient(GCSStorageDriverClient):
         findings: list[Finding] = []
         for bucket, names in written.items():
             with self._errors.told("list", Location(bucket, "v0/*")):
-                findings += await BucketDiagnosis(self._http, bucket, context, names, named).run()
+                findings += await BucketDiagnosis(
+                    self._http, bucket, names, named, context=context, place=f"{context.place}.bucket"
+                ).run()
         return findings
 
     # -- what is asked of a store that is listed

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from temporal_payloads.plugin import Finding
+from temporal_payloads.plugin import COLLECTOR, READERS, WRITERS, Diagnosis
 
 from temporal_payloads_gcs._errors import RefusedError
 
@@ -18,44 +17,36 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import aiohttp
-    from temporal_payloads.plugin import DiagnosisContext
+    from temporal_payloads.plugin import Finding
 
     from temporal_payloads_gcs._http import Http
 
-READERS = frozenset({"worker", "reader", "collector"})
-WRITERS = frozenset({"worker", "collector"})
-COLLECTOR = frozenset({"collector"})
 _PAYLOADS = "v0/"
 """What the names of payloads begin with."""
-_ONE_SECOND = timedelta(seconds=1)
-"""In which a `Date` header tells the time."""
 
 
 @dataclass
-class BucketDiagnosis:
+class BucketDiagnosis(Diagnosis):
     """Looks at one bucket.
 
     Args:
         http: Sends requests.
         bucket: Its name.
-        context: What core tells.
         written: The names of what was stored in it for this check.
         named: Whether it must be there: it has a fixed name, or that of a namespace which somebody named.
     """
 
     http: Http
     bucket: str
-    context: DiagnosisContext
     written: Sequence[str]
     named: bool = True
-    findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> list[Finding]:
         """Return what is found."""
         if await self._lists_and_clock():
             has = True if self.written else None
-            self._permission("storage.objects.get", has, READERS, "" if has else "it takes --write")
-            self._permission("storage.objects.create", has, WRITERS, "" if has else "it takes --write")
+            self.permission("storage.objects.get", has, READERS, "" if has else "it takes --write")
+            self.permission("storage.objects.create", has, WRITERS, "" if has else "it takes --write")
             await self._deletes()
             await self._settings()
         return self.findings
@@ -74,42 +65,37 @@ class BucketDiagnosis:
         if refused is not None and refused.status == HTTPStatus.NOT_FOUND:
             told = f"There is no bucket {self.bucket!r}: payloads that belong there cannot be stored"
             if self.named:
-                self._found("problem", "bucket", told, f"Create it, or correct {self._place}")
+                self.found("problem", "bucket", told, f"Create it, or correct {self.place}")
             else:
                 told = (
                     f"not looked at: there is no bucket {self.bucket!r}, and nobody has named the namespaces"
                 )
-                self._found("skipped", "bucket", f"{told} whose payloads are stored (--namespace)")
+                self.found("skipped", "bucket", f"{told} whose payloads are stored (--namespace)")
             return False
-        theirs = _date(dates)
-        if theirs is None:
-            self._found("skipped", "clock", "the store did not tell its time")
-        else:
-            self.findings.append(
-                self.context.clock(theirs, asked=asked, answered=answered, resolution=_ONE_SECOND)
-            )
+        if not self.http_clock(next(iter(dates), None), asked=asked, answered=answered):
+            self.found("skipped", "clock", "the store did not tell its time")
         why = refused.text if refused else ""
-        self._permission("storage.objects.list", refused is None, COLLECTOR, why)
+        self.permission("storage.objects.list", refused is None, COLLECTOR, why)
         return True
 
     async def _deletes(self) -> None:
         if not self.written:
-            self._permission("storage.objects.delete", None, COLLECTOR, "it takes --write")
+            self.permission("storage.objects.delete", None, COLLECTOR, "it takes --write")
             return
         refusals = {
             name: await self._refused("DELETE", f"/o/{quote(name, safe='')}") for name in self.written
         }
         left = {name: refused.text for name, refused in refusals.items() if refused is not None}
-        self._permission("storage.objects.delete", not left, COLLECTOR, next(iter(left.values()), ""))
+        self.permission("storage.objects.delete", not left, COLLECTOR, next(iter(left.values()), ""))
         if left:
-            self._found(
+            self.found(
                 "warning",
                 "clean-up",
                 f"What was written for this check is still in the bucket {self.bucket!r}: {', '.join(left)}",
                 "Delete it with another role: nothing refers to it",
             )
         else:
-            self._found("ok", "clean-up", "what was written for this check was deleted")
+            self.found("ok", "clean-up", "what was written for this check was deleted")
 
     async def _settings(self) -> None:
         found: dict[str, Any] = {}
@@ -120,16 +106,16 @@ class BucketDiagnosis:
         refused = await self._refused("GET", "?fields=lifecycle,versioning,retentionPolicy", receive)
         if refused is not None:
             why = f"to see the bucket's settings takes storage.buckets.get ({refused.text})"
-            self._found("skipped", "lifecycle", f"not looked at: {why}")
+            self.found("skipped", "lifecycle", f"not looked at: {why}")
             return
         for rule in found.get("lifecycle", {}).get("rule", []):
             self._lifecycle(rule)
         if not any(finding.check == "lifecycle" for finding in self.findings):
-            self._found("ok", "lifecycle", "no rule deletes payloads")
+            self.found("ok", "lifecycle", "no rule deletes payloads")
         versions = found.get("versioning", {}).get("enabled")
-        self._found("ok", "versioning", "enabled: what is deleted stays as a version" if versions else "off")
+        self.found("ok", "versioning", "enabled: what is deleted stays as a version" if versions else "off")
         if period := found.get("retentionPolicy", {}).get("retentionPeriod"):
-            self._found(
+            self.found(
                 "warning",
                 "object lock",
                 f"Objects are locked for {timedelta(seconds=int(period))}: until then nobody deletes what "
@@ -148,7 +134,7 @@ class BucketDiagnosis:
         retention, age = self.context.retention, condition.get("age")
         after = f"when they are {age} days old" if age is not None else "on a condition of its own"
         short = age is not None and retention is not None and timedelta(days=age) <= retention
-        self._found(
+        self.found(
             "problem" if short else "warning",
             "lifecycle",
             f"A lifecycle rule deletes payloads {after}: a workflow that needs one that is gone waits for "
@@ -167,30 +153,10 @@ class BucketDiagnosis:
             raise
         return None
 
-    @property
-    def _place(self) -> str:
-        return f"{self.context.place}.bucket"
-
-    def _permission(self, name: str, has: bool | None, needed_by: frozenset[Any], why: str) -> None:
-        advice = f"Grant {name} on the bucket {self.bucket!r} to the role"
-        self.findings.append(
-            self.context.permission(
-                name, has=has, needed_by=needed_by, why=why, place=self._place, advice=advice
-            )
-        )
-
-    def _found(self, level: Any, check: str, message: str, advice: str = "") -> None:
-        self.findings.append(
-            Finding(level=level, check=check, place=self._place, message=message, advice=advice)
-        )
+    def how_to_grant(self, permission: str) -> str:
+        """Return how a role is given a right."""
+        return f"Grant {permission} on the bucket {self.bucket!r} to the role"
 
 
 async def _read(response: aiohttp.ClientResponse) -> None:
     await response.read()
-
-
-def _date(dates: list[str]) -> datetime | None:
-    try:
-        return parsedate_to_datetime(dates[0]) if dates else None
-    except ValueError:
-        return None

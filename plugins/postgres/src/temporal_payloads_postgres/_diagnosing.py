@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads.plugin import Finding
+from temporal_payloads.plugin import COLLECTOR, READERS, WRITERS, Diagnosis
 
 from temporal_payloads_postgres._psycopg import psycopg
 
@@ -15,18 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from temporal_payloads.plugin import DiagnosisContext
+    from temporal_payloads.plugin import Finding
 
     from temporal_payloads_postgres._connections import Connection
     from temporal_payloads_postgres._errors import Origin
     from temporal_payloads_postgres._table import Table
 
-NEEDED_BY: dict[str, frozenset[Any]] = {
-    "SELECT": frozenset({"worker", "reader", "collector"}),
-    "INSERT": frozenset({"worker", "collector"}),
-    "UPDATE": frozenset({"worker", "collector"}),
-    "DELETE": frozenset({"collector"}),
-}
+NEEDED_BY = {"SELECT": READERS, "INSERT": WRITERS, "UPDATE": WRITERS, "DELETE": COLLECTOR}
 _DURABLE = {
     "fsync": "what was stored may be lost, or the whole database damaged, when the machine fails",
     "full_page_writes": "the database may be damaged when the machine fails",
@@ -37,7 +32,7 @@ _DURABLE = {
 
 
 @dataclass
-class TableDiagnosis:
+class TableDiagnosis(Diagnosis):
     """Looks at the table, the role and the server.
 
     Args:
@@ -45,7 +40,6 @@ class TableDiagnosis:
         table: The table.
         ttl: After how long its payloads expire; None: never.
         origin: How findings call the server and its settings.
-        context: What core tells.
         written: The keys of what was stored for this check.
     """
 
@@ -53,9 +47,7 @@ class TableDiagnosis:
     table: Table
     ttl: timedelta | None
     origin: Origin
-    context: DiagnosisContext
     written: Sequence[str]
-    findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> list[Finding]:
         """Return what is found."""
@@ -71,48 +63,40 @@ class TableDiagnosis:
         asked = self.context.now()
         theirs = await self._one("SELECT clock_timestamp()")
         self.findings.append(
-            self.context.clock(
-                theirs, asked=asked, answered=self.context.now(), place=self.origin.setting("host")
-            )
+            self.context.clock(theirs, asked=asked, answered=self.context.now(), place=self.place)
         )
 
     async def _rights(self) -> None:
         for privilege, needed_by in NEEDED_BY.items():
             has = await self._one("SELECT has_table_privilege(%s, %s)", self.table.qualified, privilege)
-            self.findings.append(
-                self.context.permission(
-                    privilege,
-                    has=has,
-                    needed_by=needed_by,
-                    place=self._role,
-                    advice=f"GRANT {privilege} ON {self.origin.table}, or use another role",
-                )
-            )
+            self.permission(privilege, has, needed_by, place=self._role)
         role, superuser = await self._row(
             "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
         )
         if superuser:
-            self._found(
+            self.found(
                 "warning",
                 "least privilege",
                 f"The role {role!r} is a superuser: whoever gets at this process's password owns the server",
                 f"Use a role that may do no more than {', '.join(self._needed())} on {self.origin.table}",
-                self._role,
+                place=self._role,
             )
         elif self.context.use != "collector" and await self._one(
             "SELECT has_table_privilege(%s, 'TRUNCATE')", self.table.qualified
         ):
-            self._found(
+            self.found(
                 "warning",
                 "least privilege",
                 f"The role {role!r} may empty the table {self.origin.table} (it owns it, or has TRUNCATE)",
                 f"Let another role own it, and grant {', '.join(self._needed())} to this one",
-                self._role,
+                place=self._role,
             )
         else:
-            self._found(
-                "ok", "least privilege", f"the role {role!r} does not own the table", place=self._role
-            )
+            self.found("ok", "least privilege", f"the role {role!r} does not own the table", place=self._role)
+
+    def how_to_grant(self, permission: str) -> str:
+        """Return how a role is given a privilege."""
+        return f"GRANT {permission} ON {self.origin.table}, or use another role"
 
     def _needed(self) -> list[str]:
         return [name for name, uses in NEEDED_BY.items() if self.context.use in uses]
@@ -120,11 +104,11 @@ class TableDiagnosis:
     async def _durability(self) -> None:
         off = [name for name in _DURABLE if await self._one("SELECT current_setting(%s)", name) == "off"]
         for name in off:
-            self._found(
+            self.found(
                 "warning", "durability", f"{name} is off on the server: {_DURABLE[name]}", f"Set {name} = on"
             )
         if not off:
-            self._found("ok", "durability", "what is stored has been flushed to the server's disk")
+            self.found("ok", "durability", "what is stored has been flushed to the server's disk")
 
     async def _partitions(self) -> None:
         """Look whether there are partitions for the days to come."""
@@ -134,9 +118,9 @@ class TableDiagnosis:
             self.table.named("_").removesuffix('"'),
         )
         if tomorrow:
-            self._found("ok", "partitions", "there is one for tomorrow")
+            self.found("ok", "partitions", "there is one for tomorrow")
             return
-        self._found(
+        self.found(
             "warning",
             "partitions",
             "There is no partition for tomorrow: payloads then go into the default one, from which what has "
@@ -153,14 +137,14 @@ class TableDiagnosis:
                     f"DELETE FROM {self.table.qualified} WHERE key = ANY(%s::text[])", (list(self.written),)
                 )
         except psycopg.errors.InsufficientPrivilege:
-            self._found(
+            self.found(
                 "warning",
                 "clean-up",
                 f"What was written for this check is still in {self.origin.table}: {', '.join(self.written)}",
                 "Delete it with another role, or leave it to gc: nothing refers to it",
             )
         else:
-            self._found("ok", "clean-up", "what was written for this check was deleted")
+            self.found("ok", "clean-up", "what was written for this check was deleted")
 
     async def _row(self, statement: str, *values: Any) -> tuple[Any, ...]:
         cursor = await self.connection.execute(statement, values)
@@ -176,14 +160,3 @@ class TableDiagnosis:
     @property
     def _role(self) -> str:
         return self.origin.setting("user")
-
-    def _found(self, level: Any, check: str, message: str, advice: str = "", place: str = "") -> None:
-        self.findings.append(
-            Finding(
-                level=level,
-                check=check,
-                place=place or self.origin.setting("host"),
-                message=message,
-                advice=advice,
-            )
-        )

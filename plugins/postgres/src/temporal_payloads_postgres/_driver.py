@@ -219,7 +219,15 @@ class PostgresStorageDriver(ContentAddressedDriver, CollectableDriver):
         written = [claim.claim_data["key"] for claim in context.written]
         origin = self._connections.origin
         async with self._connections.one() as connection:
-            return await TableDiagnosis(connection, self._table, self._ttl, origin, context, written).run()
+            return await TableDiagnosis(
+                connection,
+                self._table,
+                self._ttl,
+                origin,
+                written,
+                context=context,
+                place=origin.setting("host"),
+            ).run()
 
     async def _require_expiry(self) -> None:
         """Raise a `StorageError` unless the table is one whose payloads expire; asked once."""

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as errors
 from redis.asyncio import RedisCluster
-from temporal_payloads.plugin import Finding
+from temporal_payloads.plugin import COLLECTOR, READERS, WRITERS, Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redis.asyncio import Redis
-    from temporal_payloads.plugin import DiagnosisContext
+    from temporal_payloads.plugin import Finding
 
     from temporal_payloads_redis._errors import Origin
 
 COLLECTING_VERSION = 7
 """The Redis that has PEXPIRETIME, on which the collector's conditions rest. Valkey began with 7.2."""
-READERS = frozenset({"worker", "reader", "collector"})
-WRITERS = frozenset({"worker", "collector"})
-WORKERS = frozenset({"worker"})
-COLLECTOR = frozenset({"collector"})
 
 
 @dataclass
-class ServerDiagnosis:
+class ServerDiagnosis(Diagnosis):
     """Looks at one server, or at each primary of a cluster.
 
     Args:
         redis: The client.
         origin: How findings call the server and its settings.
-        context: What core tells.
         never: A key that never exists, under the driver's prefix.
         written: The keys of what was stored for this check.
         ttl: After how long payloads expire; None: never.
@@ -41,11 +36,9 @@ class ServerDiagnosis:
 
     redis: Redis | RedisCluster
     origin: Origin
-    context: DiagnosisContext
     never: str
     written: Sequence[str]
     ttl: timedelta | None
-    findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> list[Finding]:
         """Return what is found."""
@@ -74,9 +67,7 @@ class ServerDiagnosis:
             return
         seconds, microseconds = answer
         theirs = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
-        self.findings.append(
-            self.context.clock(theirs, asked=asked, answered=answered, place=self.origin.address)
-        )
+        self.findings.append(self.context.clock(theirs, asked=asked, answered=answered, place=self.place))
 
     async def _server(self, node: Any) -> None:
         answer = await self._ask("INFO", node=node)
@@ -97,14 +88,14 @@ class ServerDiagnosis:
         shown = f"{'Valkey' if valkey else 'Redis'} {version}"
         major = version.partition(".")[0]
         if major.isdecimal() and int(major) < COLLECTING_VERSION:
-            self._found(
+            self.found(
                 "problem" if self.context.use == "collector" else "warning",
                 "version",
                 f"{shown} has no PEXPIRETIME: what nothing needs any more cannot be collected from it",
                 "Update to Redis 7 or Valkey before gc is used",
             )
         else:
-            self._found("ok", "version", shown)
+            self.found("ok", "version", shown)
 
     def _eviction(self, info: dict[str, Any]) -> None:
         policy = str(info.get("maxmemory_policy", "noeviction"))
@@ -113,7 +104,7 @@ class ServerDiagnosis:
         evicts_ours = takes_any or (takes_expiring and self.ttl is not None)
         what = "" if takes_any else " before their ttl is over"
         if evicts_ours and limit:
-            self._found(
+            self.found(
                 "problem",
                 "maxmemory-policy",
                 f"{policy}: once the server holds {limit:,} bytes it deletes payloads{what} that "
@@ -122,7 +113,7 @@ class ServerDiagnosis:
                 "room",
             )
         elif evicts_ours:
-            self._found(
+            self.found(
                 "warning",
                 "maxmemory-policy",
                 f"{policy}: as soon as maxmemory is set, the server deletes payloads{what} that workflows "
@@ -130,7 +121,7 @@ class ServerDiagnosis:
                 "Set maxmemory-policy noeviction",
             )
         elif takes_expiring:
-            self._found(
+            self.found(
                 "warning",
                 "maxmemory-policy",
                 f"{policy}: payloads have no expiry and are left alone, but those that gc has put aside "
@@ -140,7 +131,7 @@ class ServerDiagnosis:
             )
         else:
             room = f", {limit:,} bytes at most" if limit else ""
-            self._found("ok", "maxmemory-policy", f"{policy}{room}: a full server refuses new payloads")
+            self.found("ok", "maxmemory-policy", f"{policy}{room}: a full server refuses new payloads")
 
     async def _persistence(self, info: dict[str, Any], node: Any) -> None:
         failed = [
@@ -149,7 +140,7 @@ class ServerDiagnosis:
             if info.get(name, "ok") != "ok"
         ]
         if failed:
-            self._found(
+            self.found(
                 "problem",
                 "persistence",
                 f"The server could not save to its disk ({', '.join(failed)}): a restart loses payloads",
@@ -157,12 +148,12 @@ class ServerDiagnosis:
             )
             return
         if int(info.get("aof_enabled", 0)):
-            self._found("ok", "persistence", "append-only file")
+            self.found("ok", "persistence", "append-only file")
             return
         save = await self._ask("CONFIG", "GET", "save", node=node)
         snapshots = None if isinstance(save, Exception) else bool(_values(save))
         if snapshots is False:
-            self._found(
+            self.found(
                 "warning",
                 "persistence",
                 "Nothing is saved to disk: a restart of the server loses all payloads, and every "
@@ -172,7 +163,7 @@ class ServerDiagnosis:
             )
         else:
             known = "snapshots only" if snapshots else "no append-only file"
-            self._found(
+            self.found(
                 "warning",
                 "persistence",
                 f"{known[0].upper()}{known[1:]}: a crash loses what was stored since the last snapshot",
@@ -185,23 +176,25 @@ class ServerDiagnosis:
         """Try each command on a key that never exists, so that none changes anything."""
         key = self.never
         expiring = WRITERS if self.ttl is not None else COLLECTOR
-        tries: list[tuple[str, tuple[Any, ...], frozenset[Any]]] = [
-            ("GET", ("GET", key), READERS),
-            ("SET", ("SET", key, b"", "XX"), WRITERS),
-            ("PEXPIRE", ("PEXPIRE", key, 1, "XX"), expiring),
-            ("PTTL", ("PTTL", key), expiring),
-            ("SCAN", ("SCAN", 0, "MATCH", key, "COUNT", 1), COLLECTOR),
-            ("STRLEN", ("STRLEN", key), COLLECTOR),
-            ("PEXPIRETIME", ("PEXPIRETIME", key), COLLECTOR),
-            ("PERSIST", ("PERSIST", key), COLLECTOR),
-            ("EVAL", ("EVAL", "return redis.call('EXISTS', KEYS[1])", 1, key), COLLECTOR),
-            ("DEL", ("DEL", key), COLLECTOR),
+        needed_by = {"GET": READERS, "SET": WRITERS, "PEXPIRE": expiring, "PTTL": expiring}
+        tries: list[tuple[Any, ...]] = [
+            ("GET", key),
+            ("SET", key, b"", "XX"),
+            ("PEXPIRE", key, 1, "XX"),
+            ("PTTL", key),
+            ("SCAN", 0, "MATCH", key, "COUNT", 1),
+            ("STRLEN", key),
+            ("PEXPIRETIME", key),
+            ("PERSIST", key),
+            ("EVAL", "return redis.call('EXISTS', KEYS[1])", 1, key),
+            ("DEL", key),
         ]
-        for name, command, needed_by in tries:
+        for command in tries:
+            name: str = command[0]
             node = self._nodes()[0] if name == "SCAN" else None
             answer = await self._ask(*command, node=node)
             if isinstance(answer, errors.OutOfMemoryError):
-                self._found(
+                self.found(
                     "problem",
                     "memory",
                     "The server is full, and refuses new payloads",
@@ -209,17 +202,14 @@ class ServerDiagnosis:
                 )
                 continue
             refused = isinstance(answer, Exception)
-            self.findings.append(
-                self.context.permission(
-                    name,
-                    has=not refused,
-                    needed_by=needed_by,
-                    why=_said(answer),
-                    place=self._user,
-                    advice=f"ACL SETUSER ... +{name.lower()} ~{self.never.rpartition('v0:')[0]}*, or use "
-                    "another user",
-                )
+            self.permission(
+                name, not refused, needed_by.get(name, COLLECTOR), _said(answer), place=self._user
             )
+
+    def how_to_grant(self, permission: str) -> str:
+        """Return how a user is given the right to a command."""
+        prefix = self.never.rpartition("v0:")[0]
+        return f"ACL SETUSER ... +{permission.lower()} ~{prefix}*, or use another user"
 
     async def _dangerous(self) -> None:
         who = await self._ask("ACL", "WHOAMI", node=self._nodes()[0])
@@ -230,13 +220,13 @@ class ServerDiagnosis:
         dry = await self._ask("ACL", "DRYRUN", name, "FLUSHALL", node=self._nodes()[0])
         if isinstance(dry, errors.NoPermissionError):
             # Who may not ask about rights has been given some only.
-            self._found(
+            self.found(
                 "ok", "least privilege", f"the user {name!r} may not administer the server", place=self._user
             )
         elif isinstance(dry, Exception):
             self._skipped("least privilege", "ACL DRYRUN", dry)
         elif dry in (b"OK", "OK", True):
-            self._found(
+            self.found(
                 "warning",
                 "least privilege",
                 f"The user {name!r} may run FLUSHALL, which deletes all payloads at once",
@@ -244,7 +234,7 @@ class ServerDiagnosis:
                 place=self._user,
             )
         else:
-            self._found("ok", "least privilege", f"the user {name!r} may not run FLUSHALL", place=self._user)
+            self.found("ok", "least privilege", f"the user {name!r} may not run FLUSHALL", place=self._user)
 
     async def _cluster(self) -> None:
         answer = await self._ask("CLUSTER", "INFO", node=self._nodes()[0])
@@ -254,9 +244,9 @@ class ServerDiagnosis:
         info = _cluster_info(answer)
         state = info.get("cluster_state", "?")
         if state == "ok":
-            self._found("ok", "cluster", f"{info.get('cluster_size')} primaries own all slots")
+            self.found("ok", "cluster", f"{info.get('cluster_size')} primaries own all slots")
         else:
-            self._found(
+            self.found(
                 "problem",
                 "cluster",
                 f"The cluster's state is {state!r}: payloads of some slots cannot be stored or read",
@@ -270,14 +260,14 @@ class ServerDiagnosis:
             return
         left = [key for key in self.written if isinstance(await self._ask("DEL", key), Exception)]
         if left:
-            self._found(
+            self.found(
                 "warning",
                 "clean-up",
                 f"What was written for this check is still in the store: {', '.join(left)}",
                 "Delete it with another user, or leave it to gc: nothing refers to it",
             )
         else:
-            self._found("ok", "clean-up", "what was written for this check was deleted")
+            self.found("ok", "clean-up", "what was written for this check was deleted")
 
     # -- asking
 
@@ -294,14 +284,7 @@ class ServerDiagnosis:
         return self.origin.address if self.origin.address_setting == "url" else f"{self.origin.its}username"
 
     def _skipped(self, check: str, command: str, error: Exception) -> None:
-        self._found("skipped", check, f"not looked at: the server refuses {command} ({_said(error)})")
-
-    def _found(self, level: Any, check: str, message: str, advice: str = "", place: str = "") -> None:
-        self.findings.append(
-            Finding(
-                level=level, check=check, place=place or self.origin.address, message=message, advice=advice
-            )
-        )
+        self.found("skipped", check, f"not looked at: the server refuses {command} ({_said(error)})")
 
 
 def _values(answer: Any) -> bytes:

@@ -205,7 +205,15 @@ class RedisAsyncioClient(CollectableRedisClient):
         """Return what is found of the server, or of the cluster's."""
         async with self._turns:
             with redis_errors_explained(self._origin):
-                return await ServerDiagnosis(self._redis, self._origin, context, key, written, ttl).run()
+                return await ServerDiagnosis(
+                    self._redis,
+                    self._origin,
+                    key,
+                    written,
+                    ttl,
+                    context=context,
+                    place=self._origin.address,
+                ).run()
 
     async def _set_and_refresh(self, items: dict[str, bytes], milliseconds: int) -> None:
         """Write or extend each key; whichever it was, the key lives on for at least the given time."""

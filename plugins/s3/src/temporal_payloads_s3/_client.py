@@ -133,7 +133,14 @@ class ConditionalS3Client(S3StorageDriverClient):
         for bucket, keys in written.items():
             with self.errors.told("check", Location(bucket, _EMPTY_PAYLOAD_KEY)):
                 diagnosis = BucketDiagnosis(
-                    self.client, bucket, _EMPTY_PAYLOAD_KEY, context, self.put_arguments, keys, named
+                    self.client,
+                    bucket,
+                    _EMPTY_PAYLOAD_KEY,
+                    self.put_arguments,
+                    keys,
+                    named,
+                    context=context,
+                    place=f"{context.place}.bucket",
                 )
                 findings += await diagnosis.run()
         return findings

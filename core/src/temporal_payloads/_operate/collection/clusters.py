@@ -48,7 +48,7 @@ async def connect_owners(
     Raises:
         ClusterUnreachableError: A cluster does not answer, or does not know a namespace.
     """
-    found: dict[tuple[str, str], Namespace] = {}
+    found: dict[tuple[str, str | None, str], Namespace] = {}
     throttles: dict[str, Throttle] = {}
     for number, table in enumerate(owners):
         place = f"gc.owners[{number}]"
@@ -63,9 +63,10 @@ async def connect_owners(
         service = ThrottledService(client.service_client, throttle)
         for name in table.namespaces:
             of_namespace = Client(service, namespace=name)
-            found[address, name] = Namespace(of_namespace, chain)
+            namespace = Namespace(of_namespace, chain, table.temporal_profile)
+            found[address, table.temporal_profile, name] = namespace
             try:
-                await found[address, name].owner()
+                await namespace.owner()
             except RPCError as error:
                 raise ClusterUnreachableError(
                     f"the Temporal server at {address} ({address_from}) does not tell of namespace {name!r} "

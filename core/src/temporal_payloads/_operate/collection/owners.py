@@ -31,18 +31,27 @@ class Owner:
     """The cluster's id. A global namespace is on several clusters under one id, each with its own runs."""
     address: str
     """Where the cluster is."""
+    profile: str | None = None
+    """The profile of Temporal's client configuration by which it is connected: behind one address a proxy may
+    lead to several clusters."""
     shared: bool = False
-    """Whether another owner has the same ids: on a copy of the cluster, or the same at another address."""
+    """Whether another owner has the same ids: on a copy of the cluster, or the same connected differently."""
 
     @property
     def key(self) -> str:
         """What its files are called by."""
-        parts = [self.cluster, self.namespace_id, self.namespace, *([self.address] if self.shared else ())]
+        parts: list[str | None] = [self.cluster, self.namespace_id, self.namespace]
+        if self.shared:
+            parts += [self.address, self.profile]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-async def owner_of(client: Client) -> Owner:
+async def owner_of(client: Client, profile: str | None = None) -> Owner:
     """Ask the server about the client's namespace.
+
+    Args:
+        client: Of the namespace.
+        profile: That of Temporal's client configuration by which it is connected.
 
     Raises:
         RPCError: It does not tell.
@@ -54,19 +63,21 @@ async def owner_of(client: Client) -> Owner:
         namespace=client.namespace,
         namespace_id=described.namespace_info.id,
         retention=described.config.workflow_execution_retention_ttl.ToTimedelta(),
-        cluster=await _cluster_of(client),
+        cluster=await _cluster_of(client, profile),
         address=client.service_client.config.target_host,
+        profile=profile,
     )
 
 
-async def _cluster_of(client: Client) -> str:
+async def _cluster_of(client: Client, profile: str | None) -> str:
     try:
         info = await client.workflow_service.get_cluster_info(GetClusterInfoRequest(), retry=True)
     except RPCError as error:
         if error.status not in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
             raise
-        # It does not tell everybody. Its address tells it from others, too.
-        return client.service_client.config.target_host
+        # It does not tell everybody. How it is connected tells it from others, too.
+        address = client.service_client.config.target_host
+        return address if profile is None else f"{profile} {address}"
     return info.cluster_id
 
 

@@ -8,7 +8,14 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 from hypothesis import strategies as st
-from temporal_payloads._operate.embedded import hashes_in, hashes_within, opaque_in, payloads_within
+from temporal_payloads._operate.embedded import (
+    DEEPEST,
+    TooIntricateError,
+    hashes_in,
+    hashes_within,
+    opaque_in,
+    payloads_within,
+)
 from temporalio.api.batch.v1 import BatchOperationSignal
 from temporalio.api.common.v1 import Callback, Payload, Payloads
 from temporalio.api.history.v1 import HistoryEvent
@@ -91,11 +98,13 @@ def test_no_bytes_end_it(data):
     list(hashes_within(data))
 
 
-def test_messages_without_end_within_each_other_end_it_all_the_same():
+def test_messages_without_end_within_each_other_are_told():
     data = b""
     for _ in range(3000):
         data = b"\x0a" + _varint(len(data)) + data
-    assert list(payloads_within(data)) == list(hashes_within(data)) == []
+    for look in (payloads_within, hashes_within):
+        with pytest.raises(TooIntricateError):
+            list(look(data))
 
 
 def _varint(number: int) -> bytes:
@@ -146,3 +155,30 @@ def test_what_is_packed_into_any_is_opaque():
     packed = AnyMessage()
     packed.Pack(batch(PAYLOAD))
     assert [each for data in opaque_in(packed) for each in payloads_within(data)] == [PAYLOAD]
+
+
+def nested(times: int) -> bytes:
+    """A payload in so many messages, the one in the other."""
+    data = PAYLOAD.SerializeToString()
+    for _ in range(times):
+        data = AnyMessage(value=data).SerializeToString()
+    return data
+
+
+def test_what_lies_too_deep_to_be_looked_at_is_told_and_not_passed_over():
+    assert list(payloads_within(nested(DEEPEST))) == [PAYLOAD]
+    for look in (payloads_within, hashes_within):
+        with pytest.raises(TooIntricateError):
+            list(look(nested(DEEPEST + 1)))
+
+
+def test_json_that_is_nested_too_deep_to_be_read_is_told_and_not_passed_over():
+    payload = MessageToJson(PAYLOAD)
+    with pytest.raises(TooIntricateError):
+        list(payloads_within(b"[" * 100_000 + payload.encode() + b"]" * 100_000))
+
+
+def test_a_payload_is_found_in_json_beside_a_number_that_python_does_not_read():
+    assert list(payloads_within(b"[" + b"9" * 5000 + b", " + MessageToJson(PAYLOAD).encode() + b"]")) == [
+        PAYLOAD
+    ]

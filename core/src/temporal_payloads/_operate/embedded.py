@@ -2,7 +2,8 @@
 
 The server's own workflows (schedulers, batch operations) hand users' payloads on inside of messages for which
 there is no public descriptor: as protobuf, as its JSON, or as text in base64. They are found by what they
-look like. That may be a payload too many, but not one too few.
+look like. That may be a payload too many; one too few only where it is encoded in some other way. What has
+too many layers to be looked through is an error.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ EFFORT = 3 * DEEPEST
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}+={0,2}")
 _LENGTH_DELIMITED, _GROUP = 2, 3
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64,}+")
+_LONGEST_NUMBER = 20
+"""Characters of a whole number of 64 bits, at most."""
 _LONGEST = 256
 """Hex digits in a row, of which any 64 may be a hash. In more than that only the first and the last may."""
 
@@ -143,8 +146,11 @@ def _as_payload(data: bytes) -> Payload | None:
 
 def _inner(data: bytes, depth: int) -> Iterator[bytes]:
     """Yield what data is made of, if it is a message, JSON, or base64; but nothing too short to matter."""
-    if depth < DEEPEST:
-        yield from (inner for inner in _parts(data) if len(inner) >= SHORTEST)
+    for inner in _parts(data):
+        if len(inner) >= SHORTEST:
+            if depth >= DEEPEST:
+                raise TooIntricateError
+            yield inner
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
@@ -152,8 +158,10 @@ def _parts(data: bytes) -> Iterator[bytes]:
         yield _from_base64(data)
     elif data.lstrip()[:1] in (b"{", b"[", b'"'):
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError):
+            value = json.loads(data, parse_int=_number)
+        except RecursionError as error:
+            raise TooIntricateError from error
+        except ValueError:
             pass
         else:
             yield from _of_json(value)
@@ -171,6 +179,11 @@ def _of_message(fields: UnknownFieldSet) -> Iterator[bytes]:
             yield field.data
         elif field.wire_type == _GROUP:
             yield from _of_message(field.data)
+
+
+def _number(digits: str) -> int:
+    # Python refuses to read one that is very long; no payload has such a number.
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else 0
 
 
 def _of_json(value: Any) -> Iterator[bytes]:

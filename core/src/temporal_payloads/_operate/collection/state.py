@@ -9,10 +9,15 @@ import os
 import re
 import tempfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from temporal_payloads._storage.errors import StorageUnavailableError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from temporal_payloads._storage.collecting import StateStore
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -24,6 +29,8 @@ class DamagedStateError(Exception):
 
 class DirectoryState:
     """Keeps the files in a local directory: `gc.state`. It is a `StateStore`.
+
+    Where the directory cannot be used, its methods raise a `StorageUnavailableError` that says so.
 
     Args:
         directory: It is made if it is not there.
@@ -42,11 +49,13 @@ class DirectoryState:
             except FileNotFoundError:
                 return None
 
-        return await asyncio.to_thread(read)
+        with self._told("read"):
+            return await asyncio.to_thread(read)
 
     async def write(self, name: str, data: bytes) -> None:
         """Write a file as a whole."""
-        await asyncio.to_thread(self._write, self._path(name), data)
+        with self._told("written"):
+            await asyncio.to_thread(self._write, self._path(name), data)
 
     async def names(self, prefix: str) -> list[str]:
         """Return the names that begin with this, sorted."""
@@ -58,11 +67,24 @@ class DirectoryState:
             named = (path.relative_to(self._directory).as_posix() for path in found)
             return sorted(name for name in named if name.startswith(prefix) and _NAME.fullmatch(name))
 
-        return await asyncio.to_thread(names)
+        with self._told("listed"):
+            return await asyncio.to_thread(names)
 
     async def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+        with self._told("removed"):
+            await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+
+    @contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageUnavailableError(
+                f"The collector's files cannot be {done} in {self._directory} (gc.state): {error}. It must "
+                "be a directory that this user may read and write, with room, and the same wherever "
+                "collections run"
+            ) from error
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

@@ -191,6 +191,37 @@ async def test_a_run_that_was_open_when_last_seen_and_is_none_of_the_last_ten_ma
     assert await rules_of(world) == {"unreferenced"}
 
 
+async def test_a_run_that_goes_on_says_nothing_of_what_came_and_went_meanwhile(world, result):
+    """The server lists it beside the last ten, for as long as it runs."""
+    world.orders.schedule("nightly", action="report", recent=[due(2), due(3)])
+    world.orders.run(due(2), scheduled_by="nightly", status="RUNNING")
+    world.orders.run(due(3), scheduled_by="nightly")
+    assert await rules_of(world) == {"unreferenced"}
+    recent = [due(day) for day in range(20, 30)]
+    world.orders.described["nightly"] = [due(2), *recent]
+    for workflow_id in recent:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+    assert await rules_of(world) == {"of_a_schedule"}
+
+
+async def test_a_run_that_is_gone_and_may_still_be_taken_in_is_not_replaced_by_later_ones(world, result):
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.schedule("nightly", action="report", recent=recent)
+    world.orders.not_taken_in.add(due(2))
+    world.orders.run(due(2), scheduled_by="nightly")
+    for workflow_id in recent[1:]:
+        world.orders.run(workflow_id, scheduled_by="nightly")
+    world.orders.delete(due(2))  # nobody has read it
+    assert await rules_of(world) == {"of_a_schedule"}
+    world.clock.advance(DAY)
+    world.orders.described["nightly"] = [*recent, due(12)]
+    world.orders.run(due(12), scheduled_by="nightly")
+    assert await rules_of(world) == {"of_a_schedule"}
+    # The schedule has taken it in, and then a later one.
+    world.orders.not_taken_in.clear()
+    assert await rules_of(world) == {"unreferenced"}
+
+
 async def test_where_no_success_was_ever_read_nothing_of_its_action_is_swept(world, result):
     world.orders.schedule("nightly", action="report", recent=[due(1)])
     assert await rules_of(world) == {"of_a_schedule"}
@@ -297,6 +328,21 @@ async def test_a_schedule_that_cannot_be_described_keeps_everything(world, resul
     report = await world.collect()
     assert not report.complete
     assert "schedules that could not be read" in report.incomplete[0]
+
+
+async def test_a_schedule_that_could_not_be_described_once_is_as_certain_as_before(world, result):
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.schedule("nightly", action="report", recent=recent[:3])
+    for workflow_id in recent[:3]:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+    assert await rules_of(world) == {"unreferenced"}
+    world.orders.describing_fails = RPCStatusCode.UNAVAILABLE
+    assert not (await world.collect("plan")).complete
+    world.orders.describing_fails = None
+    world.orders.described["nightly"] = recent
+    for workflow_id in recent[3:]:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+    assert await rules_of(world) == {"unreferenced"}
 
 
 async def test_a_run_that_was_open_when_it_was_last_seen_makes_its_schedule_uncertain(world, result):

@@ -6,6 +6,10 @@ scheduler takes in what ran with `ALLOW_ALL`, the other does not. What is told, 
 actions, is whether the schedule has taken in how it ended. So the references of all runs are kept until a run
 that began after they had ended has succeeded, by the schedule's own account. Whether there were others that
 nobody has read is told by the list of its last actions, too.
+
+After a success without any result the older of the server's schedulers goes on with the result before; that
+is found in its own workflow's history. Of a server that does not tell what its schedules have taken in, all
+results are kept.
 """
 
 from __future__ import annotations
@@ -91,6 +95,8 @@ class ScheduleNow:
     """The workflows of its last actions: ten at most."""
     whole: bool
     """Whether these are all that it ever did."""
+    described: bool = True
+    """Whether the server has told."""
     statuses: Mapping[str, str] = field(default_factory=dict)
     """How these workflows ended, as the schedule has taken it in: `COMPLETED`, ...; else `RUNNING`."""
     began: Mapping[str, datetime] = field(default_factory=dict)
@@ -148,19 +154,24 @@ class ScheduleNow:
 def updated(now: ScheduleNow, time: datetime) -> ScheduleRecord:
     """Return what is known of a schedule after all its runs were listed, at a time."""
     known = now.known
+    if not now.described:
+        return replace(known, ended=known.ended | now.ended, gone=None)
     ended = {run for run in known.ended if now.may_hand_on(run)} | now.ended
     succeeded = {run.workflow_id for run in ended if run.succeeded}
     has_ended = {workflow for workflow, has_ended in now.seen.items() if has_ended}
-    accounted = ((known.accounted & now.recent) | has_ended) - now.running
+    still_listed = (known.accounted & now.recent) - now.running
+    accounted = still_listed | (has_ended - now.running)
     missed = {
-        workflow: known.missed.get(workflow, time)
+        workflow: since
         for workflow in now.sought - accounted - now.seen.keys()
-        if not now.replaced_after(known.missed.get(workflow, time))
+        for since in [known.missed.get(workflow, time)]
+        if now.statuses.get(workflow) == "RUNNING" or not now.replaced_after(since)
     }
     # Nothing is missing between what is known and the list: in that is a result which the schedule has taken
-    # in, or it goes on from what is known, or is all there is.
+    # in, or it goes on from what is known, or is all there is. It goes on only from what had ended then: what
+    # runs stays in the list, however much has come and gone meanwhile.
     taken_in = {workflow for workflow, status in now.statuses.items() if status == "COMPLETED"}
-    unbroken = now.whole or bool(taken_in & succeeded) or (known.certain and bool(known.recent & now.recent))
+    unbroken = now.whole or bool(taken_in & succeeded) or (known.certain and bool(still_listed))
     return ScheduleRecord(
         ended=frozenset(ended),
         accounted=frozenset(accounted),

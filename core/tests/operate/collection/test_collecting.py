@@ -176,7 +176,10 @@ async def test_a_record_stays_of_a_collection_that_has_not_ended(world, garbage)
     with pytest.raises(CollectionRunsError):
         await collecting
     assert world.shelf.keys(aside=True) == {key_of(garbage)}
+    # A grace begins when it was put aside for certain, however long that took.
     world.clock.advance(GRACE - DAY)
+    assert await rules_of(world) == {"waits"}
+    world.clock.advance(DAY)
     assert await rules_of(world) == {"due"}
 
 
@@ -352,12 +355,63 @@ async def test_the_same_bytes_under_another_key_are_garbage_of_their_own(world):
 # -- stores that are not collected
 
 
+REFUSED = "it deletes whatever it is told; use another one"
+
+
 async def test_a_store_that_does_not_keep_to_its_conditions_is_refused(world, garbage):
-    world.shelf.probe_fails = StorageMisconfiguredError("it deletes whatever it is told; use another one")
+    world.shelf.probe_fails = StorageMisconfiguredError(REFUSED)
     report = await world.collect()
-    assert report.refused == {"shelf": "it deletes whatever it is told; use another one"}
-    assert not report.stores
+    assert report.refused == {"shelf": REFUSED}
     assert not world.shelf.changes
+
+
+async def test_a_store_that_turns_out_to_be_none_while_it_is_swept_is_refused(world, garbage):
+    """Such as one with a bucket for each namespace, that are probed one by one."""
+
+    async def refuse(_):
+        raise StorageMisconfiguredError(REFUSED)
+
+    world.shelf.before["put_aside"] = refuse
+    report = await world.collect()
+    assert report.refused == {"shelf": REFUSED}
+    assert report.complete
+    assert report.stores["shelf"]["outcomes"] == {"put_aside": {"refused": 1}}
+    assert not world.shelf.keys(aside=True)
+
+
+async def refused_as_it_is_found(world):
+    world.shelf.probe_fails = StorageMisconfiguredError(REFUSED)
+
+
+async def refused_as_it_is_swept(world):
+    async def refuse(_):
+        raise StorageMisconfiguredError(REFUSED)
+
+    world.shelf.before |= {"put_aside": refuse, "delete": refuse}
+    await world.store("more garbage")
+    world.clock.advance(2 * GRACE)
+
+
+async def refused_where_a_workflow_would_end_of_it(world):
+    world.settings["storage"]["drivers"]["shelf"]["missing_payload"] = "fail"
+    world.shelf.aside_looks_missing = True
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [refused_as_it_is_found, refused_as_it_is_swept, refused_where_a_workflow_would_end_of_it],
+)
+async def test_what_is_aside_and_needed_is_brought_back_also_in_a_store_that_is_refused(
+    world, garbage, refused
+):
+    await world.collect("put-aside")
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+    world.orders.run("w", garbage)
+    await refused(world)
+    report = await world.collect()
+    assert "shelf" in report.refused
+    assert report.stores["shelf"]["outcomes"]["restore"] == {"done": 1}
+    assert not world.shelf.keys(aside=True)
 
 
 async def test_a_store_is_probed_before_anything_is_swept(world, garbage):

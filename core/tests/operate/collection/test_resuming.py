@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
-from temporal_payloads._operate.collection import marking
+from temporal_payloads._operate.collection import lease, marking
 from temporal_payloads._operate.collection.activities import CollectionActivities
 from temporal_payloads._operate.collection.collector import CannotResumeError
 from temporal_payloads._operate.collection.lease import EXPIRES, CollectionRunsError
@@ -315,6 +315,73 @@ async def test_a_collection_that_is_cut_off_or_fails_lets_others_begin_at_once(w
 async def test_a_damaged_lease_keeps_nobody_away(world):
     world.shelf.files["lease"] = b"damaged"
     assert (await world.collect("plan")).complete
+
+
+LEASE = {"holder": "h", "collection": "c", "host": "h", "since": "", "renewed": "2026-06-01T00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param([], id="a list"),
+        pytest.param(LEASE | {"version": 2}, id="of a later release"),
+        pytest.param(LEASE | {"renewed": None}, id="without a time"),
+        pytest.param(LEASE | {"renewed": "yesterday"}, id="with a time that is none"),
+    ],
+)
+async def test_a_lease_of_another_shape_keeps_nobody_away(world, document):
+    await world.files().write_json("lease", document)
+    assert (await world.collect("plan")).complete
+
+
+async def test_a_collection_on_a_host_with_a_wrong_clock_keeps_others_away_for_minutes_only(world):
+    world.clock.advance(DAY)
+    async with world.collector() as collector:
+        await collector.begin("plan")
+    world.clock.advance(-DAY)
+    assert (await world.collect("plan")).complete
+    world.clock.advance(DAY)
+
+
+async def test_what_a_collection_writes_of_its_lease_is_written_before_it_releases_it(world, monkeypatch):
+    """A thread that writes a file goes on, also when nobody waits for it any more."""
+    monkeypatch.setattr(lease, "RENEWED", timedelta(milliseconds=1))
+    writing, written = asyncio.Event(), asyncio.Event()
+
+    async def slowly(name, data):
+        if name == "lease" and not writing.is_set():
+            writing.set()
+            await asyncio.shield(asyncio.create_task(late(name, data)))
+        else:
+            world.shelf.files[name] = data
+
+    async def late(name, data):
+        await asyncio.sleep(0.05)
+        world.shelf.files[name] = data
+        written.set()
+
+    async with world.collector() as collector:
+        collection = await collector.begin("plan")
+        world.clock.advance(timedelta(seconds=1))
+        monkeypatch.setattr(collector._files.store, "write", slowly)
+        async with collector.renewing(collection):
+            await writing.wait()
+        assert written.is_set()
+
+
+async def test_a_collection_that_was_taken_for_dead_keeps_nothing_of_what_it_read(world):
+    world.orders.run("w")
+
+    async def suspended(_):
+        world.orders.on_reading = None
+        world.clock.advance(EXPIRES)
+        await world.collect("plan")
+        world.shelf.files = {name: data for name, data in world.shelf.files.items() if "runs" not in name}
+
+    world.orders.on_reading = suspended
+    with pytest.raises(CollectionRunsError, match="has stopped"):
+        await world.collect("plan")
+    assert not [name for name in world.shelf.files if "runs" in name]
 
 
 async def test_a_collection_that_is_finished_twice_keeps_its_report(world):

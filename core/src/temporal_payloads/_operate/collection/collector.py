@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from temporal_payloads._operate.collection.report import (
 )
 from temporal_payloads._operate.collection.rules import Rules, Undo
 from temporal_payloads._operate.collection.state import DamagedStateError
-from temporal_payloads._operate.collection.sweeping import MarksOfParts, Sweep, Swept
+from temporal_payloads._operate.collection.sweeping import CONDITIONAL, MarksOfParts, Sweep, Swept
 from temporal_payloads._operate.collection.telling import event_of
 from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from temporal_payloads._operate.collection.marking import Namespace
     from temporal_payloads._operate.collection.report import Purpose
-    from temporal_payloads._operate.collection.rules import Decider
+    from temporal_payloads._operate.collection.rules import Action, Decider
     from temporal_payloads._operate.collection.stores import Stores
     from temporal_payloads._settings.collection import CollectionSettings
 
@@ -53,6 +53,7 @@ AT_ONCE = 4
 
 _NAMED = 5
 """Collections that are named where one is asked for that there is not."""
+
 Shard = tuple[str, str]
 """The key of a driver's table, and a part of its store."""
 
@@ -63,6 +64,14 @@ class CannotResumeError(Exception):
 
 class NoSuchCollectionError(Exception):
     """There never was the collection that is to be undone."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """What is not done in a store."""
+
+    why: str
+    actions: Sequence[Action]
 
 
 class Collector:
@@ -282,6 +291,7 @@ class Collector:
         """Mark what a namespace needs; not again, if it was done before and nothing was missed.
 
         Raises:
+            CollectionRunsError: Another collection has begun meanwhile.
             StorageError: The collector's files cannot be used.
         """
         marked = await self._read_marked(collection, owner_key)
@@ -301,6 +311,7 @@ class Collector:
                 codecs=self._stores.codecs,
                 begun=collection.began,
                 grace=collection.grace,
+                check=self._leases[collection.id].check,
                 clock=self._clock,
                 tell=self._tell,
             )
@@ -324,13 +335,15 @@ class Collector:
     # -- sweeping
 
     async def shards(self, collection: Collection) -> list[Shard]:
-        """Return the parts of the stores to sweep; of none that does not keep to its conditions.
+        """Return the parts of the stores to sweep.
+
+        Also of one that does not keep to its conditions: what is aside there and needed is brought back.
 
         Raises:
             StorageError: A store cannot be used.
         """
         shards: list[Shard] = []
-        refused: dict[str, str] = {}
+        refused: dict[str, _Refused] = {}
         namespaces = dict.fromkeys(
             owner.namespace
             for one in (collection, *await self._have_put_aside(collection))
@@ -338,20 +351,33 @@ class Collector:
         )
         names = [*namespaces, None]
         for key, store in self._stores.collectable.items():
-            if ACTIONS[collection.purpose] - {"restore", "record"}:
-                try:
-                    await store.probe()
-                except StorageMisconfiguredError as error:
-                    refused[key] = error.message
-                    continue
-            if "put_aside" in ACTIONS[collection.purpose]:
-                why = await self._would_end_workflows(key, names)
-                if why is not None:
-                    refused[key] = why
-                    continue
+            why = await self._why_refused(collection, key, names)
+            if why is not None:
+                refused[key] = why
             shards += [(key, shard) for shard in store.shards(names)]
-        await self._files.write_json(f"sweeps/{collection.id}/refused", refused)
+        await self._files.write_json(
+            f"sweeps/{collection.id}/refused", {key: asdict(one) for key, one in refused.items()}
+        )
         return shards
+
+    async def _why_refused(
+        self, collection: Collection, key: str, namespaces: Sequence[str | None]
+    ) -> _Refused | None:
+        if ACTIONS[collection.purpose] & CONDITIONAL:
+            try:
+                await self._stores.collectable[key].probe()
+            except StorageMisconfiguredError as error:
+                return _Refused(error.message, sorted(CONDITIONAL))
+        if "put_aside" in ACTIONS[collection.purpose]:
+            why = await self._would_end_workflows(key, namespaces)
+            if why is not None:
+                return _Refused(why, ["put_aside"])
+        return None
+
+    async def _refused(self, collection: Collection) -> dict[str, _Refused]:
+        """Return which stores are refused something, as it was found before they were swept."""
+        document = await self._files.read_json(f"sweeps/{collection.id}/refused") or {}
+        return {key: _Refused(**one) for key, one in document.items()}
 
     async def _would_end_workflows(self, key: str, namespaces: Sequence[str | None]) -> str | None:
         """Return why nothing may be put aside, if a workflow that needs it all the same would end of it."""
@@ -390,6 +416,7 @@ class Collector:
         if document is not None:
             return swept_from_json(document)
         marked = await self._marked(collection)
+        refused = (await self._refused(collection)).get(key)
         marks = MarksOfParts(self._files, {one.folder: one.chunks for one in marked})
         with self._working() as work:
             sweep = Sweep(
@@ -400,7 +427,7 @@ class Collector:
                 rules=await self._rules(collection, marked, marks),
                 grace=collection.grace,
                 marks=marks,
-                actions=ACTIONS[collection.purpose],
+                actions=ACTIONS[collection.purpose] - set(refused.actions if refused else ()),
                 collection=collection.id,
                 records=self._records(key),
                 manifest=Manifest(self._files, collection.id),
@@ -457,8 +484,8 @@ class Collector:
         report.namespaces = [one.as_json() for one in marked]
         report.incomplete = [] if collection.purpose == "undo" else why_incomplete(collection, marked)
         report.complete = not report.incomplete
-        refused = await self._files.read_json(f"sweeps/{collection.id}/refused") or {}
-        report.refused = {**self._stores.refused, **refused}
+        report.refused = {**self._stores.refused}
+        report.refused |= {key: one.why for key, one in (await self._refused(collection)).items()}
         swept_of: dict[str, Swept] = {}
         for key in self._stores.collectable:
             names = await self._files.store.names(f"sweeps/{collection.id}/{_file_name(key)}/")
@@ -466,9 +493,12 @@ class Collector:
             if parts:
                 swept = swept_of[key] = merged(parts)
                 report.stores[key] = swept.as_json()
+                if swept.refused:
+                    report.refused.setdefault(key, swept.refused)
                 if ACTIONS[collection.purpose]:
                     await self._remove_old_records(collection, key, swept)
-                del report.stores[key]["segments"]
+                for name in ("segments", "refused"):
+                    del report.stores[key][name]
         ended = self._clock()
         report.ended = ended.isoformat()
         await self._files.write_json(f"reports/{collection.id}", report.as_json())

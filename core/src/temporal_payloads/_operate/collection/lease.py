@@ -11,7 +11,7 @@ import socket
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._storage.errors import StorageError
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.state import Files
 
 EXPIRES = timedelta(minutes=5)
-"""How long after its last renewal a lease is for everybody to take."""
+"""How long after its last renewal a lease is for everybody to take; so is one that was renewed in the future,
+by a clock that was wrong."""
 RENEWED = timedelta(minutes=1)
 """How often it is renewed."""
 _NAME = "lease"
@@ -42,9 +43,16 @@ class _Held:
     since: str
     renewed: str
 
+    @classmethod
+    def from_json(cls, document: Any) -> _Held:
+        """Return what was written; raises `TypeError` or `ValueError` if it is of another shape."""
+        held = cls(**document)
+        datetime.fromisoformat(held.renewed)
+        return held
+
     @property
-    def expires(self) -> datetime:
-        return datetime.fromisoformat(self.renewed).astimezone(UTC) + EXPIRES
+    def renewed_at(self) -> datetime:
+        return datetime.fromisoformat(self.renewed).astimezone(UTC)
 
 
 class Lease:
@@ -72,7 +80,7 @@ class Lease:
         """
         held = await self._read()
         now = self._clock()
-        if held is not None and held.holder != self._holder and now < held.expires:
+        if held is not None and held.holder != self._holder and abs(now - held.renewed_at) < EXPIRES:
             raise CollectionRunsError(self._told(held))
         since = held.since if held is not None and held.holder == self._holder else now.isoformat()
         mine = _Held(self._holder, self._collection, socket.gethostname(), since, now.isoformat())
@@ -89,7 +97,7 @@ class Lease:
         if held is None or held.holder != self._holder:
             told = "it was released meanwhile" if held is None else self._told(held)
             raise CollectionRunsError(f"collection {self._collection} has stopped: {told}")
-        if self._clock() - datetime.fromisoformat(held.renewed) >= RENEWED:
+        if abs(self._clock() - held.renewed_at) >= RENEWED:
             await self.take()
 
     async def release(self) -> None:
@@ -101,10 +109,14 @@ class Lease:
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
         """Renew it again and again, also while nothing is changed."""
+        done = asyncio.Event()
 
         async def renew() -> None:
             while True:
-                await asyncio.sleep(RENEWED.total_seconds() / 2)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(done.wait(), RENEWED.total_seconds() / 2)
+                if done.is_set():
+                    return
                 # Whoever changes something finds out, and says so.
                 with suppress(CollectionRunsError, StorageError):
                     await self.check()
@@ -113,18 +125,21 @@ class Lease:
         try:
             yield
         finally:
-            renewing.cancel()
+            # Not cancelled: what it is writing would come after what is written next, as when it is released.
+            done.set()
+            await asyncio.wait([renewing])
 
     async def _read(self) -> _Held | None:
         try:
             document = await self._files.read_json(_NAME)
-        except DamagedStateError:
+            return None if document is None else _Held.from_json(document)
+        except (DamagedStateError, TypeError, ValueError):
             return None  # one damaged file does not keep everybody away for ever
-        return None if document is None else _Held(**document)
 
     @staticmethod
     def _told(held: _Held) -> str:
+        expires = (held.renewed_at + EXPIRES).isoformat()
         return (
             f"another collection ({held.collection}, on {held.host}, since {held.since}) is running; if it "
-            f"was killed, others may begin, or go on with it, from {held.expires.isoformat()} on"
+            f"was killed, others may begin, or go on with it, from {expires} on"
         )

@@ -39,7 +39,7 @@ from temporal_payloads._operate.usage.namespaces import namespaces_of_server
 from temporal_payloads._storage.errors import UnknownDriverError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
     from pathlib import Path
 
     from temporalio.client import Client
@@ -62,21 +62,27 @@ _IN_HAND = 4096
 """Runs whose segments are in memory at the same time, about."""
 
 
+async def _nobody_else() -> None:
+    """Raise nothing: nobody else keeps what is read."""
+
+
 class Namespace:
     """A namespace, as its server tells of it.
 
     Args:
         client: Of the namespace. Its data converter is not used.
         chain: Decodes references that have been through codecs.
+        profile: That of Temporal's client configuration by which it is connected.
     """
 
-    def __init__(self, client: Client, chain: CodecChain) -> None:
+    def __init__(self, client: Client, chain: CodecChain, profile: str | None = None) -> None:
         self._client = client
         self._chain = chain
+        self._profile = profile
 
     async def owner(self) -> Owner:
         """Return what its server tells about itself."""
-        return await owner_of(self._client)
+        return await owner_of(self._client, self._profile)
 
     @property
     def name(self) -> str:
@@ -187,6 +193,7 @@ class Marking:
         codecs: A fingerprint of the codecs that decode references.
         begun: When the collection began.
         grace: How long what is gone still counts.
+        check: Called before what was read is kept; raises if that is for others to do now.
         clock: Tells the time.
         tell: Called with what was found, now and then.
     """
@@ -203,6 +210,7 @@ class Marking:
         codecs: str,
         begun: datetime,
         grace: timedelta,
+        check: Callable[[], Awaitable[None]] = _nobody_else,
         clock: Callable[[], datetime],
         tell: Callable[[Marked], None] = lambda _: None,
     ) -> None:
@@ -212,6 +220,7 @@ class Marking:
         self._folder = folder
         self._begun = begun
         self._grace = grace
+        self._check = check
         self._clock = clock
         self._tell = tell
         self._kept = KeptRuns(files, owner, codecs)
@@ -233,6 +242,7 @@ class Marking:
 
         Raises:
             StorageError: The collector's own files cannot be read or written.
+            CollectionRunsError: Another collection has begun meanwhile.
         """
         self._found.began = self._clock()
         self._known = await self._load_records()
@@ -300,7 +310,9 @@ class Marking:
         await gather_bounded(one, list(self._schedules.keys() | self._known.keys()), limit=READ_AT_ONCE)
 
     def _undescribed(self, schedule_id: str) -> ScheduleNow:
-        return self._with_what_is_known(schedule_id, ScheduleNow(frozenset(), frozenset(), whole=False))
+        return self._with_what_is_known(
+            schedule_id, ScheduleNow(frozenset(), frozenset(), whole=False, described=False)
+        )
 
     def _with_what_is_known(self, schedule_id: str, now: ScheduleNow) -> ScheduleNow:
         return replace(now, known=self._known.get(schedule_id, ScheduleRecord()))
@@ -340,6 +352,7 @@ class Marking:
             if run.scheduled_by in self._schedules and run.gone is None:
                 self._schedules[run.scheduled_by].note(run, self._begun)
         if known != kept or not same_codecs:
+            await self._check()
             await self._kept.save(part, known)
         self._tell(self._found)
 
@@ -446,13 +459,14 @@ class Marking:
         records = left(self._known, self._schedules, time, self._grace)
         for schedule_id, now in self._schedules.items():
             records[schedule_id] = record = updated(now, time)
-            if not record.certain:
+            if not (record.certain and now.described):
                 self._found.uncertain += sorted(record.actions)
         for record in records.values():
             for run in record.ended:
                 holder = Holder("workflow", self._namespace.name, run.workflow_id, run.run_id)
                 self._mark_run(run.references, run.hashes, holder)
         if records != self._known:
+            await self._check()
             await self._records.save(records)
 
     # -- what the sweep reads

@@ -146,6 +146,7 @@ def merged(parts: Iterable[Swept]) -> Swept:
                 known_outcomes[outcome] = known_outcomes.get(outcome, 0) + count
         total.segments = sorted({*total.segments, *part.segments})
         total.damaged = sorted({*total.damaged, *part.damaged})
+        total.refused = total.refused or part.refused
     return total or Swept("", "")
 
 

@@ -18,7 +18,7 @@ from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.rules import Decision, Rule
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
-from temporal_payloads._storage.errors import StorageError
+from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
 from temporal_payloads._storage.key_layout import ParsedKey
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Payloads that are changed together, at most."""
+CONDITIONAL: frozenset[Action] = frozenset({"put_aside", "delete"})
+"""What rests on the conditions that a store must keep to."""
+_SOON = timedelta(minutes=1)
+"""How long it may take to put a batch aside."""
 _AT_A_TIME = 1000
 """Payloads that are decided on before something else may run."""
 _NAMESPACES = 1000
@@ -74,6 +78,8 @@ class Swept:
     """Files with records of payloads that are aside."""
     damaged: list[str] = field(default_factory=list)
     """Files with records that could not be read: what they told of counts as not recorded."""
+    refused: str = ""
+    """Why nothing was put aside or deleted, if the store turned out to be none for that."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -137,7 +143,7 @@ class Sweep:
         self._rules = rules
         self._grace = grace
         self._marks = marks
-        self._actions = actions
+        self._actions = frozenset(actions)
         self._collection = collection
         self._records = records
         self._manifest = manifest
@@ -233,17 +239,7 @@ class Sweep:
                 "with --resume, which lists it again"
             )
         await self._check()
-        if action in ("put_aside", "record"):
-            # Before it is done: what is aside and not recorded waits a grace more.
-            marks = [mark_of_claim(payload.claim, payload.key.sha256) for payload in payloads]
-            self._segments.add(await self._records.add(self._collection, self._name, marks, now))
-            await self._forget(marks)
-        try:
-            changes = await self._change(action, payloads)
-        except StorageError as error:
-            changes = error.changes or ["unknown"] * len(payloads)
-            await self._manifest.done(action, payloads, changes, self._clock())
-            raise
+        changes = await self._changed(action, payloads)
         counted = Counter(self._found.outcomes.get(action, {}))
         counted.update(map(str, changes))
         self._found.outcomes[action] = dict(counted)
@@ -254,6 +250,34 @@ class Sweep:
                 _count(self._found.aside, one.put_aside_by, one.payload.size)
         await self._manifest.done(action, payloads, changes, self._clock())
         self._tell(self._found)
+
+    async def _changed(self, action: Action, payloads: Sequence[ListedPayload]) -> Sequence[Change]:
+        """Change payloads, and return what came of each."""
+        began = self._clock()
+        if action in ("put_aside", "record"):
+            # Before it is done: what is aside and not recorded waits a grace more.
+            marks = await self._record(payloads, began)
+            await self._forget(marks)
+        try:
+            return await self._change(action, payloads)
+        except StorageError as error:
+            if action in CONDITIONAL and isinstance(error, StorageMisconfiguredError):
+                # What needs no condition is done all the same: what is aside and needed is brought back.
+                self._actions -= CONDITIONAL
+                self._found.refused = error.message
+                return error.changes or ["refused"] * len(payloads)
+            changes = error.changes or ["unknown"] * len(payloads)
+            await self._manifest.done(action, payloads, changes, self._clock())
+            raise
+        finally:
+            if action == "put_aside" and self._clock() - began > _SOON:
+                await self._record(payloads, self._clock())  # a grace begins when the last one is aside
+
+    async def _record(self, payloads: Sequence[ListedPayload], time: datetime) -> list[bytes]:
+        """Record since when payloads are aside; return the marks of their claims."""
+        marks = [mark_of_claim(payload.claim, payload.key.sha256) for payload in payloads]
+        self._segments.add(await self._records.add(self._collection, self._name, marks, time))
+        return marks
 
     async def _forget(self, marks: Sequence[bytes]) -> None:
         outdated: dict[str, set[bytes]] = {}

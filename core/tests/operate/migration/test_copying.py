@@ -182,6 +182,17 @@ async def test_a_migration_takes_no_more_of_the_stores_than_it_is_told(world, le
     assert leaping_clock.monotonic() - start == pytest.approx(6, rel=0.1)
 
 
+async def test_pages_of_a_list_are_requests_too(world, leaping_clock, monkeypatch):
+    for number in range(10):
+        await world.store(f"{number}")
+    await world.copy(everything=True)
+    monkeypatch.setattr("temporal_payloads._storage.memory_driver.PAGE", 1)
+    start = leaping_clock.monotonic()
+    report = await world.copy(everything=True, requests_per_second=1)
+    assert report.outcomes == {"done": 10}  # so that nothing but listings was asked for
+    assert leaping_clock.monotonic() - start >= 10
+
+
 async def test_a_forged_size_stops_no_migration_that_is_told_how_much_it_may_take(world, leaping_clock):
     a, b = await world.store("a" * 1000), await world.store("b" * 1000)
     forged = (RecordedReference("old", a.claim_data, size) for size in (2**62, -(2**62)))

@@ -77,6 +77,23 @@ async def test_payloads_of_namespaces_that_nobody_asked_for_are_counted_where_th
     }
 
 
+async def test_a_listing_is_closed_where_counting_fails():
+    class Endless(Shelf):
+        closed = False
+
+        async def list_payloads(self, shard):
+            try:
+                while True:
+                    yield ListedPage(payloads=[None])  # type: ignore[list-item]  # what cannot be counted
+            finally:
+                self.closed = True
+
+    shelf = Endless({None: ["all"]})
+    with pytest.raises(AttributeError):
+        await counted(shelf)
+    assert shelf.closed
+
+
 @pytest.fixture
 def stored(tmp_path):
     """Store payloads of several namespaces in real stores, and return the drivers."""

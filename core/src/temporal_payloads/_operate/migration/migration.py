@@ -20,6 +20,7 @@ from temporal_payloads._operate.migration.move import MoveRefusedError
 from temporal_payloads._operate.migration.reading import Reading
 from temporal_payloads._operate.migration.report import WELL, Report
 from temporal_payloads._operate.migration.wanted import Wanted
+from temporal_payloads._operate.pages import pages_of
 from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._operate.room import Room
 from temporal_payloads._operate.usage.namespaces import namespaces_of_settings
@@ -92,10 +93,11 @@ class Migration:
         self._names = list(dict.fromkeys([*(each.name for each in namespaces.values()), *listed]))
         self._clock = clock
         self._work = work
+        self._requests = Throttle(requests_per_second)
         self._copier = Copier(
             move,
             timeout=assembly.settings.storage.timeout,
-            requests=Throttle(requests_per_second),
+            requests=self._requests,
             bandwidth=Throttle(bytes_per_second),
             pauses=pauses,
         )
@@ -255,7 +257,7 @@ class Migration:
             if not isinstance(driver, CollectableDriver):
                 return f"the driver of storage.drivers.{key} cannot list what it has stored"
             for shard in driver.shards([*self._names, None]):
-                async with aclosing(driver.list_payloads(shard)) as pages:
+                async with aclosing(pages_of(driver, shard, wait=self._requests.wait)) as pages:
                     async for page in pages:
                         for payload in page.payloads:
                             note(payload)
@@ -279,7 +281,7 @@ class Migration:
                 return
             # Of one that lists every namespace in one part, whichever are asked for, it is that part.
             for shard in driver.shards(sorted(others.difference(self._names))):
-                async with aclosing(driver.list_payloads(shard)) as pages:
+                async with aclosing(pages_of(driver, shard, wait=self._requests.wait)) as pages:
                     async for page in pages:
                         new = {one.key.namespace for one in page.payloads} - asked
                         found |= {name for name in new if name is not None}

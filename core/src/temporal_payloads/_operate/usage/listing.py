@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.pages import pages_of
 from temporal_payloads._operate.usage.counts import StoreCounts
 from temporal_payloads._storage.collecting import CollectableDriver
 
@@ -60,13 +62,14 @@ async def count_store(driver: CollectableDriver, namespaces: Sequence[str], coun
     async def count(part: tuple[str, set[str | None]]) -> None:
         shard, wanted = part
         inside_another = any(shard != other and shard.startswith(other) for other in parts)
-        async for page in driver.list_payloads(shard):
-            counts.others += 0 if inside_another else page.others
-            for payload in page.payloads:
-                # A part may show payloads of others too: those of a namespace with a part of its own are
-                # counted there, and all that nobody has asked for here.
-                if payload.key.namespace in wanted or payload.key.namespace not in asked:
-                    counts.add(payload)
+        async with aclosing(pages_of(driver, shard)) as pages:
+            async for page in pages:
+                counts.others += 0 if inside_another else page.others
+                for payload in page.payloads:
+                    # A part may show payloads of others too: those of a namespace with a part of its own are
+                    # counted there, and all that nobody has asked for here.
+                    if payload.key.namespace in wanted or payload.key.namespace not in asked:
+                        counts.add(payload)
 
     await gather_bounded(count, list(parts.items()), PARTS_AT_ONCE)
     counts.ended = True

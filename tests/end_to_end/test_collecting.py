@@ -18,6 +18,7 @@ from support.documents import shape_of, told_shape
 from support.every_way import ORPHAN, every_way
 from support.every_way.cases import cron, retries
 from support.history import payloads_in
+from support.holders import everything
 from support.values import THRESHOLD, large
 from support.workers import new_id, running_worker
 from support.workflows import Echo
@@ -39,7 +40,7 @@ from temporal_payloads._operate.collection.worker import (
     trigger_schedule,
 )
 from temporal_payloads._operate.collection.workflow import MARK, WORKFLOW_ID, CollectionInput
-from temporal_payloads._operate.holders import Holder, everything
+from temporal_payloads._operate.holders import Holder
 from temporal_payloads._settings.collection import OwnerTable
 from temporal_payloads._storage import memory_driver, recently_stored
 from temporal_payloads.plugin import PayloadNotFoundError

@@ -12,13 +12,14 @@ from local_servers import start_temporal
 from support.every_way import ALL, ORPHAN, UNSEEN, WORKFLOWS, Case, every_way
 from support.every_way.definitions import GivesHeaders
 from support.every_way.reading import read_back, replayable
+from support.holders import everything
 from support.keys import encryption
 from support.values import THRESHOLD
 from support.workers import connect, new_id
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import Assembly, build
 from temporal_payloads._operate.collection.marking import Namespace
-from temporal_payloads._operate.holders import Holder, everything
+from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.needs import Needs, needs_of
 from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._storage import memory_driver

@@ -10,13 +10,14 @@ from local_servers import start_temporal
 from support.every_way import ALL, WORKFLOWS, every_way
 from support.every_way.definitions import GivesHeaders
 from support.every_way.reading import read_back, replayable
+from support.holders import everything
 from support.values import THRESHOLD
 from support.workers import connect, new_id
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import Assembly, build
 from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.collection.stores import stores_open
-from temporal_payloads._operate.holders import Holder, everything
+from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.migration.migration import Migration
 from temporal_payloads._operate.migration.move import move_between
 from temporal_payloads._storage import memory_driver

@@ -96,20 +96,6 @@ class Held:
     """When it was written, as far as the server tells."""
 
 
-async def everything(client: Client) -> AsyncGenerator[Holder, None]:
-    """Yield whatever holds payloads in the client's namespace, each once.
-
-    What starts, ends or moves meanwhile may be missing.
-
-    Raises:
-        RPCError: The server does not list a part of it. The rest was not listed.
-    """
-    for listed in (workflows(client), in_divisions(client), schedules(client)):
-        async with aclosing(listed):
-            async for holder in listed:
-                yield holder
-
-
 async def workflows(client: Client, query: str | None = None) -> AsyncGenerator[Holder, None]:
     """Yield the runs of workflows that visibility lists: those that run, and those that are retained.
 

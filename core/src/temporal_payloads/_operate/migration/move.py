@@ -61,11 +61,6 @@ class Move:
             each is self.destination for each in _chain(self.source)
         )
 
-    @property
-    def source_is_asked(self) -> bool:
-        """Whether the settings say that what the destination does not have is still read from the source."""
-        return not self.source.off
-
     async def require_places(self) -> None:
         """Raise unless the destination can say where a payload lies.
 

@@ -221,8 +221,8 @@ is not, a number that is none) there is no document: status 2, and standard erro
 
 ## Completion
 
-`temporal-payloads --install-completion` lets bash, zsh, fish or PowerShell complete commands, options and
-the names of profiles; `--show-completion` prints what it would install.
+`temporal-payloads --install-completion` lets bash, zsh, fish or PowerShell complete commands, options,
+profiles and the keys of drivers; `--show-completion` prints what it would install.
 """
 
 

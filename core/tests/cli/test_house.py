@@ -11,14 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli import codec_server, keygen, new_plugin, progress
 from temporal_payloads._cli.commands import COMMANDS, Group
-from temporal_payloads._cli.completion import driver_keys
 from temporal_payloads._cli.output import bad, heading, say, table
 from temporal_payloads._cli.progress import Step, telling_progress, waiting_for
 
@@ -372,6 +370,17 @@ def test_a_shell_completes_the_profiles_of_the_file(completed, write_settings):
     assert completed("temporal-payloads check --config other.toml --profile p") == []
 
 
+@pytest.mark.parametrize("option", ["usage --driver", "migrate --from", "migrate --to"])
+def test_a_shell_completes_the_keys_of_drivers(completed, write_settings, option):
+    write_settings("""
+        [storage.drivers.s3]
+        [storage.drivers.shelf]
+        [profile.dev.storage.drivers.redis]
+    """)
+    assert completed(f"temporal-payloads {option} ") == ["s3", "shelf", "redis"]
+    assert completed(f"temporal-payloads {option} s") == ["s3", "shelf"]
+
+
 def test_the_script_for_the_shell_that_asks_is_shown():
     # `true` keeps the shell from being replaced by the last command: it is found among the parents.
     ended = subprocess.run(
@@ -383,14 +392,3 @@ def test_the_script_for_the_shell_that_asks_is_shown():
     )
     assert ended.stderr == ""
     assert "_TEMPORAL_PAYLOADS_COMPLETE" in ended.stdout
-
-
-def test_the_keys_of_drivers_can_be_completed_too(write_settings):
-    write_settings("""
-        [storage.drivers.s3]
-        [storage.drivers.shelf]
-        [profile.dev.storage.drivers.redis]
-    """)
-    context: Any = SimpleNamespace(params={})
-    assert driver_keys(context, "") == ["s3", "shelf", "redis"]
-    assert driver_keys(context, "s") == ["s3", "shelf"]

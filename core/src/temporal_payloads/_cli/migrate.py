@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from temporal_payloads._build.assembly import Assembly, build
+from temporal_payloads._cli.completion import driver_keys
 from temporal_payloads._cli.document import document, errors_in_document, shown_error
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.migration_report import print_report, progress_of
@@ -101,10 +102,22 @@ def _size(text: str) -> int:
 def run(
     *,
     source: Annotated[
-        str, typer.Option("--from", metavar="KEY", help="The table of the driver whose payloads are moved.")
+        str,
+        typer.Option(
+            "--from",
+            metavar="KEY",
+            help="The table of the driver whose payloads are moved.",
+            autocompletion=driver_keys,
+        ),
     ],
     destination: Annotated[
-        str, typer.Option("--to", metavar="KEY", help="That of the driver that they are moved to.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="KEY",
+            help="That of the driver that they are moved to.",
+            autocompletion=driver_keys,
+        ),
     ],
     verify: Annotated[
         bool, typer.Option("--verify", help="Copy nothing: prove that nothing is needed from the old store.")

@@ -12,6 +12,7 @@ import typer
 from temporalio.service import RPCError
 
 from temporal_payloads._build.assembly import build
+from temporal_payloads._cli.completion import driver_keys
 from temporal_payloads._cli.document import document, errors_in_document, shown_error
 from temporal_payloads._cli.examining import TemporalIfThere
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
@@ -90,7 +91,10 @@ def run(
     drivers: Annotated[
         list[str] | None,
         typer.Option(
-            "--driver", metavar="KEY", help="The key of a driver's table; may be repeated. Else all."
+            "--driver",
+            metavar="KEY",
+            help="The key of a driver's table; may be repeated. Else all.",
+            autocompletion=driver_keys,
         ),
     ] = None,
     namespaces: Annotated[

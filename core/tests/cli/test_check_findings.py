@@ -31,7 +31,9 @@ def test_verbose_shows_everything_and_what_codecs_make_of_samples(run, write_set
     status, out, _ = run("check", "--verbose")
     assert status == 0
     assert re.search(
-        r"^  JSON, 4 MiB +gzip +[\d,]+ +[\d,]+ +\d\d\.\d% +[\d,]+ MB/s +[\d,]+ MB/s$", out, re.MULTILINE
+        r"^  JSON, 4 MiB +gzip +[\d,]+ +[\d,]+ +\d\d\.\d% +[\d.,]+ [MG]iB/s +[\d.,]+ [MG]iB/s$",
+        out,
+        re.MULTILINE,
     )
     assert re.search(r"^  JSON, 4 MiB +all +", out, re.MULTILINE)
     assert re.search(r"^  ok +codecs +codecs +all samples came back", out, re.MULTILINE)

@@ -94,7 +94,7 @@ def test_what_is_not_in_the_new_store_is_named_with_the_reason(run, stores):
 def test_of_a_listing_no_runs_are_told(run, stores):
     old, _ = stores()
     fill(old, "a", "b")
-    assert "\n  listed: 2 payloads\n  2 payloads, 0.0 MB copied\n" in run(*FROM_OLD, "--all")[1]
+    assert "\n  listed: 2 payloads\n  2 payloads, 54 B copied\n" in run(*FROM_OLD, "--all")[1]
 
 
 def test_who_has_switched_the_old_store_off_is_not_told_to(capsys):
@@ -174,8 +174,8 @@ def test_wrong_settings_are_told_in_the_document(run, write_settings):
 def test_progress_says_what_is_done(monkeypatch):
     report = Report("old", "new", runs=1200, references=3)
     assert progress_of(report).text == "reading: 1,200 runs, 3 references to payloads of it ..."
-    report.phase, report.payloads, report.bytes, report.expected = "copying", 2, 3_000_000, 3
-    assert progress_of(report) == ("copying: 2 payloads, 3.0 MB ...", 2, 3)
+    report.phase, report.payloads, report.bytes, report.expected = "copying", 2, 3 << 20, 3
+    assert progress_of(report) == ("copying: 2 payloads, 3.0 MiB ...", 2, 3)
 
 
 def test_what_is_proved_is_said_of_the_namespaces_that_were_read(capsys):

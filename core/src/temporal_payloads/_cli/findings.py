@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._cli.output import bad, counted, doubtful, good, heading, say, table
+from temporal_payloads._operate.units import in_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,4 +76,4 @@ def _print_samples(samples: Sequence[CodecSample]) -> None:
 
 
 def _speed(size: int, seconds: float) -> str:
-    return f"{size / seconds / 1e6:,.0f} MB/s" if seconds else "-"
+    return f"{in_units(size / seconds)}/s" if seconds else "-"

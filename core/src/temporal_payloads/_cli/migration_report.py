@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporal_payloads._cli.output import bad, counted, good, heading, printable, say, table
 from temporal_payloads._cli.progress import Step
+from temporal_payloads._operate.units import in_units
 
 if TYPE_CHECKING:
     from temporal_payloads._operate.migration.report import Failure, Outcome, Report
@@ -19,7 +20,7 @@ def progress_of(report: Report) -> Step:
     if report.phase in ("reading", "listing"):
         found = f"{report.runs:,} runs, {counted(report.references, 'reference')} to payloads of it"
         return Step(f"{report.phase}: {found} ...")
-    done = f"{counted(report.payloads, 'payload')}, {report.bytes / 1e6:,.1f} MB"
+    done = f"{counted(report.payloads, 'payload')}, {in_units(report.bytes)}"
     return Step(f"{report.phase}: {done} ...", done=report.payloads, total=report.expected)
 
 
@@ -66,7 +67,7 @@ def _print_counts(report: Report, *, verifies: bool) -> None:
     else:
         say(f"  read: {counted(report.runs, 'run')} ({report.runs_read:,} of them now)")
         found = f"{counted(report.references, 'reference')} to {counted(report.payloads, 'payload')}"
-    say(f"  {found}, {report.bytes / 1e6:,.1f} MB {'found' if verifies else 'copied'}")
+    say(f"  {found}, {in_units(report.bytes)} {'found' if verifies else 'copied'}")
 
 
 _MEANINGS: dict[Outcome, str] = {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ByteSize, TypeAdapter
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.history.v1 import History
 
@@ -18,7 +17,7 @@ from temporal_payloads._cli.document import document, errors_in_document
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.exports import STDIN, json_text, read_file, say_data
 from temporal_payloads._cli.inspection_report import event_of, payload_as_json, status_of
-from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
+from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for, size
 from temporal_payloads._cli.output import complain, printable, say, say_json
 from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._operate.histories import placed_payloads_in
@@ -64,10 +63,6 @@ MAX_SIZE = 256 * 1024 * 1024
 """Bytes that payloads may decode to, unless `--max-size` says otherwise."""
 
 
-def _size(text: str) -> int:
-    return int(TypeAdapter(ByteSize).validate_python(text))
-
-
 def run(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The export; by default the standard input.")
@@ -82,7 +77,7 @@ def run(
     max_size: Annotated[
         int | None,
         typer.Option(
-            parser=_size,
+            parser=size,
             metavar="SIZE",
             help=f"Bytes that all of it may decode to (1GiB); by default {MAX_SIZE >> 20} MiB.",
         ),

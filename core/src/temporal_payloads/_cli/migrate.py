@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ByteSize, TypeAdapter
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -17,7 +16,7 @@ from temporal_payloads._cli.completion import driver_keys
 from temporal_payloads._cli.document import document, errors_in_document, shown_error
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.migration_report import print_report, progress_of
-from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
+from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for, size
 from temporal_payloads._cli.output import complain, say_json
 from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._cli.temporal import (
@@ -92,11 +91,11 @@ LEAST_RATE = 1024
 """Bytes a second: with less, a migration does not end."""
 
 
-def _size(text: str) -> int:
-    size = int(TypeAdapter(ByteSize).validate_python(text))
-    if size < LEAST_RATE:
+def _rate(text: str) -> int:
+    rate = size(text)
+    if rate < LEAST_RATE:
         raise ValueError(f"{text!r} is less than {LEAST_RATE} bytes a second")
-    return size
+    return rate
 
 
 def run(
@@ -130,7 +129,7 @@ def run(
         int | None,
         typer.Option(
             metavar="SIZE",
-            parser=_size,
+            parser=_rate,
             help="Bytes a second, read and written ones: 20MiB. At least 1KiB.",
             rich_help_panel=_PANEL,
         ),

@@ -1,7 +1,8 @@
-"""The options that commands share, and the settings that they ask for."""
+"""The options that commands share, what their values say, and the settings that they ask for."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,30 @@ Profile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for a program.")]
+
+
+def size(text: str) -> int:
+    """Return how many bytes the value of an option says: `1048576`, `20MiB`.
+
+    Raises:
+        ValueError: It is no size.
+    """
+    from pydantic import ByteSize, TypeAdapter  # noqa: PLC0415  # slow to import
+
+    return int(TypeAdapter(ByteSize).validate_python(text))
+
+
+def duration(text: str) -> timedelta:
+    """Return how long the value of an option says: `90s`, `7d`.
+
+    Raises:
+        ValueError: It is no duration. The message goes on from the option's name.
+    """
+    from temporal_payloads._settings.duration import parse_duration  # noqa: PLC0415  # slow to import
+
+    parsed = parse_duration(text)
+    assert isinstance(parsed, timedelta), "a text is parsed, or refused"
+    return parsed
 
 
 def settings_asked_for(config: Path | None, profile: str | None) -> PayloadSettings:

@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 from temporal_payloads._cli.document import document, errors_in_document
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.gc.worker import Namespace, TaskQueue
-from temporal_payloads._cli.options import Json
+from temporal_payloads._cli.options import Json, duration
 from temporal_payloads._cli.output import say, say_json
 from temporal_payloads._cli.temporal import (
     Address,
@@ -30,7 +30,6 @@ from temporal_payloads._operate.collection.worker import (
     trigger_schedule,
 )
 from temporal_payloads._operate.collection.workflow import TASK_QUEUE, WORKFLOW_ID, CollectionInput
-from temporal_payloads._settings.duration import parse_duration
 
 EPILOG = f"""\
 Exit status:
@@ -96,14 +95,14 @@ def run(
     return ExitStatus.FINE
 
 
-def _duration(text: str) -> timedelta:
+def _period(text: str) -> timedelta:
     try:
-        duration = parse_duration(text)
+        period = duration(text)
     except ValueError as error:
         raise WrongUseError(f"--every {error}") from error
-    if not isinstance(duration, timedelta) or duration < timedelta(minutes=1):
+    if period < timedelta(minutes=1):
         raise WrongUseError("--every must be 1m or more")
-    return duration
+    return period
 
 
 _Told = tuple[str, dict[str, Any]]
@@ -129,12 +128,12 @@ async def _start(connection: Connection, namespace: str, given: CollectionInput,
 async def _schedule(
     connection: Connection, namespace: str, given: CollectionInput, every: str, task_queue: str
 ) -> _Told:
-    duration = _duration(every)
+    period = _period(every)
     [client] = await connect(connection, [namespace])
     try:
-        new = await schedule_collections(client, given, every=duration, task_queue=task_queue)
+        new = await schedule_collections(client, given, every=period, task_queue=task_queue)
     except RPCError as error:
         raise UnfinishedError(f"the Temporal server did not take the schedule: {error}") from error
     done = "made" if new else "changed"
-    schedule = {"id": WORKFLOW_ID, "done": done, "every_seconds": duration.total_seconds()}
+    schedule = {"id": WORKFLOW_ID, "done": done, "every_seconds": period.total_seconds()}
     return f"{done.capitalize()} schedule {WORKFLOW_ID}: every {every}.", {"schedule": schedule}

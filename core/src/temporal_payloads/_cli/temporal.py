@@ -16,14 +16,12 @@ from temporalio.service import RPCError
 from temporal_payloads._cli.exit_status import UnfinishedError
 from temporal_payloads._cli.options import PROFILE_OPTION
 from temporal_payloads._errors import ConfigurationError, Problem
-from temporal_payloads._operate.unreachable import cannot_be_used
+from temporal_payloads._operate.unreachable import DEFAULT_ADDRESS, cannot_be_used
 from temporal_payloads._settings.problems import PROFILE_VARIABLE, TEMPORAL_PROFILE_VARIABLE
 
 ADDRESS_OPTION = "--address"
 ADDRESS_VARIABLE = "TEMPORAL_ADDRESS"
-DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_NAMESPACE = "default"
-
 
 _PANEL = "Temporal"
 

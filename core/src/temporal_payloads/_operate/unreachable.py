@@ -1,10 +1,12 @@
-"""Why a Temporal server cannot be used, for a person."""
+"""Where a Temporal server is if nothing says it, and why it cannot be used, for a person."""
 
 from __future__ import annotations
 
 import re
 
 from temporalio.service import RPCError
+
+DEFAULT_ADDRESS = "localhost:7233"
 
 
 def why_unreachable(error: Exception) -> str:

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.collection.throttle import Throttle, ThrottledService
-from temporal_payloads._operate.unreachable import cannot_be_used, why_unreachable
+from temporal_payloads._operate.unreachable import DEFAULT_ADDRESS, cannot_be_used, why_unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from temporal_payloads._codecs.chain import CodecChain
     from temporal_payloads._settings.collection import OwnerTable
-
-DEFAULT_ADDRESS = "localhost:7233"
 
 
 class ClusterUnreachableError(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from local_servers import start_redis
 from support.console import alike, commands, run, section
-from temporal_payloads._cli import check
+from temporal_payloads._cli import check_report
 from temporal_payloads._cli.codecs_found import FoundCodec
 from temporal_payloads._cli.document import shown_error
 from temporal_payloads._errors import Problem
@@ -56,9 +56,9 @@ def test_the_page_has_the_keys_of_the_json(tmp_path, monkeypatch):
         **{key: list(value) for key, value in document.items() if isinstance(value, dict)},
         "codecs": names(FoundCodec),
         "codecs.keys": names(KeyDescription),
-        "drivers": names(check._Driver),
+        "drivers": names(check_report.CheckedDriver),
         "routes": list(Route.model_fields),
-        "peers": names(check._Compared),
+        "peers": names(check_report.Compared),
         "findings": names(Finding),
         "codec_samples": names(CodecSample),
         "problems": names(Problem),

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli import check
-from temporal_payloads._cli.examining import TemporalIfThere
+from temporal_payloads._cli.temporal import TemporalIfThere
 from temporal_payloads._storage.memory_driver import MemoryDriver
 
 MEMORY = '[storage]\ndriver = "memory"\n[storage.drivers.memory]\nstore = "check"\n'

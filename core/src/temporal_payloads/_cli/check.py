@@ -5,42 +5,52 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from temporal_payloads._build.assembly import Assembly, build
+from temporal_payloads._cli.check_report import (
+    CheckedDriver,
+    Compared,
+    Found,
+    as_parts,
+    print_drivers,
+    print_payload_converter,
+    print_peers,
+    print_settings,
+)
 from temporal_payloads._cli.codecs_found import (
-    FoundCodec,
     checked_codecs,
     codecs_with_check,
     named_codecs,
     print_codecs,
     print_keys,
 )
-from temporal_payloads._cli.document import document, errors_in_document, shown_error, sources_as_json
-from temporal_payloads._cli.examining import TemporalIfThere, examine_with
+from temporal_payloads._cli.document import document, errors_in_document, shown_error
 from temporal_payloads._cli.exit_status import ExitStatus, WrongUseError
-from temporal_payloads._cli.findings import examination_as_json, print_examination
+from temporal_payloads._cli.findings import print_examination
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
-from temporal_payloads._cli.output import bad, complain, good, heading, say, say_json, table, warn
+from temporal_payloads._cli.output import complain, heading, say, say_json
 from temporal_payloads._cli.peers import PEER_OPTION, STDIN, differences, read_peer
 from temporal_payloads._cli.progress import telling_progress, waiting_for
-from temporal_payloads._cli.temporal import Address, Namespaces, TemporalConfig, TemporalProfile
-from temporal_payloads._operate.doctor.examination import Examination, Wanted
+from temporal_payloads._cli.temporal import (
+    Address,
+    Namespaces,
+    TemporalConfig,
+    TemporalIfThere,
+    TemporalProfile,
+)
+from temporal_payloads._operate.doctor.examination import Examination, Wanted, examine
 from temporal_payloads._settings.models import DriverTable
 from temporal_payloads._settings.settings import without_cache
 from temporal_payloads._storage.diagnosing import Use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection
 
-    from rich.text import Text
-
-    from temporal_payloads._settings.models import Route
-    from temporal_payloads._settings.settings import PayloadSettings
     from temporal_payloads._storage.managed_driver import ManagedDriver
 
 EPILOG = """\
@@ -101,61 +111,6 @@ CODEC_SERVER = "Codec server"
 """What the help puts its options under."""
 CODEC_AUTH_VARIABLE = "TEMPORAL_CODEC_AUTH"
 """As for Temporal's own CLI."""
-_NO_ANSWER = ("StorageUnavailableError", "StorageTimeoutError")
-
-
-@dataclass(frozen=True)
-class _Driver:
-    """What was found out about a driver."""
-
-    key: str
-    name: str
-    type: str
-    retrieve_only: bool
-    fallback: str | None
-    """The key of the driver that takes what this one cannot."""
-    moved_to: str | None
-    """That of the driver that its payloads are moved to."""
-    off: bool
-    """Whether its own store is not used any more, and was not asked."""
-    trusts_claims: bool
-    """Whether it follows each claim, wherever it leads."""
-    seconds: float
-    error: dict[str, str] | None
-    """Its `type` and `message`."""
-    warning: str | None
-    """What is no error, and must be known of the store."""
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """What was found out about a peer."""
-
-    peer: str
-    differences: list[str]
-
-
-@dataclass
-class _Found:
-    """What was found out."""
-
-    codecs: Sequence[FoundCodec] = ()
-    drivers: Sequence[_Driver] = ()
-    peers: list[_Compared] = field(default_factory=list)
-    examination: Examination = field(default_factory=Examination)
-    error: dict[str, str] | None = None
-    """Why Temporal could not be asked, if it was to be."""
-
-    @property
-    def status(self) -> ExitStatus:
-        """What all of it comes to."""
-        errors = [codec.error for codec in self.codecs if codec.error]
-        errors += [driver.error for driver in self.drivers if driver.error]
-        if self.error or any(error["type"] in _NO_ANSWER for error in errors):
-            return ExitStatus.UNFINISHED
-        wrong = any(finding.level == "problem" for finding in self.examination.findings)
-        differ = any(compared.differences for compared in self.peers)
-        return ExitStatus.FOUND if errors or differ or wrong else ExitStatus.FINE
 
 
 def run(
@@ -226,14 +181,14 @@ def run(
     Temporal is asked how long it keeps histories and how large a payload may be, if it can be reached.
     """
     settings = without_cache(settings_asked_for(config, profile))
-    parts = _parts(settings, None, _Found(named_codecs(settings)))
+    parts = as_parts(settings, None, Found(named_codecs(settings)))
     with errors_in_document(as_json, **parts):
         if codec_server is not None and urlsplit(codec_server).scheme not in ("http", "https"):
             raise WrongUseError("--codec-server must be a URL that begins with http:// or https://")
         if codec_server is None and (ui_origin or (codec_auth and not os.environ.get(CODEC_AUTH_VARIABLE))):
             raise WrongUseError("--codec-auth and --ui-origin need --codec-server")
     if not as_json:
-        _print_settings(settings)
+        print_settings(settings)
     with errors_in_document(as_json, **parts):
         assembly = build(settings)
         reports = {name: read_peer(name) for name in peers or ()}
@@ -251,33 +206,33 @@ def run(
     )
     with telling_progress(lambda: "looking at stores, codecs and Temporal ..."):
         unusable = {driver.key for driver in found.drivers if driver.error}
-        found.examination = asyncio.run(examine_with(assembly, unusable, wanted, temporal))
+        found.examination = asyncio.run(_examine(assembly, unusable, wanted, temporal))
     found.error = temporal.error
     if not as_json:
         print_examination(found.examination, verbose=verbose)
-    here = document(ok=True, **_parts(settings, assembly, found))
+    here = document(ok=True, **as_parts(settings, assembly, found))
     for name, peer in reports.items():
         shown = "the standard input" if name == STDIN else name
-        found.peers.append(_Compared(shown, differences(here, peer, shown)))
+        found.peers.append(Compared(shown, differences(here, peer, shown)))
     if as_json:
         ok = found.status is ExitStatus.FINE
-        say_json(document(ok=ok, error=found.error, **_parts(settings, assembly, found)))
+        say_json(document(ok=ok, error=found.error, **as_parts(settings, assembly, found)))
     else:
-        _print_peers(found.peers)
+        print_peers(found.peers)
         if found.error:
             complain(found.error["message"])
     return found.status
 
 
-async def _check(assembly: Assembly) -> _Found:
+async def _check(assembly: Assembly) -> Found:
     codecs, drivers = await asyncio.gather(
         checked_codecs(assembly, lambda _: None), _check_drivers(assembly, lambda _: None)
     )
-    return _Found(codecs, drivers)
+    return Found(codecs, drivers)
 
 
-def _check_and_print(assembly: Assembly) -> _Found:
-    _print_payload_converter(assembly)
+def _check_and_print(assembly: Assembly) -> Found:
+    print_payload_converter(assembly)
     say(heading("Codecs"))
     with waiting_for(codecs_with_check(assembly)) as answered:
         codecs = asyncio.run(checked_codecs(assembly, answered))
@@ -286,18 +241,18 @@ def _check_and_print(assembly: Assembly) -> _Found:
     say(heading("Drivers"))
     with waiting_for(assembly.drivers) as answered:
         drivers = asyncio.run(_check_drivers(assembly, answered))
-    _print_drivers(assembly.settings, drivers)
-    return _Found(codecs, drivers)
+    print_drivers(assembly.settings, drivers)
+    return Found(codecs, drivers)
 
 
-async def _check_drivers(assembly: Assembly, answered: Callable[[str], None]) -> list[_Driver]:
+async def _check_drivers(assembly: Assembly, answered: Callable[[str], None]) -> list[CheckedDriver]:
     checks = (_check_one(assembly, key, driver, answered) for key, driver in assembly.drivers.items())
     return list(await asyncio.gather(*checks))
 
 
 async def _check_one(
     assembly: Assembly, key: str, driver: ManagedDriver, answered: Callable[[str], None]
-) -> _Driver:
+) -> CheckedDriver:
     table = assembly.settings.storage.drivers.get(key, DriverTable())
     start = time.monotonic()
     error: dict[str, str] | None = None
@@ -307,7 +262,7 @@ async def _check_one(
     except Exception as failure:  # noqa: BLE001  # a driver may raise anything
         error = shown_error(failure)
     answered(key)
-    return _Driver(
+    return CheckedDriver(
         key=key,
         name=driver.name(),
         type=driver.type(),
@@ -322,93 +277,12 @@ async def _check_one(
     )
 
 
-def _parts(settings: PayloadSettings, assembly: Assembly | None, found: _Found) -> dict[str, Any]:
-    """Return what the document says, beside what all documents do."""
-    storage = settings.storage
-    return {
-        "settings": sources_as_json(settings),
-        "payload_converter": {
-            "name": settings.payload_converter,
-            "class": _payload_converter_class(assembly) if assembly else None,
-            "sandbox_passthrough": list(assembly.sandbox_passthrough) if assembly else [],
-        },
-        "codecs": [codec.as_json() for codec in found.codecs],
-        "require_encrypted": settings.require_encrypted,
-        "drivers": [asdict(driver) for driver in found.drivers],
-        "routes": [route.model_dump(mode="json", exclude_defaults=True) for route in storage.routes],
-        "threshold": int(storage.threshold),
-        "peers": [asdict(compared) for compared in found.peers],
-        **examination_as_json(found.examination),
-    }
-
-
-def _print_settings(settings: PayloadSettings) -> None:
-    sources = settings.sources
-    say(heading("Settings"))
-    rows = [
-        ("file", sources.described_file),
-        ("profile", sources.described_profile),
-        ("variables", sources.described_variables),
-    ]
-    table((), rows)
-    for warning in sources.warnings():
-        warn(warning)
-
-
-def _print_payload_converter(assembly: Assembly) -> None:
-    say(heading("Payload converter"))
-    name, modules = assembly.settings.payload_converter, assembly.sandbox_passthrough
-    say(f"  {name} ({_payload_converter_class(assembly)})" if name else "  the SDK's own")
-    if modules:
-        say(f"  passed through the workflow sandbox: {', '.join(modules)}")
-
-
-def _payload_converter_class(assembly: Assembly) -> str:
-    converter = assembly.converter.payload_converter_class
-    return f"{converter.__module__}.{converter.__qualname__}"
-
-
-def _print_drivers(settings: PayloadSettings, drivers: list[_Driver]) -> None:
-    storage = settings.storage
-    rows: list[tuple[str | Text, ...]] = []
-    for driver in drivers:
-        use = "retrieve only" if driver.retrieve_only else "store and retrieve"
-        if driver.fallback:
-            use += f", else {driver.fallback}"
-        if driver.moved_to:
-            use = f"retrieve from {driver.moved_to}" + ("" if driver.off else ", else from here")
-        if driver.trusts_claims:
-            use += "; claims are trusted"
-        answers = good(f"answers ({driver.seconds * 1000:.0f} ms)")
-        state = bad(driver.error["message"]) if driver.error else "off" if driver.off else answers
-        rows.append((driver.key, driver.name, driver.type, use, state))
-    if drivers:
-        table(("KEY", "RECORDED AS", "TYPE", "USE", "STORE"), rows)
-    else:
-        say("  none: every payload stays in the history")
-    for driver in drivers:
-        if driver.warning:
-            warn(f"storage.drivers.{driver.key}: {driver.warning}")
-    if drivers:
-        say(heading(f"Routes, of payloads from {int(storage.threshold):,} bytes on"))
-        for route in storage.routes:
-            say(f"  {_conditions(route)} -> {route.driver}")
-        say(f"  {'everything else' if storage.routes else 'everything'} -> {storage.default_driver}")
-
-
-def _conditions(route: Route) -> str:
-    conditions = route.model_dump(mode="json", exclude_defaults=True, exclude={"driver"})
-    parts = [
-        f"{name} {', '.join(value) if isinstance(value, list | tuple) else f'{value:,}'}"
-        for name, value in conditions.items()
-    ]
-    return " and ".join(parts) or "everything"
-
-
-def _print_peers(peers: Sequence[_Compared]) -> None:
-    for compared in peers:
-        say(heading(f"Compared with {compared.peer}"))
-        if not compared.differences:
-            say("  ", good("each reads what the other writes"), ", as far as codecs and keys go")
-        for difference in compared.differences:
-            say("  ", bad("unsafe:"), f" {difference}")
+async def _examine(
+    assembly: Assembly, unusable: Collection[str], wanted: Wanted, temporal: TemporalIfThere
+) -> Examination:
+    clients, no_temporal = await temporal.clients()
+    usable = {key: driver for key, driver in assembly.drivers.items() if key not in unusable}
+    async with AsyncExitStack() as stack:
+        for driver in usable.values():
+            await stack.enter_async_context(driver.kept_open())
+        return await examine(assembly, usable, wanted, clients=clients, no_temporal=no_temporal)

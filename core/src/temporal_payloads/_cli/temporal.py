@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 from temporalio.service import RPCError
 
+from temporal_payloads._cli.document import shown_error
 from temporal_payloads._cli.exit_status import UnfinishedError
 from temporal_payloads._cli.options import PROFILE_OPTION
 from temporal_payloads._errors import ConfigurationError, Problem
@@ -22,6 +24,8 @@ from temporal_payloads._settings.problems import PROFILE_VARIABLE, TEMPORAL_PROF
 ADDRESS_OPTION = "--address"
 ADDRESS_VARIABLE = "TEMPORAL_ADDRESS"
 DEFAULT_NAMESPACE = "default"
+_CONNECTING_SECONDS = 10.0
+"""How long a server that need not be there is waited for."""
 
 _PANEL = "Temporal"
 
@@ -140,3 +144,60 @@ async def connect(connection: Connection, namespaces: Sequence[str]) -> list[Cli
             cannot_be_used(config["target_host"], connection.address_from, error)
         ) from error
     return [client, *(Client(client.service_client, namespace=name) for name in namespaces[1:])]
+
+
+class TemporalIfThere:
+    """A server that is asked if it can be reached, and must be reached if an option names it.
+
+    Args:
+        address: What `--address` says.
+        namespaces: What `--namespace` says.
+        temporal_config: What `--temporal-config` says.
+        temporal_profile: What `--temporal-profile` says.
+
+    Raises:
+        ConfigurationError: It must be reached, and Temporal's configuration cannot be read.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        namespaces: list[str] | None,
+        temporal_config: Path | None,
+        temporal_profile: str | None,
+    ) -> None:
+        self.namespaces: Sequence[str] = namespaces or (DEFAULT_NAMESPACE,)
+        self.namespaces_named = bool(namespaces)
+        """Whether an option, a variable or Temporal's configuration names them."""
+        self.error: dict[str, str] | None = None
+        """Why it could not be asked, if it must be."""
+        self._must_answer = bool(address or namespaces or temporal_config or temporal_profile)
+        self._connection: Connection | None = None
+        self._unusable = ""
+        try:
+            self._connection = connection_asked_for(address, temporal_config, temporal_profile)
+            self.namespaces = namespaces_asked_for(namespaces, self._connection)
+            self.namespaces_named |= bool(self._connection.config.get("namespace"))
+        except ConfigurationError as error:
+            if self._must_answer:
+                raise
+            self._unusable = str(error)
+
+    async def clients(self) -> tuple[list[Client], str | None]:
+        """Return a client for each namespace; or none, and why."""
+        try:
+            return await self._connected(), None
+        except TemporalUnreachableError as error:
+            if self._must_answer:
+                self.error = shown_error(error)
+            return [], str(error)
+
+    async def _connected(self) -> list[Client]:
+        if self._connection is None:
+            raise TemporalUnreachableError(self._unusable)
+        try:
+            async with asyncio.timeout(_CONNECTING_SECONDS):
+                return await connect(self._connection, self.namespaces)
+        except TimeoutError:
+            address = self._connection.config.get("target_host")
+            raise TemporalUnreachableError(f"the Temporal server at {address} does not answer") from None

@@ -14,7 +14,6 @@ from temporalio.service import RPCError
 from temporal_payloads._build.assembly import build
 from temporal_payloads._cli.completion import driver_keys
 from temporal_payloads._cli.document import document, errors_in_document, shown_error
-from temporal_payloads._cli.examining import TemporalIfThere
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
 from temporal_payloads._cli.output import (
@@ -29,7 +28,7 @@ from temporal_payloads._cli.output import (
     warn,
 )
 from temporal_payloads._cli.progress import telling_progress
-from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalProfile
+from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalIfThere, TemporalProfile
 from temporal_payloads._operate.units import in_units
 from temporal_payloads._operate.usage.counts import Group, StoreCounts, Tally
 from temporal_payloads._operate.usage.listing import count_stores

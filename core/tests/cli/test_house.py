@@ -62,6 +62,22 @@ def test_help_teaches_and_fits(run, monkeypatch, path, columns):
     ("arguments", "told"),
     [
         ([], "Missing command.\nTry: temporal-payloads --help"),
+        (
+            ["gc", "--sheduel"],
+            (
+                "No such option: --sheduel (Possible options: --help, --schedule)\n"
+                "Try: temporal-payloads gc --help"
+            ),
+        ),
+        (
+            ["gc", "--jsn"],
+            "No such option: --jsn (Possible options: --json)\nTry: temporal-payloads gc --help",
+        ),
+        (
+            ["gc", "plan", "--jsn"],
+            "No such option: --jsn (Possible options: --json)\nTry: temporal-payloads gc plan --help",
+        ),
+        (["gc", "--xyz"], "No such option: --xyz\nTry: temporal-payloads gc --help"),
         (["chekc"], "No such command 'chekc'. Did you mean 'check'?\nTry: temporal-payloads --help"),
         (["check", "--nope"], "No such option: --nope"),
         (["new-plugin", "driver"], "Missing argument 'NAME'.\nTry: temporal-payloads new-plugin --help"),

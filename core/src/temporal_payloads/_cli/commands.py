@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -95,6 +96,8 @@ class Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.otherwise = ""
+        self._none_named = False
+        """Whether the command that is called is the one that is meant where none is named."""
         self._made_by: dict[str, Callable[[], Any]] = {}
 
     def add(self, name: str, brief: str, make: Callable[[], Any], *, hidden: bool = False) -> None:
@@ -141,13 +144,28 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, of which the first names a command."""
         first = args[0] if args else ""
+        self._none_named = False
         if self.otherwise and first not in self.commands and first not in ctx.help_option_names:
             named = first.removeprefix("--")
             if first != named and named in self.commands:
                 args = [named, *args[1:]]
             elif not first or first.startswith("-"):
                 args = [self.otherwise, *args]
+                self._none_named = True
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the command that is named, or that is meant where none is."""
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as raised:
+            error: Any = raised
+            if self._none_named and hasattr(error, "possibilities"):  # there is no such option
+                # Of the group, and not of a command that nobody named: the option may be meant for another.
+                error.ctx = ctx
+                known = [*(error.possibilities or ()), *(f"--{name}" for name in self.commands)]
+                error.possibilities = get_close_matches(error.option_name, known)
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the command that is called."""

@@ -219,7 +219,6 @@ class _Inspection:
         self.follows = follows
         self._assembly = assembly
         self._folder = Folder(save) if save else None
-        self._save = save
         self._files: dict[int, str] = {}
 
     async def of_workflow(

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from temporal_payloads._observe.recorder import Recorder
 
 INLINE = "inline"
-
-
+"""Stands for the driver of payloads that stay in the history."""
 OTHER = "other"
 """Stands for every namespace that is not listed."""
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from temporal_payloads._cli.commands import COMMANDS, Group
 from temporal_payloads._operate.collection import schedules, sweeping
 from temporal_payloads._operate.collection.lease import EXPIRES
-from temporal_payloads._operate.collection.marks import PARTS, WIDTH
 from temporal_payloads._operate.collection.rules import Rule
 from temporal_payloads._operate.collection.workflow import CollectionWorkflow
+from temporal_payloads._operate.marks import PARTS, WIDTH
 from temporal_payloads._settings.collection import DEFAULT_GRACE, LEAST_GRACE
 from temporal_payloads._storage.recently_stored import REMEMBERED_SECONDS
 from temporalio.service import RetryConfig

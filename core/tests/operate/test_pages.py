@@ -4,8 +4,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._operate.pages import pages_of
+from temporal_payloads._operate.throttle import Throttle
 from temporal_payloads.plugin import ListedPage
 
 

@@ -34,10 +34,10 @@ from temporal_payloads._operate.collection.clusters import ClusterUnreachableErr
 from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
-from temporal_payloads._operate.collection.throttle import Throttle, ThrottledService
 from temporal_payloads._operate.migration.migration import Migration
 from temporal_payloads._operate.migration.move import Move, MoveRefusedError, move_between
 from temporal_payloads._operate.migration.report import Report
+from temporal_payloads._operate.throttle import Throttle, ThrottledService
 from temporal_payloads._settings.settings import without_cache
 from temporal_payloads._storage.errors import StorageError
 

@@ -29,10 +29,10 @@ from temporal_payloads._cli.output import (
 )
 from temporal_payloads._cli.progress import telling_progress
 from temporal_payloads._cli.temporal import Address, TemporalConfig, TemporalIfThere, TemporalProfile
+from temporal_payloads._operate.namespaces import namespaces_of_server, namespaces_of_settings
 from temporal_payloads._operate.units import in_units
 from temporal_payloads._operate.usage.counts import Group, StoreCounts, Tally
 from temporal_payloads._operate.usage.listing import count_stores
-from temporal_payloads._operate.usage.namespaces import namespaces_of_server, namespaces_of_settings
 from temporal_payloads._operate.usage.page import page
 from temporal_payloads._operate.usage.report import store_as_json
 

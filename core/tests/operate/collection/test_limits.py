@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 from temporal_payloads import PayloadSettings
-from temporal_payloads._operate.collection.throttle import Throttle, ThrottledService
 from temporal_payloads._operate.collection.update_limit import UpdateLimit
+from temporal_payloads._operate.throttle import Throttle, ThrottledService
 from temporal_payloads._sdk_plugin import PayloadsPlugin
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeNamespaceResponse
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError

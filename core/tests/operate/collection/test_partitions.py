@@ -4,16 +4,16 @@ import hashlib
 import tracemalloc
 
 import pytest
-from temporal_payloads._operate.collection import partitions
-from temporal_payloads._operate.collection.marks import (
+from temporal_payloads._operate import partitions
+from temporal_payloads._operate.collection.state import DamagedStateError, Files
+from temporal_payloads._operate.marks import (
     PARTS,
     Marks,
     mark_of_claim,
     mark_of_hash,
     mark_of_open_run,
 )
-from temporal_payloads._operate.collection.partitions import Partitions
-from temporal_payloads._operate.collection.state import DamagedStateError, Files
+from temporal_payloads._operate.partitions import Partitions
 from temporalio.converter import StorageDriverClaim
 
 

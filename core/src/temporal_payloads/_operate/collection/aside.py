@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from temporal_payloads._operate.collection.marks import WIDTH
-from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.state import DamagedStateError
+from temporal_payloads._operate.marks import WIDTH
+from temporal_payloads._operate.partitions import Partitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporal_payloads._operate.collection.marks import mark_of_claim, mark_of_hash
+from temporal_payloads._operate.marks import mark_of_claim, mark_of_hash
 from temporal_payloads._storage.errors import StorageMisconfiguredError
 
 if TYPE_CHECKING:

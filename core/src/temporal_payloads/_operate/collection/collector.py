@@ -35,7 +35,7 @@ from temporal_payloads._operate.collection.rules import Rules, Undo
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.sweeping import CONDITIONAL, MarksOfParts, Sweep, Swept
 from temporal_payloads._operate.collection.telling import event_of
-from temporal_payloads._operate.collection.throttle import Throttle
+from temporal_payloads._operate.throttle import Throttle
 from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads._operate.collection.marks import mark_of_claim
+from temporal_payloads._operate.marks import mark_of_claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

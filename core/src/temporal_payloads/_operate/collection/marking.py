@@ -13,9 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.kept import KeptRun, KeptRuns, as_time, gone_since, key_of
-from temporal_payloads._operate.collection.marks import PARTS, WIDTH, mark_of_hash, mark_of_open_run
 from temporal_payloads._operate.collection.owners import owner_of
-from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.schedules import (
     ScheduleNow,
     ScheduleRecord,
@@ -34,8 +32,10 @@ from temporal_payloads._operate.holders import (
     schedules,
     workflows,
 )
+from temporal_payloads._operate.marks import PARTS, WIDTH, mark_of_hash, mark_of_open_run
+from temporal_payloads._operate.namespaces import namespaces_of_server
 from temporal_payloads._operate.needs import Needs, needs_of
-from temporal_payloads._operate.usage.namespaces import namespaces_of_server
+from temporal_payloads._operate.partitions import Partitions
 from temporal_payloads._storage.errors import UnknownDriverError
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from temporal_payloads._operate.collection.marks import (
+from temporal_payloads._operate.collection.schedules import action_of
+from temporal_payloads._operate.marks import (
     Marks,
     mark_of_claim,
     mark_of_hash,
     mark_of_open_run,
 )
-from temporal_payloads._operate.collection.schedules import action_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

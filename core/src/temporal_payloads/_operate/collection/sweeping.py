@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.converter import StorageDriverClaim
 
-from temporal_payloads._operate.collection.marks import Marks, mark_of_claim
-from temporal_payloads._operate.collection.partitions import Partitions
 from temporal_payloads._operate.collection.rules import Decision, Rule
 from temporal_payloads._operate.collection.state import DamagedStateError
+from temporal_payloads._operate.marks import Marks, mark_of_claim
+from temporal_payloads._operate.partitions import Partitions
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
 from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
 from temporal_payloads._storage.key_layout import ParsedKey
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.manifest import Manifest
     from temporal_payloads._operate.collection.rules import Action, Decider
     from temporal_payloads._operate.collection.state import Files
-    from temporal_payloads._operate.collection.throttle import Throttle
+    from temporal_payloads._operate.throttle import Throttle
     from temporal_payloads._storage.change import Change
 
 BATCH = 500

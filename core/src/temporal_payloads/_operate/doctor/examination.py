@@ -15,7 +15,7 @@ from temporal_payloads._operate.doctor.codec_server import CodecServerCheck
 from temporal_payloads._operate.doctor.stores import look_at_stores
 from temporal_payloads._operate.doctor.temporal import NamespaceFacts, compare_expiry, look_at_namespaces
 from temporal_payloads._operate.doctor.trial import try_all
-from temporal_payloads._operate.usage.namespaces import namespaces_of_settings
+from temporal_payloads._operate.namespaces import namespaces_of_settings
 from temporal_payloads._storage.diagnosing import DiagnosisContext, Finding, Use
 
 if TYPE_CHECKING:

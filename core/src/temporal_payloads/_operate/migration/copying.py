@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from temporalio.api.common.v1 import Payload
 
-    from temporal_payloads._operate.collection.throttle import Throttle
     from temporal_payloads._operate.migration.move import Move
     from temporal_payloads._operate.migration.report import Outcome
     from temporal_payloads._operate.migration.wanted import WantedPayload
+    from temporal_payloads._operate.throttle import Throttle
     from temporal_payloads._plugins.contract import ConfinedClaim
     from temporal_payloads._storage.sources import Source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from temporal_payloads._operate.collection.marks import WIDTH, Marks
+from temporal_payloads._operate.marks import WIDTH, Marks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -13,17 +13,17 @@ from temporalio.service import RPCError
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.rules import NULL, may_be_last_result
-from temporal_payloads._operate.collection.throttle import Throttle
 from temporal_payloads._operate.migration.copying import PAUSES, Copier
 from temporal_payloads._operate.migration.done import Done
 from temporal_payloads._operate.migration.move import MoveRefusedError
 from temporal_payloads._operate.migration.reading import Reading
 from temporal_payloads._operate.migration.report import WELL, Report
 from temporal_payloads._operate.migration.wanted import Wanted
+from temporal_payloads._operate.namespaces import namespaces_of_settings
 from temporal_payloads._operate.pages import pages_of
 from temporal_payloads._operate.recorded import ConfinedReferences
 from temporal_payloads._operate.room import Room
-from temporal_payloads._operate.usage.namespaces import namespaces_of_settings
+from temporal_payloads._operate.throttle import Throttle
 from temporal_payloads._storage.collecting import CollectableDriver
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.converter import StorageDriverClaim
 
-from temporal_payloads._operate.collection.partitions import Partitions
+from temporal_payloads._operate.partitions import Partitions
 from temporal_payloads._plugins.contract import ConfinedClaim
 
 if TYPE_CHECKING:

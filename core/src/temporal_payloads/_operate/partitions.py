@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from temporal_payloads._operate.collection.marks import PARTS, WIDTH
+from temporal_payloads._operate.marks import PARTS, WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,6 +29,7 @@ from temporal_payloads.plugin import (
     ClaimRejectedError,
     CodecEvent,
     CodecPlugin,
+    CollectionEvent,
     ConfinedClaim,
     ContentAddressedDriver,
     DriverContext,
@@ -240,6 +241,10 @@ class Metrics:
     @hookimpl
     def temporal_payloads_circuit_event(self, event: CircuitEvent) -> None:
         assert_type(event.is_open, bool)
+
+    @hookimpl
+    def temporal_payloads_collection_event(self, event: CollectionEvent) -> None:
+        assert_type(event.payloads["unneeded"], int)
 
 
 def buckets_for_the_sdks_endpoint() -> PrometheusConfig:

@@ -35,7 +35,13 @@ from temporal_payloads._plugins.contract import (
     PluginSettingsError,
     hookimpl,
 )
-from temporal_payloads._plugins.events import CircuitEvent, CodecEvent, InlineEvent, StorageEvent
+from temporal_payloads._plugins.events import (
+    CircuitEvent,
+    CodecEvent,
+    CollectionEvent,
+    InlineEvent,
+    StorageEvent,
+)
 from temporal_payloads._plugins.keys import (
     DataKey,
     KeyDescription,
@@ -111,6 +117,7 @@ __all__ = [
     "CodecEvent",
     "CodecPlugin",
     "CollectableDriver",
+    "CollectionEvent",
     "CommandContext",
     "CommandPlugin",
     "CompressionCodec",

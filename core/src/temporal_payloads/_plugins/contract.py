@@ -18,7 +18,13 @@ from temporalio.converter import (
     StorageDriverClaim,
 )
 
-from temporal_payloads._plugins.events import CircuitEvent, CodecEvent, InlineEvent, StorageEvent
+from temporal_payloads._plugins.events import (
+    CircuitEvent,
+    CodecEvent,
+    CollectionEvent,
+    InlineEvent,
+    StorageEvent,
+)
 from temporal_payloads._plugins.keys import KeyProvider, KeyProviderPlugin
 
 if TYPE_CHECKING:
@@ -488,4 +494,15 @@ class Hooks:
                         call_somebody(event.driver)
 
             registry.register_observer(Alarm())
+        """
+
+    @hookspec
+    def temporal_payloads_collection_event(self, event: CollectionEvent) -> None:
+        """Observe a garbage collection of a store that has just ended. It runs on the event loop: be quick.
+
+        Example::
+
+            @hookimpl
+            def temporal_payloads_collection_event(event: CollectionEvent) -> None:
+                gauge.set(event.payloads["unneeded"], {"driver": event.driver})
         """

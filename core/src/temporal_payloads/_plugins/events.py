@@ -134,16 +134,34 @@ class CircuitEvent:
     is_open: bool
 
 
+CollectedState = Literal["needed", "unneeded", "aside"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CollectionEvent:
-    """What a garbage collection found and did in one driver's store, told at its end."""
+    """What a garbage collection found and did in one driver's store, told at its end.
+
+    Collections are run by `temporal-payloads gc`, which knows nothing of observers that are registered in
+    code: the hook stands in the module of a plugin that the settings name, beside what makes it one.
+
+    Example::
+
+        @hookimpl
+        def temporal_payloads_collection_event(event: CollectionEvent) -> None:
+            if not event.complete:
+                logger.warning("The collection of %s was not complete; see gc status", event.driver)
+    """
 
     driver: str
     """The driver name that references record."""
     complete: bool
     """Whether everything was marked and listed. Of a collection that was not, only what it did counts."""
     payloads: Mapping[CollectedState, int]
-    """How many payloads of the store are in each state at the end."""
+    """How many payloads of the store are in each state at the end.
+
+    `needed`: it is kept, because something refers to it, or nothing was decided yet. `unneeded`: nothing
+    refers to it, and it is not aside. `aside`: it was put aside, and waits to be deleted.
+    """
     size: Mapping[CollectedState, int]
     """Their bytes in the store."""
     put_aside: int = 0
@@ -159,9 +177,5 @@ class CollectionEvent:
     ended: float = 0.0
     """When it ended, in seconds since 1970."""
 
-
-CollectedState = Literal["needed", "unneeded", "aside"]
-"""`needed`: it is kept, because something refers to it, or nothing was decided yet. `unneeded`: nothing
-refers to it, and it is not aside. `aside`: it was put aside, and waits to be deleted."""
 
 Event = StorageEvent | CodecEvent | InlineEvent | CircuitEvent | CollectionEvent

@@ -28,7 +28,14 @@ from temporal_payloads._plugins.contract import (
     Hooks,
     PayloadConverterPlugin,
 )
-from temporal_payloads._plugins.events import CircuitEvent, CodecEvent, Event, InlineEvent, StorageEvent
+from temporal_payloads._plugins.events import (
+    CircuitEvent,
+    CodecEvent,
+    CollectionEvent,
+    Event,
+    InlineEvent,
+    StorageEvent,
+)
 from temporal_payloads._plugins.import_path import ImportPath, is_import_path
 from temporal_payloads._plugins.keys import KeyProviderPlugin
 from temporal_payloads._plugins.kinds import KINDS, AnyPlugin, Kind, KindName
@@ -48,6 +55,7 @@ EVENT_HOOKS = {
     CodecEvent: "temporal_payloads_codec_event",
     InlineEvent: "temporal_payloads_inline_event",
     CircuitEvent: "temporal_payloads_circuit_event",
+    CollectionEvent: "temporal_payloads_collection_event",
 }
 """What tells observers of each kind of event."""
 
@@ -144,8 +152,7 @@ class PluginRegistry:
         # Asked at each operation, and pluggy makes a new list each time.
         known = self._observing
         if kind not in known:
-            hook = EVENT_HOOKS.get(kind)
-            known[kind] = getattr(self._plugins.hook, hook).get_hookimpls() if hook else []
+            known[kind] = getattr(self._plugins.hook, EVENT_HOOKS[kind]).get_hookimpls()
         return known[kind]
 
     def _tell_failure(self, observer: pluggy.HookImpl, error: Exception) -> None:

@@ -216,6 +216,7 @@ class ShelfPlugin:
     def __init__(self, clock):
         self.clock = clock
         self.shelves = {}
+        self.heard = []
 
     def shelf(self, name="shelf"):
         return self.shelves.setdefault(name, Shelf(self.clock))
@@ -235,6 +236,10 @@ class ShelfPlugin:
             confine=lambda settings, claim: self.layout(settings).confine(claim),
             retries=True,
         )
+
+    @hookimpl
+    def temporal_payloads_collection_event(self, event):
+        self.heard.append(event)
 
     @asynccontextmanager
     async def open(self, settings, context):

@@ -1,27 +1,16 @@
-"""What observers are told when a collection has ended."""
+"""What a plugin's hook is told when a collection has ended."""
 
 from datetime import timedelta
 
 import pytest
-from temporal_payloads._observe.observers import Observers
-from temporal_payloads._plugins.events import CollectionEvent
 
 GRACE = timedelta(days=7)
 
 
 @pytest.fixture
-def told(monkeypatch):
+def told(world):
     """The latest event of a collection."""
-    events = []
-    notify = Observers.notify
-
-    def listening(observers, event):
-        notify(observers, event)
-        if isinstance(event, CollectionEvent):
-            events.append(event)
-
-    monkeypatch.setattr(Observers, "notify", listening)
-    return lambda: events[-1]
+    return lambda: world.plugin.heard[-1]
 
 
 async def test_each_step_of_a_payload_is_told(world, told):

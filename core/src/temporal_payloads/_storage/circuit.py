@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.fork import renewed_after_fork
 from temporal_payloads._concurrency.time_limit import time_left
@@ -25,7 +24,7 @@ from temporal_payloads._storage.errors import (
     StoragePermissionError,
     StorageUnavailableError,
 )
-from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
+from temporal_payloads._storage.unavailable import is_unavailable, told_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +112,7 @@ class Circuit:
             raise
         except Exception as error:
             if is_unavailable(error):
-                self._note(str(storage_error_in(error) or error)[:_LONGEST_REASON], probing, began)
+                self._note(str(told_by_driver(error) or error)[:_LONGEST_REASON], probing, began)
             elif _answered(error):
                 self._close()
             else:
@@ -205,7 +204,7 @@ class Circuit:
 
 
 def _answered(error: Exception) -> bool:
-    told = error if isinstance(error, ApplicationError) else storage_error_in(error)
+    told = told_by_driver(error)
     return told is not None and told.type in _ANSWERS and getattr(told, "store_asked", True)
 
 

@@ -25,7 +25,7 @@ from temporal_payloads._storage.namespaces import AllowedNamespaces
 from temporal_payloads._storage.operations import DriverIdentity, DriverOperations, Tally
 from temporal_payloads._storage.recently_stored import RecentlyStored, StoreKey
 from temporal_payloads._storage.sources import MovedStore, OwnStore, SeveralStores
-from temporal_payloads._storage.unavailable import storage_error_in
+from temporal_payloads._storage.unavailable import told_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -394,7 +394,7 @@ class ManagedDriver(StorageDriver):
         try:
             yield
         except Exception as error:
-            lost = error if isinstance(error, ApplicationError) else storage_error_in(error)
+            lost = told_by_driver(error)
             if self._stored and lost and lost.type in _LOST:
                 # The error does not tell which of them it is. To store one again in vain does no harm.
                 self._stored.forget(contents)

@@ -22,7 +22,7 @@ from temporal_payloads._storage.errors import (
     StorageUnavailableError,
 )
 from temporal_payloads._storage.retries import inbound, outbound
-from temporal_payloads._storage.unavailable import lost_connection, storage_error_in
+from temporal_payloads._storage.unavailable import lost_connection, told_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -210,11 +210,9 @@ class DriverOperations:
             raise explained from explained.__cause__
 
     def _as_application_error(self, operation: str, error: Exception) -> ApplicationError:
-        if isinstance(error, ApplicationError):
-            return error
-        raised_by_driver = storage_error_in(error)
-        if raised_by_driver is not None:
-            return raised_by_driver
+        told = told_by_driver(error)
+        if told is not None:
+            return told
         kind = StorageUnavailableError if lost_connection(error) else StorageError
         wrapped = kind(f"{self._identity} failed to {operation}: {type(error).__name__}: {error}")
         wrapped.__cause__ = error

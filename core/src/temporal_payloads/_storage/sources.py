@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflowInfo
-from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._concurrency.time_limit import operation_ending_at, time_left
@@ -20,7 +19,7 @@ from temporal_payloads._storage.errors import (
     StorageTimeoutError,
 )
 from temporal_payloads._storage.serialized import SerializedPayload, serialize, takes_serialized
-from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
+from temporal_payloads._storage.unavailable import is_unavailable, told_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -325,13 +324,10 @@ def _worst(failures: Sequence[Exception]) -> Exception:
     for error in failures:
         if not _is_missing(error):
             return error
-    return PayloadNotFoundError("; ".join(dict.fromkeys(_told(error).message for error in failures)))
+    told = [one.message for one in map(told_by_driver, failures) if one is not None]
+    return PayloadNotFoundError("; ".join(dict.fromkeys(told)))
 
 
 def _is_missing(error: Exception) -> bool:
-    return getattr(_told(error), "type", None) == PayloadNotFoundError.__name__
-
-
-def _told(error: Exception) -> Any:
-    """Return what the driver itself raised, if an SDK driver has wrapped it."""
-    return error if isinstance(error, ApplicationError) else storage_error_in(error) or error
+    told = told_by_driver(error)
+    return told is not None and told.type == PayloadNotFoundError.__name__

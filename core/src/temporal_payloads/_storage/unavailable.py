@@ -1,4 +1,4 @@
-"""Which failures say that a store cannot be used now, and would not say so a moment later."""
+"""What a driver's failure says of its store: in whose words, and whether it cannot be used just now."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ _LOST_CONNECTIONS = (ConnectionError, TimeoutError, socket.gaierror)
 """What a driver raises that has no words of its own for a store that cannot be reached."""
 
 
-def storage_error_in(error: BaseException) -> ApplicationError | None:
-    """Return the error that a driver raised before an SDK driver wrapped it."""
-    cause = error.__cause__
-    while cause is not None and not isinstance(cause, ApplicationError):
-        cause = cause.__cause__
-    return cause
+def told_by_driver(error: BaseException) -> ApplicationError | None:
+    """Return what the plugin's driver itself raised, which an SDK driver may have wrapped.
+
+    None: it raised nothing that Temporal understands.
+    """
+    told: BaseException | None = error
+    while told is not None and not isinstance(told, ApplicationError):
+        told = told.__cause__
+    return told
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether a driver's exception means that its store cannot be reached, or asks to slow down."""
-    told = error if isinstance(error, ApplicationError) else storage_error_in(error)
+    told = told_by_driver(error)
     return isinstance(told, StorageUnavailableError) or (told is None and lost_connection(error))
 
 

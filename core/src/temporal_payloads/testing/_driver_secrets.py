@@ -12,7 +12,7 @@ from temporalio.converter import StorageDriverClaim
 from temporal_payloads._plugins.contract import DriverPlugin
 from temporal_payloads._storage.errors import StorageError
 from temporal_payloads._storage.managed_driver import ManagedDriver
-from temporal_payloads._storage.unavailable import storage_error_in
+from temporal_payloads._storage.unavailable import told_by_driver
 from temporal_payloads.testing._plugin import secrets_in
 from temporal_payloads.testing._promises import broken_by
 from temporal_payloads.testing._running import RETRIEVE, STORE, driver_context, managed, run_loop, store
@@ -91,9 +91,7 @@ class DriverSecrets:
                 async with plugin.open(settings, driver_context(plugin)) as driver:
                     await driver.store(STORE, [a_payload(5)])
             except Exception as error:
-                if not isinstance(error, StorageError) and not isinstance(
-                    storage_error_in(error), StorageError
-                ):
+                if not isinstance(told_by_driver(error), StorageError):
                     raise AssertionError(
                         f"storing raised {type(error).__module__}.{type(error).__qualname__}, in "
                         "which there is "

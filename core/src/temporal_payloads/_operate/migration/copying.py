@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from temporalio.converter import StorageDriverRetrieveContext
 from temporalio.exceptions import ApplicationError
@@ -22,7 +22,7 @@ from temporal_payloads._storage.errors import (
     StorageTimeoutError,
 )
 from temporal_payloads._storage.serialized import serialize
-from temporal_payloads._storage.unavailable import is_unavailable, storage_error_in
+from temporal_payloads._storage.unavailable import is_unavailable, told_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -151,7 +151,7 @@ class Copier:
             try:
                 return await self._in_time(work)
             except Exception as error:
-                told = _told(error)
+                told = told_by_driver(error) or error
                 if pause is None or not is_unavailable(error):
                     if told is error:
                         raise
@@ -189,7 +189,3 @@ def _outcome_of(error: ApplicationError) -> Outcome | None:
     if error.type == StorageMisconfiguredError.__name__ and not getattr(error, "store_asked", True):
         return "refused"
     return _OUTCOMES.get(error.type or "")
-
-
-def _told(error: Exception) -> Any:
-    return error if isinstance(error, ApplicationError) else storage_error_in(error) or error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+import math
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
-_ends: ContextVar[Callable[[], float]] = ContextVar("operation_ends", default=lambda: float("inf"))
+_ends: ContextVar[Callable[[], float]] = ContextVar("operation_ends", default=lambda: math.inf)
 
 
 @contextmanager
@@ -25,6 +26,27 @@ def operation_ending_at(when: Callable[[], float]) -> Iterator[None]:
         yield
     finally:
         _ends.reset(token)
+
+
+@asynccontextmanager
+async def operation_within(seconds: float, late: Callable[[], Exception]) -> AsyncIterator[None]:
+    """Cancel what this block does when its time is up, and let be known in it when that is.
+
+    Args:
+        seconds: How long it may take; it may be infinite.
+        late: Makes what is raised then.
+    """
+    ends = asyncio.get_running_loop().time() + seconds
+    limit = asyncio.timeout_at(ends if ends < math.inf else None)
+    try:
+        with operation_ending_at(lambda: ends):
+            async with limit:
+                yield
+    except TimeoutError as error:
+        # Else it is the block's own, such as that of a connection.
+        if not limit.expired():
+            raise
+        raise late() from error
 
 
 def operation_ends() -> float:

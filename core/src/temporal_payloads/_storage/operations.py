@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._concurrency.time_limit import operation_ending_at
+from temporal_payloads._concurrency.time_limit import operation_within
 from temporal_payloads._observe.belonging import current_belonging
 from temporal_payloads._plugins.events import StorageEvent
 from temporal_payloads._storage.attempt import current_attempt
@@ -169,27 +169,20 @@ class DriverOperations:
 
     @asynccontextmanager
     async def _deadline(self, operation: str) -> AsyncIterator[None]:
-        now = asyncio.get_running_loop().time()
         seconds = self._timeout.total_seconds()
         within = f"storage.timeout = {seconds:g}s"
         attempt = current_attempt() if operation == "store" else None
         if attempt is not None:
-            share = (attempt.ends_with_fallback if self._has_fallback else attempt.ends) - now
+            ends = attempt.ends_with_fallback if self._has_fallback else attempt.ends
+            share = ends - asyncio.get_running_loop().time()
             # What it took to get here is not worth telling.
             if share < 0.95 * seconds:
                 within = f"{max(share, 0):.2g}s, its part of {within}"
             seconds = min(seconds, share)
         if seconds <= 0:
             raise self._no_answer(within)
-        deadline = asyncio.timeout(seconds)
-        try:
-            with operation_ending_at(lambda: now + seconds):
-                async with deadline:
-                    yield
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
-            raise self._no_answer(within) from error
+        async with operation_within(seconds, lambda: self._no_answer(within)):
+            yield
 
     def _no_answer(self, within: str) -> StorageTimeoutError:
         return StorageTimeoutError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflowInfo
 
 from temporal_payloads._concurrency.gather import gather_bounded
-from temporal_payloads._concurrency.time_limit import operation_ending_at, time_left
+from temporal_payloads._concurrency.time_limit import operation_within, time_left
 from temporal_payloads._storage.digest import retrieve_with
 from temporal_payloads._storage.errors import (
     PayloadIntegrityError,
@@ -287,19 +286,12 @@ class SeveralStores:
         self, name: str, retrieve: Retrieve, claims: Sequence[ConfinedClaim]
     ) -> Sequence[Found | Exception]:
         """Ask a store, and leave time for those after it."""
-        seconds = time_left() * SHARE
-        ends = asyncio.get_running_loop().time() + seconds
-        limit = asyncio.timeout(None if seconds == float("inf") else seconds)
+        late = StorageTimeoutError(f"{name} gave no answer within its part of storage.timeout")
         try:
-            with operation_ending_at(lambda: ends):
-                async with limit:
-                    return await self._ask(name, retrieve, claims)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            late: Exception = StorageTimeoutError(f"{name} gave no answer within its part of storage.timeout")
-            late.__cause__ = error
-            return [late] * len(claims)
+            async with operation_within(time_left() * SHARE, lambda: late):
+                return await self._ask(name, retrieve, claims)
+        except StorageTimeoutError as error:
+            return [error] * len(claims)
 
     def _tell(self, name: str, failures: Sequence[Exception]) -> None:
         """Warn of what is more than a payload that has not been moved yet."""

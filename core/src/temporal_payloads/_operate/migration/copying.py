@@ -12,7 +12,7 @@ from temporalio.converter import StorageDriverRetrieveContext
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.offload import run_off_loop
-from temporal_payloads._concurrency.time_limit import operation_ending_at
+from temporal_payloads._concurrency.time_limit import operation_within
 from temporal_payloads._storage.errors import (
     ClaimRejectedError,
     PayloadIntegrityError,
@@ -161,18 +161,14 @@ class Copier:
 
     async def _in_time(self, work: Callable[[], Awaitable[T]]) -> T:
         seconds = self.timeout.total_seconds()
-        ends = asyncio.get_running_loop().time() + seconds
-        limit = asyncio.timeout_at(ends)
-        try:
-            with operation_ending_at(lambda: ends):
-                async with limit:
-                    return await work()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise StorageTimeoutError(
+
+        def late() -> StorageTimeoutError:
+            return StorageTimeoutError(
                 f"No answer within storage.timeout = {seconds:g}s: the store is slow or cannot be reached"
-            ) from error
+            )
+
+        async with operation_within(seconds, late):
+            return await work()
 
 
 _OUTCOMES: dict[str, Outcome] = {

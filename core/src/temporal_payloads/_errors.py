@@ -1,4 +1,4 @@
-"""What a wrong configuration looks like to the person who has to mend it."""
+"""What errors look like to the person who has to mend it, and those of a wrong configuration."""
 
 from __future__ import annotations
 
@@ -87,3 +87,25 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     spelled = {candidate.lower(): candidate for candidate in sorted(candidates)}
     close = get_close_matches(word.lower(), spelled, n=1, cutoff=0.6)
     return f" Did you mean {spelled[close[0]]!r}?" if close else ""
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says where its type stands beside it, or is of no interest.
+
+    The text of Temporal's errors begins with their type, and their message does not.
+    """
+    return getattr(error, "message", "") or str(error) or type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says where nothing else tells its type.
+
+    A `message` is made for people. The text of any other error may be no more than a name or a number, of
+    which the type says what is wrong with it.
+    """
+    return getattr(error, "message", "") or f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def failure_type_of(error: BaseException) -> str:
+    """Return the type by which Temporal knows a failure."""
+    return getattr(error, "type", None) or type(error).__name__

@@ -11,7 +11,7 @@ import typer
 
 from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, WrongUseError
 from temporal_payloads._cli.output import say_json
-from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._errors import ConfigurationError, Problem, message_of
 
 if TYPE_CHECKING:
     from temporal_payloads._settings.settings import PayloadSettings
@@ -42,7 +42,7 @@ def document(
 
 def shown_error(failure: Exception) -> dict[str, str]:
     """Return an exception's type and message."""
-    return {"type": type(failure).__name__, "message": getattr(failure, "message", "") or str(failure)}
+    return {"type": type(failure).__name__, "message": message_of(failure)}
 
 
 def sources_as_json(settings: PayloadSettings) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from temporal_payloads._cli.temporal import (
     connection_asked_for,
     namespaces_asked_for,
 )
+from temporal_payloads._errors import message_of
 from temporal_payloads._operate.collection.clusters import ClusterUnreachableError, connect_owners
 from temporal_payloads._operate.collection.marking import Namespace
 from temporal_payloads._operate.collection.state import DamagedStateError
@@ -299,7 +300,7 @@ def _migrate(asked: _Asked, *, as_json: bool) -> ExitStatus:
         return ExitStatus.INTERRUPTED
     if failure is not None:
         if not as_json:
-            complain(getattr(failure, "message", "") or str(failure))
+            complain(message_of(failure))
         return ExitStatus.UNFINISHED
     if not report.complete:
         return ExitStatus.UNFINISHED

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from temporal_payloads._errors import failure_type_of
 from temporal_payloads._observe.belonging import current_belonging
 from temporal_payloads._plugins.events import CodecEvent
 
@@ -78,7 +79,7 @@ class Watch:
                 time.perf_counter() - start,
                 concerned,
                 (),
-                getattr(error, "type", None) or type(error).__name__,
+                failure_type_of(error),
             )
             raise
         seconds = time.perf_counter() - start

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from temporal_payloads._errors import failure_type_of, message_of
+
 if TYPE_CHECKING:
     from temporal_payloads._operate.holders import Holder
 
@@ -30,5 +32,4 @@ class Gaps(dict[str, Gap]):
 
     def miss_for(self, what: str, error: Exception, holder: Holder) -> None:
         """Note that something was not read, for this error."""
-        kind = getattr(error, "type", None) or type(error).__name__
-        self.miss(f"{what} ({kind})", getattr(error, "message", "") or str(error), holder)
+        self.miss(f"{what} ({failure_type_of(error)})", message_of(error), holder)

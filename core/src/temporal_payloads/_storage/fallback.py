@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._errors import message_of
 from temporal_payloads._storage.attempt import StoreAttempt
 from temporal_payloads._storage.errors import StorageUnavailableError
 
@@ -125,7 +126,7 @@ class Fallbacks:
 
 
 def _all_failed(reasons: Sequence[StorageUnavailableError], last: Exception) -> StorageUnavailableError:
-    told = "; ".join(getattr(error, "message", "") or str(error) for error in (*reasons, last))
+    told = "; ".join(message_of(error) for error in (*reasons, last))
     error = StorageUnavailableError(
         f"{told}. No fallback is left", next_retry_delay=reasons[0].next_retry_delay
     )

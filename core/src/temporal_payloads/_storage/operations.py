@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from temporalio.exceptions import ApplicationError
 
 from temporal_payloads._concurrency.time_limit import operation_within
+from temporal_payloads._errors import failure_type_of
 from temporal_payloads._observe.belonging import current_belonging
 from temporal_payloads._plugins.events import StorageEvent
 from temporal_payloads._storage.attempt import current_attempt
@@ -143,7 +144,7 @@ class DriverOperations:
             async with self.run(operation):
                 yield tally
         except BaseException as error:
-            failure = getattr(error, "type", None) or type(error).__name__
+            failure = failure_type_of(error)
             # Not one that was only cancelled, for another driver of the same attempt failed.
             if operation == "store" and isinstance(error, StorageUnavailableError):
                 error.driver = self._identity.name

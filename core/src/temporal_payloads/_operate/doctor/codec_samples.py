@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import Payload
 
+from temporal_payloads._errors import reason_of
 from temporal_payloads._storage.diagnosing import Finding
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ async def try_codecs(chain: CodecChain) -> tuple[list[CodecSample], list[Finding
                 await _try_sample(chain, name, payload)  # a first use loads libraries, and asks for keys
             steps, same = await _try_sample(chain, name, payload)
         except Exception as error:  # noqa: BLE001  # a codec may raise anything
-            told = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+            told = reason_of(error)
             findings.append(
                 Finding(level="problem", check="codecs", place="codecs", message=f"{name}: {told}")
             )

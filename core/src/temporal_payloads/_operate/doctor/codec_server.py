@@ -17,6 +17,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import WorkflowSerializationContext
 
+from temporal_payloads._errors import reason_of
 from temporal_payloads._operate.doctor.trial import TRIAL, converter_for, receive
 from temporal_payloads._storage.diagnosing import Finding, Level
 from temporal_payloads._storage.references import is_reference
@@ -262,7 +263,7 @@ class CodecServerCheck:
             # Not before: what is noted is deleted, and a reference may lead to somebody's payload.
             await trials.note(self.assembly, self.namespace, theirs)
         except Exception as error:  # noqa: BLE001  # a codec or driver may raise anything
-            return getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+            return reason_of(error)
         return ""
 
     # -- asking

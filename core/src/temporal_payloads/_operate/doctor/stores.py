@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from temporal_payloads._errors import reason_of
 from temporal_payloads._storage.diagnosing import Finding
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def look_at_stores(
         try:
             found = await driver.diagnose(replace(context, place=place, written=claims, use=use))
         except Exception as error:  # noqa: BLE001  # a driver may raise anything
-            told = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+            told = reason_of(error)
             return [Finding(level="problem", check="store", place=place, message=told), *_left(place, claims)]
         if found is not None:
             return found

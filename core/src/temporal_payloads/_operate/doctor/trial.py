@@ -15,6 +15,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
+from temporal_payloads._errors import reason_of
 from temporal_payloads._operate.contexts import ReadingContexts
 from temporal_payloads._operate.histories import reference_in_clear
 from temporal_payloads._storage.diagnosing import Finding
@@ -61,7 +62,7 @@ class Trials:
 
     def failed(self, check: str, place: str, error: Exception, *, writing: bool = False) -> None:
         """Tell why something cannot be done, and what that may have left."""
-        told = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+        told = reason_of(error)
         self.findings.append(Finding(level="problem", check=check, place=place, message=told))
         if writing and isinstance(error, StorageTimeoutError | StorageUnavailableError):
             self.findings.append(

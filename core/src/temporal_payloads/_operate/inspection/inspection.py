@@ -12,6 +12,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import StorageDriverRetrieveContext
 
 from temporal_payloads._codecs.named import encoding_of
+from temporal_payloads._errors import message_of
 from temporal_payloads._operate.contexts import ReadingContexts
 from temporal_payloads._operate.histories import placed_payloads_in, reference_in_clear
 from temporal_payloads._operate.inspection.peeling import peeling
@@ -205,12 +206,12 @@ class Inspector:
         try:
             clear = await self._in_clear(one, payload)
         except Exception as error:  # noqa: BLE001  # a codec may raise anything
-            one.state, one.why = "undecodable", _told(error)
+            one.state, one.why = "undecodable", message_of(error)
             return
         try:
             one.reference = reference = read_reference(clear)
         except ClaimRejectedError as error:
-            one.state, one.why = "rejected", _told(error)
+            one.state, one.why = "rejected", message_of(error)
             return
         one.stored_size = reference.size
         async with self._room.taken(self._size_to_expect(reference)):
@@ -221,7 +222,7 @@ class Inspector:
                 [stored] = await driver.retrieve(StorageDriverRetrieveContext(), [reference.claim])
             except Exception as error:  # noqa: BLE001  # a driver may raise anything
                 kinds = (state for kind, state in _STATES if isinstance(error, kind))
-                one.state, one.why = next(kinds, "unreachable"), _told(error)
+                one.state, one.why = next(kinds, "unreachable"), message_of(error)
                 return
             one.state, one.stored_size = "intact", stored.ByteSize()
             self._understated |= one.stored_size > reference.size > 0
@@ -258,7 +259,7 @@ class Inspector:
             try:
                 decoded = await self._contexts.first(decode)
             except Exception as error:  # noqa: BLE001  # a codec may raise anything
-                one.state, one.why = "undecodable", _told(error)
+                one.state, one.why = "undecodable", message_of(error)
                 return
             one.encoding, one.size = encoding_of(decoded), len(decoded.data)
             one.message_type = decoded.metadata.get("messageType", b"").decode(errors="replace")
@@ -312,7 +313,3 @@ def field_of(place: Place) -> str:
         elif part not in ("payloads", "fields") and not part.endswith(_ATTRIBUTES):
             text += f".{part}"
     return text.removeprefix(".")
-
-
-def _told(error: Exception) -> str:
-    return getattr(error, "message", "") or str(error) or type(error).__name__

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._errors import message_of
 from temporal_payloads._operate.pages import pages_of
 from temporal_payloads._operate.usage.counts import StoreCounts
 from temporal_payloads._storage.collecting import CollectableDriver
@@ -40,10 +41,7 @@ async def count_stores(
                     continue
                 await count_store(opened, namespaces, counted)
         except Exception as error:  # noqa: BLE001  # a driver may raise anything
-            counted.error = {
-                "type": type(error).__name__,
-                "message": getattr(error, "message", "") or str(error),
-            }
+            counted.error = {"type": type(error).__name__, "message": message_of(error)}
 
 
 async def count_store(driver: CollectableDriver, namespaces: Sequence[str], counts: StoreCounts) -> None:

@@ -117,6 +117,15 @@ def test_what_a_diagnosis_finds_belongs_to_its_place_unless_it_says_otherwise(di
     assert "said the shelf" in diagnosis.findings[-1].message
 
 
+def test_what_is_left_of_a_check_is_named_with_who_can_delete_it(diagnosis):
+    diagnosis.cleaned_up([], "the shelf", "Delete it with another card")
+    diagnosis.cleaned_up(["v0/a", "v0/b"], "the shelf", "Delete it with another card")
+    deleted, left = diagnosis.findings
+    assert (deleted.level, left.level) == ("ok", "warning")
+    assert left.message.endswith("still in the shelf: v0/a, v0/b")
+    assert left.advice == "Delete it with another card: nothing refers to it"
+
+
 @pytest.mark.parametrize(
     ("date", "level"),
     [

@@ -263,6 +263,24 @@ class Diagnosis:
         del permission
         return ""
 
+    def cleaned_up(self, left: Collection[str], where: str, advice: str) -> None:
+        """Add what is found of deleting what was stored for this check.
+
+        Args:
+            left: The keys of what could not be deleted.
+            where: What they are still in (`the bucket 'payloads'`).
+            advice: Who can delete them.
+        """
+        if not left:
+            self.found("ok", "clean-up", "what was written for this check was deleted")
+            return
+        self.found(
+            "warning",
+            "clean-up",
+            f"What was written for this check is still in {where}: {', '.join(left)}",
+            f"{advice}: nothing refers to it",
+        )
+
     def http_clock(self, date: str | None, *, asked: datetime, answered: datetime) -> bool:
         """Add what is found of the clock of an HTTP server; tell whether it has told its time.
 

@@ -74,15 +74,7 @@ class ContainerDiagnosis(Diagnosis):
             except HttpResponseError as error:
                 left[name] = _said(_denied(error))
         self.permission("delete", not left, COLLECTOR, next(iter(left.values()), ""))
-        if left:
-            self.found(
-                "warning",
-                "clean-up",
-                f"What was written for this check is still in the container: {', '.join(left)}",
-                "Delete it with another login, or leave it to gc: nothing refers to it",
-            )
-        else:
-            self.found("ok", "clean-up", "what was written for this check was deleted")
+        self.cleaned_up(left, "the container", "Delete it with another login, or leave it to gc")
 
     def how_to_grant(self, permission: str) -> str:
         """Return how a login is given a right."""

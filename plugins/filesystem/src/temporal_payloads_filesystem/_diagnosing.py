@@ -121,15 +121,7 @@ class StoreDiagnosis(Diagnosis):
             except PermissionError:
                 left.append(key)
         self.permission("to delete", not left, COLLECTOR)
-        if left:
-            self.found(
-                "warning",
-                "clean-up",
-                f"What was written for this check is still there: {', '.join(left)}",
-                "Delete it by hand, or leave it to gc: nothing refers to it",
-            )
-        else:
-            self.found("ok", "clean-up", "what was written for this check was deleted")
+        self.cleaned_up(left, "the directory", "Delete it by hand, or leave it to gc")
 
     def _clock(self, folder: int, name: str) -> None:
         asked = self.context.now()

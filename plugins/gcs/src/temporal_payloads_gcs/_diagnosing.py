@@ -87,15 +87,7 @@ class BucketDiagnosis(Diagnosis):
         }
         left = {name: refused.text for name, refused in refusals.items() if refused is not None}
         self.permission("storage.objects.delete", not left, COLLECTOR, next(iter(left.values()), ""))
-        if left:
-            self.found(
-                "warning",
-                "clean-up",
-                f"What was written for this check is still in the bucket {self.bucket!r}: {', '.join(left)}",
-                "Delete it with another role: nothing refers to it",
-            )
-        else:
-            self.found("ok", "clean-up", "what was written for this check was deleted")
+        self.cleaned_up(left, f"the bucket {self.bucket!r}", "Delete it with another role")
 
     async def _settings(self) -> None:
         found: dict[str, Any] = {}

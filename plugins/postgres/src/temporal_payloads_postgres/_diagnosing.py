@@ -131,20 +131,15 @@ class TableDiagnosis(Diagnosis):
     async def _clean_up(self) -> None:
         if not self.written:
             return
+        left: Sequence[str] = ()
         try:
             async with self.connection.transaction():
                 await self.connection.execute(
                     f"DELETE FROM {self.table.qualified} WHERE key = ANY(%s::text[])", (list(self.written),)
                 )
         except psycopg.errors.InsufficientPrivilege:
-            self.found(
-                "warning",
-                "clean-up",
-                f"What was written for this check is still in {self.origin.table}: {', '.join(self.written)}",
-                "Delete it with another role, or leave it to gc: nothing refers to it",
-            )
-        else:
-            self.found("ok", "clean-up", "what was written for this check was deleted")
+            left = self.written
+        self.cleaned_up(left, self.origin.table, "Delete it with another role, or leave it to gc")
 
     async def _row(self, statement: str, *values: Any) -> tuple[Any, ...]:
         cursor = await self.connection.execute(statement, values)

@@ -259,15 +259,7 @@ class ServerDiagnosis(Diagnosis):
         if not self.written:
             return
         left = [key for key in self.written if isinstance(await self._ask("DEL", key), Exception)]
-        if left:
-            self.found(
-                "warning",
-                "clean-up",
-                f"What was written for this check is still in the store: {', '.join(left)}",
-                "Delete it with another user, or leave it to gc: nothing refers to it",
-            )
-        else:
-            self.found("ok", "clean-up", "what was written for this check was deleted")
+        self.cleaned_up(left, "the store", "Delete it with another user, or leave it to gc")
 
     # -- asking
 

@@ -153,15 +153,7 @@ class BucketDiagnosis(Diagnosis):
                 left.append(key)
                 refused = _said(answer)
         self.permission(permission, not left, COLLECTOR, refused)
-        if left:
-            self.found(
-                "warning",
-                "clean-up",
-                f"What was written for this check is still in the bucket {self.bucket!r}: {', '.join(left)}",
-                "Delete it with another role, or leave it to gc: nothing refers to it",
-            )
-        else:
-            self.found("ok", "clean-up", "what was written for this check was deleted")
+        self.cleaned_up(left, f"the bucket {self.bucket!r}", "Delete it with another role, or leave it to gc")
 
     # -- settings of the bucket
 

@@ -67,8 +67,7 @@ class DriverConformance(DriverClaims, DriverCollecting, DriverLifetime, DriverSe
 
     @broken_by(
         "a `name()` or `type()` made from the settings (`s3-{bucket}`), or a name that is fixed in "
-        "the driver. "
-        "After the next change of the settings no history could be read."
+        "the driver. After the next change of the settings no history could be read."
     )
     def test_the_driver_has_the_name_it_is_given(
         self, plugin: DriverPlugin[Any], settings: BaseModel
@@ -225,8 +224,7 @@ class DriverConformance(DriverClaims, DriverCollecting, DriverLifetime, DriverSe
 
     @broken_by(
         "an empty value for what is not there, or the client library's own error for it. Core tells "
-        "what is gone "
-        "for good from what may come back by `PayloadNotFoundError` alone."
+        "what is gone for good from what may come back by `PayloadNotFoundError` alone."
     )
     def test_a_missing_payload_is_told(self, plugin: DriverPlugin[Any], settings: BaseModel) -> None:
         """With `PayloadNotFoundError`, also where other payloads of the call are there."""

@@ -54,13 +54,11 @@ LARGE = 16 * 1024 * 1024
 MEDIUM, MEDIUMS = 256 * 1024, 64
 _SWALLOWED = (
     "`except BaseException`, a bare `except`, or `suppress(CancelledError)` around a request. Catch "
-    "`Exception`, "
-    "and `raise` what cancelled the call."
+    "`Exception`, and `raise` what cancelled the call."
 )
 _CACHED_CLIENT = (
     "a client, lock or pool in a module or on the plugin, which belongs to the loop that made it "
-    "first. Make it "
-    "in `open`, which core calls once per event loop."
+    "first. Make it in `open`, which core calls once per event loop."
 )
 
 
@@ -143,8 +141,7 @@ class DriverLifetime:
 
     @broken_by(
         "a client library without `async`, hashing, or reading a file, on the event loop. "
-        "`run_off_loop` does "
-        "it in a thread."
+        "`run_off_loop` does it in a thread."
     )
     def test_large_payloads_do_not_stop_the_event_loop(
         self, plugin: DriverPlugin[Any], settings: BaseModel
@@ -257,8 +254,7 @@ class DriverLifetime:
 
     @broken_by(
         "`asyncio.to_thread`, whose thread goes on when its caller is cancelled, with a client that "
-        "is closed by "
-        "then. `run_off_loop` waits for its thread."
+        "is closed by then. `run_off_loop` waits for its thread."
     )
     def test_closing_leaves_no_thread_at_work(self, plugin: DriverPlugin[Any], settings: BaseModel) -> None:
         """Also where a call was cancelled just before: what it has begun has come to an end."""

@@ -94,8 +94,7 @@ class DriverSecrets:
                 if not isinstance(told_by_driver(error), StorageError):
                     raise AssertionError(
                         f"storing raised {type(error).__module__}.{type(error).__qualname__}, in "
-                        "which there is "
-                        "no StorageError"
+                        "which there is no StorageError"
                     ) from error
             else:
                 raise AssertionError("the payload was stored")

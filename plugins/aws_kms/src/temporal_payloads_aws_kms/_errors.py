@@ -32,8 +32,7 @@ _ADVICE = {
     "KMSInvalidStateException": "the key cannot be used now; if it is to be deleted, cancel that",
     "InvalidKeyUsageException": "the key must be one for ENCRYPT_DECRYPT",
     "IncorrectKeyException": "that key did not wrap it. If an alias names another key now, put the earlier "
-    "key's ARN "
-    "into {place}.earlier_keys",
+    "key's ARN into {place}.earlier_keys",
     "ThrottlingException": "KMS asks to slow down: raise the quota, or duration in the codec's table",
     "LimitExceededException": "KMS asks to slow down: raise the quota, or duration in the codec's table",
     "KeyUnavailableException": "KMS says that it passes: it is tried again",

@@ -111,8 +111,7 @@ class BucketDiagnosis(Diagnosis):
                 "warning",
                 "object lock",
                 f"Objects are locked for {timedelta(seconds=int(period))}: until then nobody deletes what "
-                "is to "
-                "be forgotten",
+                "is to be forgotten",
                 "Remove the retention policy, unless the law asks for it",
             )
 

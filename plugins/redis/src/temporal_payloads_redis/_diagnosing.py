@@ -125,8 +125,7 @@ class ServerDiagnosis(Diagnosis):
                 "warning",
                 "maxmemory-policy",
                 f"{policy}: payloads have no expiry and are left alone, but those that gc has put aside "
-                "have one, "
-                "and may go before its grace is over",
+                "have one, and may go before its grace is over",
                 "Set maxmemory-policy noeviction before gc is used",
             )
         else:
@@ -157,8 +156,7 @@ class ServerDiagnosis(Diagnosis):
                 "warning",
                 "persistence",
                 "Nothing is saved to disk: a restart of the server loses all payloads, and every "
-                "workflow that "
-                "needs one waits for ever",
+                "workflow that needs one waits for ever",
                 "Set appendonly yes, unless replicas or a managed service keep what is stored",
             )
         else:

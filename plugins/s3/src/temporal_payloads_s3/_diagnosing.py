@@ -203,8 +203,7 @@ class BucketDiagnosis(Diagnosis):
             "warning",
             "object lock",
             f"New objects are locked for {period} ({retention.get('Mode', '').lower()}): until then "
-            "neither gc "
-            "nor anybody else deletes what is to be forgotten",
+            "neither gc nor anybody else deletes what is to be forgotten",
             "Remove the default retention, unless the law asks for it",
         )
 

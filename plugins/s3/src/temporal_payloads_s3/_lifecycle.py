@@ -93,8 +93,7 @@ def _expires(name: str, after: timedelta, place: str, retention: timedelta | Non
         place=place,
         message=f"{deletes}, and {kept}: a workflow that needs one that is gone waits for ever",
         advice="Disable it and let gc delete what nothing needs; or let it wait for longer than the "
-        "retention "
-        "and the longest run together, and set missing_payload = 'fail'",
+        "retention and the longest run together, and set missing_payload = 'fail'",
     )
 
 

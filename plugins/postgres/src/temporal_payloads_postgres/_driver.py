@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from temporal_payloads.plugin import Change, DiagnosisContext, Finding, ListedPayload
 
-    from temporal_payloads_postgres import _collecting
+    from temporal_payloads_postgres._collecting import Row
     from temporal_payloads_postgres._connections import Connections
     from temporal_payloads_postgres._table import Table
 
@@ -43,8 +43,8 @@ PART_BYTES = 1024 * 1024
 STATEMENT_ROWS = 256
 """Payloads in one statement."""
 
-Row = tuple[str, int, int]
-"""A part of a payload: key, number, size."""
+Part = tuple[str, int, int]
+"""What is known of a part of a payload before it is fetched: key, number, size."""
 
 
 class PostgresStorageDriver(ContentAddressedDriver, CollectableDriver):
@@ -116,10 +116,10 @@ class PostgresStorageDriver(ContentAddressedDriver, CollectableDriver):
                 raise StorageUnavailableError("The PostgreSQL server answered with what was not asked for")
             found[key][part] = data
 
-        async def look(wanted: Sequence[str]) -> list[Row]:
+        async def look(wanted: Sequence[str]) -> list[Part]:
             async with self._connections.one() as connection:
                 cursor = await connection.execute(self._table.look, (PART_BYTES, list(wanted)), binary=True)
-                rest: list[Row] = []
+                rest: list[Part] = []
                 async for key, part, size, data in cursor:
                     if data is None:
                         rest.append((key, part, size))
@@ -127,16 +127,16 @@ class PostgresStorageDriver(ContentAddressedDriver, CollectableDriver):
                         take(key, part, data)
             return rest
 
-        async def fetch(rows: list[Row]) -> None:
-            wanted = list(dict.fromkeys(key for key, _, _ in rows))
-            bounds = (*rows[0][:2], *rows[-1][:2])
+        async def fetch(parts: list[Part]) -> None:
+            wanted = list(dict.fromkeys(key for key, _, _ in parts))
+            bounds = (*parts[0][:2], *parts[-1][:2])
             async with self._connections.one() as connection:
                 cursor = await connection.execute(self._table.fetch, (wanted, *bounds), binary=True)
                 async for key, part, data in cursor:
                     take(key, part, data)
 
         rest = await gather_bounded(look, some, self._connections.size) if some else []
-        batches = [batch for rows in rest for batch in _row_batches(rows)]
+        batches = [batch for parts in rest for batch in _part_batches(parts)]
         if batches:
             await gather_bounded(fetch, batches, self._connections.size)
         if self._ttl is not None and not all(found.values()):
@@ -165,7 +165,7 @@ class PostgresStorageDriver(ContentAddressedDriver, CollectableDriver):
             payloads = [one for row in rows if (one := self._listed(row))]
             yield ListedPage(payloads=payloads, others=len(rows) - len(payloads))
 
-    def _listed(self, row: _collecting.Row) -> ListedPayload | None:
+    def _listed(self, row: Row) -> ListedPayload | None:
         return self.listed(row.key, size=row.size, tag=row.state, stored=row.stored, aside=row.is_aside)
 
     async def probe(self) -> None:
@@ -255,15 +255,15 @@ def _batches(items: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
         yield batch
 
 
-def _row_batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
+def _part_batches(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    batch: list[Part] = []
     size = 0
-    for row in rows:
-        if batch and size + row[2] > PART_BYTES:
+    for part in parts:
+        if batch and size + part[2] > PART_BYTES:
             yield batch
             batch, size = [], 0
-        batch.append(row)
-        size += row[2]
+        batch.append(part)
+        size += part[2]
     if batch:
         yield batch
 

@@ -77,7 +77,7 @@ class Collecting:
         self._prefix = prefix
 
     async def pages(self) -> AsyncGenerator[tuple[list[Key], int], None]:
-        """Yield what is below the prefix, and how many keys there are no text. A key may come twice."""
+        """Yield what is below the prefix, and how many of the keys are no text. A key may come twice."""
         async for found in self._client.scan(pattern=f"{_literal(self._prefix)}*"):
             names = _texts(found)
             yield await self.look(names), len(found) - len(names)

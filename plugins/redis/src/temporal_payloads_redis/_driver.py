@@ -138,17 +138,19 @@ class RedisStorageDriver(ContentAddressedDriver, CollectableDriver):
 
     async def put_aside(self, payloads: Sequence[ListedPayload], *, grace: timedelta) -> list[Change]:
         """Let payloads expire after ten times the grace. They can be read until then."""
-        return await self._collected.put_aside(self._keys(payloads), grace)
+        return await self._collecting.put_aside(self._keys(payloads), grace)
 
     async def restore(self, payloads: Sequence[ListedPayload]) -> list[Change]:
         """Let payloads not expire."""
-        return await self._collected.restore(self._keys(payloads))
+        return await self._collecting.restore(self._keys(payloads))
 
     async def delete(self, payloads: Sequence[ListedPayload]) -> list[Change]:
         """Delete payloads that are put aside."""
-        return await self._collected.delete(self._keys(payloads))
+        return await self._collecting.delete(self._keys(payloads))
 
     def _keys(self, payloads: Sequence[ListedPayload]) -> list[tuple[str, str]]:
+        if why := self.why_not_collected():
+            raise StorageMisconfiguredError(f"Nothing of driver {self.name()!r} is collected: {why}")
         return [(self.key_of(payload), payload.tag) for payload in payloads]
 
     def state(self) -> RedisState:
@@ -177,9 +179,3 @@ class RedisStorageDriver(ContentAddressedDriver, CollectableDriver):
     @property
     def _collecting(self) -> Collecting:
         return Collecting(self._collectable, self._layout.prefix)
-
-    @property
-    def _collected(self) -> Collecting:
-        if why := self.why_not_collected():
-            raise StorageMisconfiguredError(f"Nothing of driver {self.name()!r} is collected: {why}")
-        return self._collecting

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporal_payloads.plugin import DiagnosisContext
+from temporal_payloads.plugin import DiagnosisContext, StorageUnavailableError
 
 PLACE = "storage.drivers.azure_blob"
 
@@ -63,3 +63,12 @@ async def test_without_write_what_that_leaves_open_is_said(look, container):
         "permission write",
         "permission delete",
     }
+
+
+async def test_that_the_server_fails_is_no_right_that_is_missing(look, stub):
+    async def answer(request):
+        return stub.error(503, "ServerBusy") if request.method == "HEAD" else stub.error(403, "Forbidden")
+
+    stub.answer = answer
+    with pytest.raises(StorageUnavailableError):
+        await look(stub.settings)

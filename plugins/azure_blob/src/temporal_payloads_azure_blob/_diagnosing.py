@@ -50,7 +50,7 @@ class ContainerDiagnosis(Diagnosis):
         except HttpResponseError as error:
             headers = getattr(error.response, "headers", {})  # which its type does not promise
             date = headers.get("Date")
-            refused = error if error.status_code != HTTPStatus.NOT_FOUND else None
+            refused = None if error.status_code == HTTPStatus.NOT_FOUND else _denied(error)
         self.http_clock(date, asked=asked, answered=self.context.now())
         self.permission("read", refused is None, READERS, _said(refused))
 

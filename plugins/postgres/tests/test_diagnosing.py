@@ -90,6 +90,15 @@ async def test_a_superuser_and_an_owner_are_more_than_is_needed(look, database, 
     assert "SELECT, INSERT, UPDATE" in one(may_empty, "least privilege").advice
 
 
+async def test_a_collectors_role_may_empty_the_table_anyway(look, role):
+    every = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+    may_empty = one(await look(role(*every), use="collector"), "least privilege")
+    assert may_empty.level == "ok"
+    assert "may empty the table" in may_empty.message
+    may_not = one(await look(role(*every[:-1]), use="collector"), "least privilege")
+    assert "does not own the table" in may_not.message
+
+
 async def test_a_server_that_does_not_flush_is_told(look, database):
     finding = one(await look(database.address), "durability")
     assert finding.level == "warning"

@@ -73,6 +73,7 @@ class TableDiagnosis(Diagnosis):
         role, superuser = await self._row(
             "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
         )
+        may_empty = await self._one("SELECT has_table_privilege(%s, 'TRUNCATE')", self.table.qualified)
         if superuser:
             self.found(
                 "warning",
@@ -81,9 +82,7 @@ class TableDiagnosis(Diagnosis):
                 f"Use a role that may do no more than {', '.join(self._needed())} on {self.origin.table}",
                 place=self._role,
             )
-        elif self.context.use != "collector" and await self._one(
-            "SELECT has_table_privilege(%s, 'TRUNCATE')", self.table.qualified
-        ):
+        elif may_empty and self.context.use != "collector":
             self.found(
                 "warning",
                 "least privilege",
@@ -92,7 +91,10 @@ class TableDiagnosis(Diagnosis):
                 place=self._role,
             )
         else:
-            self.found("ok", "least privilege", f"the role {role!r} does not own the table", place=self._role)
+            told = (
+                "may empty the table, as a collector may by DELETE" if may_empty else "does not own the table"
+            )
+            self.found("ok", "least privilege", f"the role {role!r} {told}", place=self._role)
 
     def how_to_grant(self, permission: str) -> str:
         """Return how a role is given a privilege."""

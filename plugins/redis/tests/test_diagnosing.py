@@ -1,6 +1,8 @@
 """What `temporal-payloads check` finds of a server."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from temporal_payloads_redis._errors import Origin
 PLACE = "storage.drivers.redis"
 WORKER = ("~temporalio:payloads:*", "+ping", "+get", "+mget", "+set")
 """What a user needs who stores and reads."""
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+(COLLECTOR,) = re.findall(r"^\+scan .*", README, re.MULTILINE)
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ async def test_a_user_with_just_a_workers_rights_is_found_well_as_a_worker(look,
         ("clock", "version", "persistence"), "skipped"
     )
     assert found["least privilege"].level == "skipped"
-    assert "not granted; needed by the collector" in found["permission DEL"].message
+    assert "not granted; needed by the collector" in found["permission UNLINK"].message
     # Such a user cannot remove what was written, and is told what is left.
     assert found["clean-up"].level == "warning"
 
@@ -134,12 +138,25 @@ async def test_a_user_with_just_a_workers_rights_is_found_well_as_a_worker(look,
 async def test_the_rights_that_a_collector_lacks_are_told_one_by_one(look, user):
     found = await look(user(*WORKER), use="collector")
     lacking = {check for check, finding in found.items() if finding.level == "problem"}
-    assert lacking == {
-        f"permission {name}"
-        for name in ("PEXPIRE", "PTTL", "SCAN", "STRLEN", "PEXPIRETIME", "PERSIST", "EVAL", "DEL")
+    assert lacking == {f"permission {name}" for name in COLLECTOR.upper().replace("+", "").split()}
+    assert found["permission UNLINK"].advice.startswith("ACL SETUSER ... +unlink ~temporalio:payloads:*")
+    assert found["permission UNLINK"].place == f"{PLACE}.url"
+
+
+async def test_a_user_with_just_a_collectors_rights_is_found_well_as_a_collector(look, user):
+    found = await look(user(*WORKER, *COLLECTOR.split()), use="collector", write=True)
+    assert {check for check, finding in found.items() if finding.level == "problem"} == set()
+    assert found["clean-up"].level == "ok"
+
+
+async def test_what_refreshing_a_ttl_needs_is_a_right_only_where_it_is_refreshed(look, user):
+    login = {**user(*WORKER), "ttl": "1d"}
+    assert not [one for one in (await look(login)).values() if one.level == "problem"]
+    refreshing = await look({**login, "refresh_ttl": True})
+    assert {check for check, finding in refreshing.items() if finding.level == "problem"} == {
+        "permission PEXPIRE",
+        "permission PTTL",
     }
-    assert found["permission DEL"].advice.startswith("ACL SETUSER ... +del ~temporalio:payloads:*")
-    assert found["permission DEL"].place == f"{PLACE}.url"
 
 
 async def test_a_user_who_may_not_write_is_no_worker_but_a_reader(look, user):

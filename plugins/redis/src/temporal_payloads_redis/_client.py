@@ -87,7 +87,13 @@ class RedisStorageDriverClient(ABC):
         await self.get(key=key)
 
     async def diagnose(
-        self, context: DiagnosisContext, *, key: str, written: Sequence[str], ttl: timedelta | None
+        self,
+        context: DiagnosisContext,
+        *,
+        key: str,
+        written: Sequence[str],
+        ttl: timedelta | None,
+        refresh_ttl: bool = False,
     ) -> list[Finding]:
         """Return what is found of the server; nothing, unless a client knows how to look.
 
@@ -96,8 +102,9 @@ class RedisStorageDriverClient(ABC):
             key: One that never exists.
             written: The keys of what was stored for this check, to be deleted.
             ttl: After how long payloads expire; None: never.
+            refresh_ttl: Whether storing them again makes that later.
         """
-        del key, ttl
+        del key, ttl, refresh_ttl
         told = f"{type(self).__name__} does not look at its server"
         findings = [Finding(level="skipped", check="store", place=context.place, message=told)]
         if written:

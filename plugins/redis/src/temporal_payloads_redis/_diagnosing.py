@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 COLLECTING_VERSION = 7
 """The Redis that has PEXPIRETIME, on which the collector's conditions rest. Valkey began with 7.2."""
 
+_OF_A_NODE = {"SCAN", "INFO", "TIME"}
+"""Commands that concern no single key: a cluster must be told who is to run them."""
+
 
 @dataclass
 class ServerDiagnosis(Diagnosis):
@@ -32,6 +35,7 @@ class ServerDiagnosis(Diagnosis):
         never: A key that never exists, under the driver's prefix.
         written: The keys of what was stored for this check.
         ttl: After how long payloads expire; None: never.
+        refresh_ttl: Whether storing them again makes that later.
     """
 
     redis: Redis | RedisCluster
@@ -39,6 +43,7 @@ class ServerDiagnosis(Diagnosis):
     never: str
     written: Sequence[str]
     ttl: timedelta | None
+    refresh_ttl: bool = False
 
     async def run(self) -> list[Finding]:
         """Return what is found."""
@@ -173,23 +178,25 @@ class ServerDiagnosis(Diagnosis):
     async def _rights(self) -> None:
         """Try each command on a key that never exists, so that none changes anything."""
         key = self.never
-        expiring = WRITERS if self.ttl is not None else COLLECTOR
-        needed_by = {"GET": READERS, "SET": WRITERS, "PEXPIRE": expiring, "PTTL": expiring}
+        needed_by = {"GET": READERS, "MGET": READERS, **dict.fromkeys(("SET", "PEXPIRE", "PTTL"), WRITERS)}
         tries: list[tuple[Any, ...]] = [
             ("GET", key),
+            *([] if isinstance(self.redis, RedisCluster) else [("MGET", key)]),
             ("SET", key, b"", "XX"),
-            ("PEXPIRE", key, 1, "XX"),
-            ("PTTL", key),
+            *([("PEXPIRE", key, 1, "XX"), ("PTTL", key)] if self.refresh_ttl else []),
             ("SCAN", 0, "MATCH", key, "COUNT", 1),
             ("STRLEN", key),
             ("PEXPIRETIME", key),
+            ("INFO", "memory"),
+            ("TIME",),
+            ("EVAL", "return 0", 1, key),
+            ("PEXPIREAT", key, 1),
             ("PERSIST", key),
-            ("EVAL", "return redis.call('EXISTS', KEYS[1])", 1, key),
-            ("DEL", key),
+            ("UNLINK", key),
         ]
         for command in tries:
             name: str = command[0]
-            node = self._nodes()[0] if name == "SCAN" else None
+            node = self._nodes()[0] if name in _OF_A_NODE else None
             answer = await self._ask(*command, node=node)
             if isinstance(answer, errors.OutOfMemoryError):
                 self.found(
@@ -256,7 +263,7 @@ class ServerDiagnosis(Diagnosis):
     async def _clean_up(self) -> None:
         if not self.written:
             return
-        left = [key for key in self.written if isinstance(await self._ask("DEL", key), Exception)]
+        left = [key for key in self.written if isinstance(await self._ask("UNLINK", key), Exception)]
         self.cleaned_up(left, "the store", "Delete it with another user, or leave it to gc")
 
     # -- asking

@@ -99,7 +99,9 @@ class RedisStorageDriver(ContentAddressedDriver, CollectableDriver):
     async def diagnose(self, context: DiagnosisContext) -> list[Finding]:
         """Return what is found of the server."""
         written = [claim.claim_data["key"] for claim in context.written]
-        return await self._client.diagnose(context, key=self._check_key, written=written, ttl=self._ttl)
+        return await self._client.diagnose(
+            context, key=self._check_key, written=written, ttl=self._ttl, refresh_ttl=self._refresh_ttl
+        )
 
     # -- what a collector asks for
 

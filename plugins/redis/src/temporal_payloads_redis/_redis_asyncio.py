@@ -200,7 +200,13 @@ class RedisAsyncioClient(CollectableRedisClient):
                     await self._redis.set(key, b"", xx=True)
 
     async def diagnose(
-        self, context: DiagnosisContext, *, key: str, written: Sequence[str], ttl: timedelta | None
+        self,
+        context: DiagnosisContext,
+        *,
+        key: str,
+        written: Sequence[str],
+        ttl: timedelta | None,
+        refresh_ttl: bool = False,
     ) -> list[Finding]:
         """Return what is found of the server, or of the cluster's."""
         async with self._turns:
@@ -211,6 +217,7 @@ class RedisAsyncioClient(CollectableRedisClient):
                     key,
                     written,
                     ttl,
+                    refresh_ttl,
                     context=context,
                     place=self._origin.address,
                 ).run()

@@ -54,4 +54,6 @@ def test_the_permissions_of_the_page_are_those_that_requests_need() -> None:
     (sentence,) = re.findall(r"A custom role with (.*?) on the bucket suffices", PAGE)
     assert set(re.findall(r"`(.*?)`", sentence)) == {_NEEDED["read"], _NEEDED["write"]}
     (section,) = re.findall(r"## Listing and moving\n(.*?)\n## ", PAGE, re.DOTALL)
-    assert {_NEEDED["list"], _NEEDED["delete"]} <= set(re.findall(r"`(.*?)`", section))
+    assert _NEEDED["list"] in set(re.findall(r"`(.*?)`", section))
+    (checked,) = re.findall(r"`temporal-payloads check` asks for (.*?)\n\n", PAGE, re.DOTALL)
+    assert {_NEEDED["list"], _NEEDED["delete"]} <= set(re.findall(r"`(.*?)`", checked))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads.plugin import Finding, gather_bounded
+from temporal_payloads.plugin import Diagnosis, gather_bounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import timedelta
 
-    from temporal_payloads.plugin import DiagnosisContext
+    from temporal_payloads.plugin import DiagnosisContext, Finding
 
 SINGLE_COMMANDS_AT_ONCE = 32
 """How many commands the bulk methods have under way, where a client brings no bulk methods of its own."""
@@ -105,20 +105,11 @@ class RedisStorageDriverClient(ABC):
             refresh_ttl: Whether storing them again makes that later.
         """
         del key, ttl, refresh_ttl
-        told = f"{type(self).__name__} does not look at its server"
-        findings = [Finding(level="skipped", check="store", place=context.place, message=told)]
+        diagnosis = Diagnosis(context=context, place=context.place)
+        diagnosis.found("skipped", "store", f"{type(self).__name__} does not look at its server")
         if written:
-            left = f"What was written for this check is still in the store: {', '.join(written)}"
-            findings.append(
-                Finding(
-                    level="warning",
-                    check="clean-up",
-                    place=context.place,
-                    message=left,
-                    advice="Delete it by hand",
-                )
-            )
-        return findings
+            diagnosis.cleaned_up(written, "the store", "Delete it by hand")
+        return diagnosis.findings
 
 
 class CollectableRedisClient(RedisStorageDriverClient):

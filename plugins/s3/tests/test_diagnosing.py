@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 from local_servers.s3 import open_client
-from temporal_payloads.plugin import DiagnosisContext
+from temporal_payloads.plugin import DiagnosisContext, StorageUnavailableError
 from temporal_payloads_s3._lifecycle import look_at_lifecycle
 from temporalio.converter import StorageDriverClaim, StorageDriverStoreContext, StorageDriverWorkflowInfo
 
@@ -281,3 +281,9 @@ async def test_a_bucket_by_namespace_that_is_missing_is_no_problem_where_nobody_
         ("never-made", False): "problem",
         ("never-made", True): "problem",
     }
+
+
+async def test_that_the_store_fails_is_no_right_that_is_missing(look, stub):
+    stub.always(lambda: stub.error(503, "SlowDown", "Reduce your request rate"))
+    with pytest.raises(StorageUnavailableError):
+        await look(stub.server, "busy")

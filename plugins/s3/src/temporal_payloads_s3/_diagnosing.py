@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 _DENIED = {"AccessDenied", "AllAccessDisabled", "403"}
+_FAILING = {
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
 _NOTHING_SET = {
     "NoSuchLifecycleConfiguration",
     "ObjectLockConfigurationNotFoundError",
@@ -62,7 +69,7 @@ class BucketDiagnosis(Diagnosis):
     async def _reads_and_clock(self) -> bool:
         """Look at what the first answer tells; tell whether there is such a bucket."""
         asked = self.context.now()
-        answer = await self._answer(
+        answer = await self._tried(
             lambda: self.client.get_object(Bucket=self.bucket, Key=self.missing_key, Range="bytes=0-0")
         )
         self.http_clock(_date_of(answer), asked=asked, answered=self.context.now())
@@ -89,7 +96,7 @@ class BucketDiagnosis(Diagnosis):
         return True
 
     async def _lists(self) -> None:
-        answer = await self._answer(
+        answer = await self._tried(
             lambda: self.client.list_objects_v2(Bucket=self.bucket, Prefix="v0/", MaxKeys=1)
         )
         denied = isinstance(answer, ClientError)
@@ -242,6 +249,13 @@ class BucketDiagnosis(Diagnosis):
         why = f"the role lacks {permission}" if denied else f"this store does not tell ({_said(answer)})"
         self.found("skipped", check, f"not looked at: {why}")
         return None
+
+    async def _tried(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what the store answers; raise what says that it fails, and nothing of a right."""
+        answer = await self._answer(ask)
+        if isinstance(answer, ClientError) and status_of(answer) in _FAILING:
+            raise answer
+        return answer
 
     async def _answer(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """Return what the store answers: an error of its own too, as an object."""

@@ -63,6 +63,7 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -557,7 +558,7 @@ async def admitted_updates(ways: Ways) -> Case:
     queue = f"{tag}-queue"
     box = await ways.start(Mailbox.run, large(tag), workflow_id=tag, task_queue=queue)
     value = large(f"{UNSEEN} {tag} swapped")
-    update = ways.in_background(box.execute_update(Mailbox.swap, value))
+    update = ways.in_background(_update_however_long(box, value))
 
     async def finish() -> None:
         async with running_worker(ways.client, queue):
@@ -566,6 +567,19 @@ async def admitted_updates(ways: Ways) -> Case:
             assert await box.result() == value
 
     return Case("admitted updates", tag, [("workflow", tag)], finish)
+
+
+async def _update_however_long(box: WorkflowHandle[Any, Any], value: str) -> str:
+    """Send an update, and send it again when the request has lasted as long as one may."""
+    update_id = new_id("update")
+    while True:
+        try:
+            return await box.execute_update(Mailbox.swap, value, id=update_id)
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            # It also stands for being cancelled.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
 
 
 async def buffered_signals(ways: Ways) -> Case:

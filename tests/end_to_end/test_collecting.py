@@ -294,7 +294,7 @@ async def test_a_collection_on_temporal_waits_until_a_command_s_has_ended(open_b
             await command.mark(running, *command.to_mark(running))
             await command.finish(running)
             assert (await handle.result())["complete"]
-        assert len(await collector.begun()) == 2
+        assert len(await collector.ledger.begun()) == 2
 
 
 async def test_a_purpose_that_there_is_not_ends_the_workflow(open_bench):
@@ -334,7 +334,7 @@ async def test_collections_begin_by_themselves(open_bench):
             await until(begun)
             [run] = [one.action for one in (await handle.describe()).info.recent_actions]
             await bench.client.get_workflow_handle(run.workflow_id).result()
-        report = await collector.report((await collector.begun())[-1])
+        report = await collector.ledger.report((await collector.ledger.begun())[-1])
         assert report is not None
         assert report.purpose == "put-aside"
         assert "put_aside" in report.stores["memory"]["outcomes"]
@@ -377,7 +377,7 @@ async def test_a_collection_goes_on_when_its_worker_is_killed(server, tmp_path):
             summary = await handle.result()
         assert summary["complete"]
         # It is the collection that the first worker has begun.
-        assert await collector.begun() == [summary["id"]]
+        assert await collector.ledger.begun() == [summary["id"]]
 
 
 async def test_owners_behind_one_address_are_told_apart_by_their_profiles(
@@ -780,6 +780,5 @@ async def cut_off_now_and_then(collector: Collector, chance: random.Random) -> R
         collecting.cancel()
         with suppress(asyncio.CancelledError):
             await collecting
-        resume = (
-            bool(await collector.begun()) and await collector.report((await collector.begun())[-1]) is None
-        )
+        begun = await collector.ledger.begun()
+        resume = bool(begun) and await collector.ledger.report(begun[-1]) is None

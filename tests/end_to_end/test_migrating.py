@@ -15,7 +15,7 @@ from support.values import THRESHOLD
 from support.workers import connect, new_id
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import Assembly, build
-from temporal_payloads._operate.collection.marking import Namespace
+from temporal_payloads._operate.collection.namespace import Namespace
 from temporal_payloads._operate.collection.stores import stores_open
 from temporal_payloads._operate.holders import Holder
 from temporal_payloads._operate.migration.migration import Migration

@@ -32,7 +32,7 @@ from temporal_payloads._cli.temporal import (
 )
 from temporal_payloads._errors import message_of
 from temporal_payloads._operate.collection.clusters import ClusterUnreachableError, connect_owners
-from temporal_payloads._operate.collection.marking import Namespace
+from temporal_payloads._operate.collection.namespace import Namespace
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
 from temporal_payloads._operate.migration.migration import Migration

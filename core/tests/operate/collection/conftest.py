@@ -12,7 +12,7 @@ from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import build
 from temporal_payloads._operate.collection.collector import Collector
 from temporal_payloads._operate.collection.lease import EXPIRES
-from temporal_payloads._operate.collection.marking import Namespace
+from temporal_payloads._operate.collection.namespace import Namespace
 from temporal_payloads._operate.collection.owners import Owner
 from temporal_payloads._operate.collection.schedules import ScheduleNow
 from temporal_payloads._operate.collection.state import DirectoryState, Files

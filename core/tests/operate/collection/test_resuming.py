@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from temporal_payloads._operate.collection import lease, marking
 from temporal_payloads._operate.collection.activities import CollectionActivities
-from temporal_payloads._operate.collection.collector import CannotResumeError
 from temporal_payloads._operate.collection.lease import EXPIRES, CollectionRunsError
+from temporal_payloads._operate.collection.ledger import CannotResumeError
 from temporal_payloads._operate.collection.report import Report
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.workflow import Step

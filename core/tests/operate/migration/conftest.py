@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from temporal_payloads import PayloadSettings
 from temporal_payloads._build.assembly import build
-from temporal_payloads._operate.collection.marking import Namespace
+from temporal_payloads._operate.collection.namespace import Namespace
 from temporal_payloads._operate.collection.schedules import ScheduleNow
 from temporal_payloads._operate.collection.stores import stores_open
 from temporal_payloads._operate.holders import Holder

@@ -1,7 +1,7 @@
 """Whether nothing is needed from the old store any more is proved from the histories."""
 
 import pytest
-from temporal_payloads._operate.collection import marking
+from temporal_payloads._operate.collection import namespace
 from temporal_payloads._operate.migration.move import MoveRefusedError
 from temporal_payloads._operate.recorded import RecordedReference
 from temporal_payloads._storage.memory_driver import MemoryDriver, _stores
@@ -223,9 +223,9 @@ async def test_a_server_that_cannot_be_asked_for_its_namespaces_is_a_gap_and_one
     async def refuse(client):
         raise RPCError("no", status, b"")
 
-    monkeypatch.setattr(marking, "namespaces_of_server", refuse)
+    monkeypatch.setattr(namespace, "namespaces_of_server", refuse)
     world.orders._client = None
-    monkeypatch.setattr(type(world.orders), "neighbours", marking.Namespace.neighbours)
+    monkeypatch.setattr(type(world.orders), "neighbours", namespace.Namespace.neighbours)
     assert [gap["why"] for gap in (await world.verify()).gaps] == ["they could not be listed: no"]
     status = RPCStatusCode.PERMISSION_DENIED
     assert (await world.verify()).ok

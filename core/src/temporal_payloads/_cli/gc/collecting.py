@@ -18,13 +18,10 @@ from temporal_payloads._cli.progress import Step, telling_progress
 from temporal_payloads._cli.temporal import TemporalUnreachableError
 from temporal_payloads._errors import ConfigurationError, Problem
 from temporal_payloads._operate.collection.clusters import ClusterUnreachableError, connect_owners
-from temporal_payloads._operate.collection.collector import (
-    CannotResumeError,
-    Collector,
-    NoSuchCollectionError,
-)
+from temporal_payloads._operate.collection.collector import Collector, NoSuchCollectionError
 from temporal_payloads._operate.collection.lease import CollectionRunsError
-from temporal_payloads._operate.collection.marking import Marked
+from temporal_payloads._operate.collection.ledger import CannotResumeError
+from temporal_payloads._operate.collection.marked import Marked
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.stores import NoStateError, stores_open
 from temporal_payloads._operate.collection.sweeping import ListingTooOldError

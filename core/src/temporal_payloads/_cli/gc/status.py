@@ -15,6 +15,7 @@ from temporal_payloads._cli.exit_status import ExitStatus, UnfinishedError, Wron
 from temporal_payloads._cli.options import Config, Json, Profile, settings_asked_for
 from temporal_payloads._cli.output import bad, doubtful, good, heading, printable, say, say_json, table
 from temporal_payloads._errors import ConfigurationError, Problem
+from temporal_payloads._operate.collection.ledger import Ledger
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.status import Status, read_status
@@ -101,7 +102,7 @@ async def _read(settings: PayloadSettings) -> Status:
 async def _print_manifest(settings: PayloadSettings, collection: str) -> None:
     async with _files(settings) as files:
         # By the names that there are: what is asked for may be no name of a file at all.
-        if f"collections/{collection}" not in await files.store.names("collections/"):
+        if collection not in await Ledger(files).begun():
             raise WrongUseError(f"there is no collection {collection!r}; see temporal-payloads gc status")
         async with aclosing(Manifest(files, collection).lines()) as lines:
             async for line in lines:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from temporal_payloads._operate.collection.collector import CannotResumeError
+from temporal_payloads._operate.collection.ledger import CannotResumeError
 from temporal_payloads._operate.collection.report import ACTIONS
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.workflow import BEGIN, FINISH, MARK, SHARDS, SWEEP, Step
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from temporal_payloads._operate.collection.collector import Collector
-    from temporal_payloads._operate.collection.marking import Marked
+    from temporal_payloads._operate.collection.marked import Marked
     from temporal_payloads._operate.collection.report import Collection
     from temporal_payloads._operate.collection.sweeping import Swept
 

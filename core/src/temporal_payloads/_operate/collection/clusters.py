@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import RPCError
 
-from temporal_payloads._operate.collection.marking import Namespace
+from temporal_payloads._operate.collection.namespace import Namespace
 from temporal_payloads._operate.throttle import Throttle, ThrottledService
 from temporal_payloads._operate.unreachable import DEFAULT_ADDRESS, cannot_be_used, why_unreachable
 

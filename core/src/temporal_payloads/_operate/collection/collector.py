@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.aside import AsideRecords, collection_of
 from temporal_payloads._operate.collection.lease import Lease
+from temporal_payloads._operate.collection.ledger import CannotResumeError, Ledger, Refused, is_past_finishing
 from temporal_payloads._operate.collection.manifest import Manifest
-from temporal_payloads._operate.collection.marking import Marked, Marking
+from temporal_payloads._operate.collection.marked import Marked
+from temporal_payloads._operate.collection.marking import Marking
 from temporal_payloads._operate.collection.owners import Owner, told_apart
+from temporal_payloads._operate.collection.reading import Reading
 from temporal_payloads._operate.collection.report import (
     ACTIONS,
     Collection,
     Report,
     merged,
-    swept_from_json,
     why_incomplete,
 )
 from temporal_payloads._operate.collection.rules import Rules, Undo
@@ -42,9 +44,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from temporal_payloads._operate.collection.marking import Namespace
+    from temporal_payloads._operate.collection.ledger import Shard
+    from temporal_payloads._operate.collection.namespace import Namespace
     from temporal_payloads._operate.collection.report import Purpose
-    from temporal_payloads._operate.collection.rules import Action, Decider
+    from temporal_payloads._operate.collection.rules import Decider
     from temporal_payloads._operate.collection.stores import Stores
     from temporal_payloads._settings.collection import CollectionSettings
 
@@ -54,24 +57,9 @@ AT_ONCE = 4
 _NAMED = 5
 """Collections that are named where one is asked for that there is not."""
 
-Shard = tuple[str, str]
-"""The key of a driver's table, and a part of its store."""
-
-
-class CannotResumeError(Exception):
-    """There is no collection to go on with, or not with these settings."""
-
 
 class NoSuchCollectionError(Exception):
     """There never was the collection that is to be undone."""
-
-
-@dataclass(frozen=True)
-class _Refused:
-    """What is not done in a store."""
-
-    why: str
-    actions: Sequence[Action]
 
 
 class Collector:
@@ -98,6 +86,7 @@ class Collector:
     ) -> None:
         self._stores = stores
         self._files = stores.files
+        self.ledger = Ledger(stores.files)
         self._namespaces = namespaces
         self._owners: dict[str, dict[str, Namespace | None]] = {}
         """By collection: the namespaces by the keys of their owners; none of what is brought back."""
@@ -154,7 +143,7 @@ class Collector:
             CollectionRunsError: Another one runs.
         """
         token = hashlib.sha256(token.encode()).hexdigest()[:12] if token else secrets.token_hex(6)
-        known = await self.begun()
+        known = await self.ledger.begun()
         if undo_of is not None and undo_of not in known:
             latest = ", ".join(known[: -_NAMED - 1 : -1]) or "none"
             raise NoSuchCollectionError(f"there was no collection {undo_of}; the latest are: {latest}")
@@ -176,8 +165,8 @@ class Collector:
             segments=tuple(await self._files.store.names("aside/")),
             undo_of=undo_of,
         )
-        await self._remove_old_marks(collection)
-        await self._files.write_json(f"collections/{collection.id}", collection.as_json())
+        await self.ledger.remove_old_marks(collection)
+        await self.ledger.begin(collection)
         self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
         return collection
 
@@ -195,11 +184,11 @@ class Collector:
             CannotResumeError: There is none, or it was begun with other settings, or to undo another one.
             CollectionRunsError: It runs, or another one does.
         """
-        for earlier in reversed(await self.begun()):
-            collection = await self.read(earlier)
+        for earlier in reversed(await self.ledger.begun()):
+            collection = await self.ledger.collection(earlier)
             if collection.purpose != purpose:
                 continue
-            if await self.report(collection.id) is not None:
+            if await self.ledger.report(collection.id) is not None:
                 break
             if undo_of not in (None, collection.undo_of):
                 raise CannotResumeError(
@@ -220,7 +209,7 @@ class Collector:
             CannotResumeError: There is none of this id, or it was begun with other settings.
             CollectionRunsError: It runs, or another one does.
         """
-        collection = await self.read(collection_id)
+        collection = await self.ledger.collection(collection_id)
         if collection.id not in self._owners:
             owners = await self._ask_owners(collection.purpose)
             self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
@@ -261,26 +250,6 @@ class Collector:
     def _fingerprints(self) -> dict[str, str]:
         return {**self._stores.fingerprints, "": self._stores.codecs}
 
-    async def read(self, collection_id: str) -> Collection:
-        """Return a collection that was begun.
-
-        Raises:
-            CannotResumeError: There is none of this id.
-        """
-        document = await self._files.read_json(f"collections/{collection_id}")
-        if document is None:
-            raise CannotResumeError(f"there is no collection {collection_id}")
-        return Collection.from_json(document)
-
-    async def report(self, collection_id: str) -> Report | None:
-        """Return what came of a collection; None if it was not finished."""
-        document = await self._files.read_json(f"reports/{collection_id}")
-        return None if document is None else Report(**document)
-
-    async def begun(self) -> list[str]:
-        """Return the ids of all collections, the latest last."""
-        return [name.rpartition("/")[2] for name in await self._files.store.names("collections/")]
-
     # -- marks
 
     def to_mark(self, collection: Collection) -> list[str]:
@@ -294,19 +263,18 @@ class Collector:
             CollectionRunsError: Another collection has begun meanwhile.
             StorageError: The collector's files cannot be used.
         """
-        marked = await self._read_marked(collection, owner_key)
+        marked = await self.ledger.marked(collection, owner_key)
         if marked is not None and marked.complete:
             return marked
         namespace = self._owners[collection.id][owner_key]
         assert namespace is not None, "what is brought back needs no marks"
         with self._working() as work:
-            marking = Marking(
+            marking = Marking(self._stores.claims, work)
+            reading = Reading(
                 namespace,
+                needed=marking,
                 owner=owner_key,
-                claims=self._stores.claims,
                 files=self._files,
-                # Of this attempt: another one may be on its way, cut off from all but the store.
-                folder=f"{self._marks_of(collection, owner_key)}/{secrets.token_hex(8)}",
                 work=work,
                 codecs=self._stores.codecs,
                 begun=collection.began,
@@ -315,21 +283,20 @@ class Collector:
                 clock=self._clock,
                 tell=self._tell,
             )
-            marked = await marking.mark()
-        other = await self._read_marked(collection, owner_key)
+            marked = await reading.read()
+            # Of this attempt: another one may be on its way, cut off from all but the store.
+            folder = f"{self.ledger.folder_of_marks(collection, owner_key)}/{secrets.token_hex(8)}"
+            await marking.write(self._files, folder, marked)
+        other = await self.ledger.marked(collection, owner_key)
         if other is not None and other.complete:
             return other  # an attempt that took no longer; what it has marked is all that the sweep reads
         # From now on the marks of this attempt count: all of them lie there.
-        await self._files.write_json(f"{self._marks_of(collection, owner_key)}/summary", marked.as_json())
+        await self.ledger.note_marked(collection, owner_key, marked)
         return marked
-
-    async def _read_marked(self, collection: Collection, owner_key: str) -> Marked | None:
-        document = await self._files.read_json(f"{self._marks_of(collection, owner_key)}/summary")
-        return None if document is None else Marked.from_json(document)
 
     async def _marked(self, collection: Collection) -> list[Marked]:
         """Return what was marked."""
-        found = [await self._read_marked(collection, key) for key in self.to_mark(collection)]
+        found = [await self.ledger.marked(collection, key) for key in self.to_mark(collection)]
         return [marked for marked in found if marked is not None]
 
     # -- sweeping
@@ -343,7 +310,7 @@ class Collector:
             StorageError: A store cannot be used.
         """
         shards: list[Shard] = []
-        refused: dict[str, _Refused] = {}
+        refused: dict[str, Refused] = {}
         namespaces = dict.fromkeys(
             owner.namespace
             for one in (collection, *await self._have_put_aside(collection))
@@ -355,29 +322,22 @@ class Collector:
             if why is not None:
                 refused[key] = why
             shards += [(key, shard) for shard in store.shards(names)]
-        await self._files.write_json(
-            f"sweeps/{collection.id}/refused", {key: asdict(one) for key, one in refused.items()}
-        )
+        await self.ledger.note_refused(collection, refused)
         return shards
 
     async def _why_refused(
         self, collection: Collection, key: str, namespaces: Sequence[str | None]
-    ) -> _Refused | None:
+    ) -> Refused | None:
         if ACTIONS[collection.purpose] & CONDITIONAL:
             try:
                 await self._stores.collectable[key].probe()
             except StorageMisconfiguredError as error:
-                return _Refused(error.message, sorted(CONDITIONAL))
+                return Refused(error.message, sorted(CONDITIONAL))
         if "put_aside" in ACTIONS[collection.purpose]:
             why = await self._would_end_workflows(key, namespaces)
             if why is not None:
-                return _Refused(why, ["put_aside"])
+                return Refused(why, ["put_aside"])
         return None
-
-    async def _refused(self, collection: Collection) -> dict[str, _Refused]:
-        """Return which stores are refused something, as it was found before they were swept."""
-        document = await self._files.read_json(f"sweeps/{collection.id}/refused") or {}
-        return {key: _Refused(**one) for key, one in document.items()}
 
     async def _would_end_workflows(self, key: str, namespaces: Sequence[str | None]) -> str | None:
         """Return why nothing may be put aside, if a workflow that needs it all the same would end of it."""
@@ -395,7 +355,7 @@ class Collector:
         found: list[Collection] = []
         for earlier in sorted({collection_of(segment) for segment in collection.segments}):
             try:
-                found.append(await self.read(earlier))
+                found.append(await self.ledger.collection(earlier))
             except (CannotResumeError, DamagedStateError):
                 # Then what they have put aside, of namespaces that are declared no more, stays aside.
                 continue
@@ -410,20 +370,18 @@ class Collector:
             DamagedStateError: A file of the collector's is damaged.
         """
         key, part = shard
-        short = hashlib.sha256(part.encode()).hexdigest()[:16]
-        name = f"sweeps/{collection.id}/{_file_name(key)}/{short}"
-        document = await self._files.read_json(name)
-        if document is not None:
-            return swept_from_json(document)
+        swept = await self.ledger.swept(collection, shard)
+        if swept is not None:
+            return swept
         marked = await self._marked(collection)
-        refused = (await self._refused(collection)).get(key)
+        refused = (await self.ledger.refused(collection)).get(key)
         marks = MarksOfParts(self._files, {one.folder: one.chunks for one in marked})
         with self._working() as work:
             sweep = Sweep(
                 key,
                 self._stores.collectable[key],
                 part,
-                name=short,
+                name=self.ledger.name_of_part(part),
                 rules=await self._rules(collection, marked, marks),
                 grace=collection.grace,
                 marks=marks,
@@ -438,10 +396,10 @@ class Collector:
                 tell=self._tell,
             )
             swept = await sweep.sweep()
-        document = await self._files.read_json(name)
-        if document is not None:
-            return swept_from_json(document)  # as of marks: what an attempt has told is not replaced
-        await self._files.write_json(name, swept.as_json())
+        other = await self.ledger.swept(collection, shard)
+        if other is not None:
+            return other  # as of marks: what an attempt has told is not replaced
+        await self.ledger.note_swept(collection, shard, swept)
         return swept
 
     async def _rules(self, collection: Collection, marked: list[Marked], marks: MarksOfParts) -> Decider:
@@ -471,10 +429,8 @@ class Collector:
         """
         lease = self._leases[collection.id]
         await lease.check()
-        report = await self.report(collection.id) or await self._write_report(collection)
-        for folder in ("marks", "sweeps"):
-            for name in await self._files.store.names(f"{folder}/{collection.id}/"):
-                await self._files.store.remove(name)
+        report = await self.ledger.report(collection.id) or await self._write_report(collection)
+        await self.ledger.remove_steps(collection)
         await lease.release()
         return report
 
@@ -485,11 +441,10 @@ class Collector:
         report.incomplete = [] if collection.purpose == "undo" else why_incomplete(collection, marked)
         report.complete = not report.incomplete
         report.refused = {**self._stores.refused}
-        report.refused |= {key: one.why for key, one in (await self._refused(collection)).items()}
+        report.refused |= {key: one.why for key, one in (await self.ledger.refused(collection)).items()}
         swept_of: dict[str, Swept] = {}
         for key in self._stores.collectable:
-            names = await self._files.store.names(f"sweeps/{collection.id}/{_file_name(key)}/")
-            parts = [swept_from_json(await self._files.read_json(name)) for name in names]
+            parts = await self.ledger.all_swept(collection, key)
             if parts:
                 swept = swept_of[key] = merged(parts)
                 report.stores[key] = swept.as_json()
@@ -501,7 +456,7 @@ class Collector:
                     del report.stores[key][name]
         ended = self._clock()
         report.ended = ended.isoformat()
-        await self._files.write_json(f"reports/{collection.id}", report.as_json())
+        await self.ledger.finish(report)
         for key, swept in swept_of.items():
             complete = report.complete and collection.purpose != "undo"
             self._stores.notify(
@@ -514,33 +469,16 @@ class Collector:
     async def _remove_old_records(self, collection: Collection, key: str, swept: Swept) -> None:
         prefix = f"aside/{self._store_name(key)}/"
         old = {name for name in collection.segments if name.startswith(prefix)} - set(swept.segments)
-        ended = {name.rpartition("/")[2] for name in await self._files.store.names("reports/")}
+        ended = await self.ledger.finished()
         # One that has not ended may be about to put aside what it has recorded.
         unneeded = [
             name
             for name in sorted(old)
-            if collection_of(name) in ended or self._is_past_finishing(collection_of(name), collection)
+            if collection_of(name) in ended or is_past_finishing(collection_of(name), collection)
         ]
         await self._records(key).remove(unneeded)
 
-    async def _remove_old_marks(self, collection: Collection) -> None:
-        """Remove the marks of collections that were never finished, and can't be any more."""
-        for name in await self._files.store.names("marks/"):
-            if self._is_past_finishing(name.split("/")[1], collection):
-                await self._files.store.remove(name)
-
-    @staticmethod
-    def _is_past_finishing(earlier: str, collection: Collection) -> bool:
-        """Tell whether what an earlier collection has marked is too old to go on with."""
-        retentions = [owner.retention for owner in collection.owners if owner.retention]
-        began = datetime.strptime(earlier.partition("-")[0], "%Y%m%dT%H%M%S%z")
-        return bool(retentions) and collection.began - began > min(retentions) + collection.grace
-
     # -- names
-
-    @staticmethod
-    def _marks_of(collection: Collection, owner_key: str) -> str:
-        return f"marks/{collection.id}/{owner_key}"
 
     def _records(self, key: str) -> AsideRecords:
         return AsideRecords(self._files, self._store_name(key))
@@ -553,8 +491,3 @@ class Collector:
     def _working(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=self._work, prefix="temporal-payloads-gc-") as work:
             yield Path(work)
-
-
-def _file_name(key: str) -> str:
-    """Return a name for the files of a driver's table, whatever its key is."""
-    return hashlib.sha256(key.encode()).hexdigest()[:16]

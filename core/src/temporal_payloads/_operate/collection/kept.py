@@ -87,15 +87,6 @@ def key_of(kind: str, holder_id: str, run_id: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-@dataclass(frozen=True)
-class Segment:
-    """The runs of one part of a namespace."""
-
-    runs: dict[bytes, KeptRun]
-    codecs: str = ""
-    """What the settings' codecs were when they were read."""
-
-
 class KeptRuns:
     """The kept runs of one namespace, in segments by a hash of their ids.
 

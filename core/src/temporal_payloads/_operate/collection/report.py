@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from temporal_payloads._operate.collection.marking import Marked
+from temporal_payloads._operate.collection.marked import Marked
 from temporal_payloads._operate.collection.owners import Owner
 from temporal_payloads._operate.collection.sweeping import Swept
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from temporal_payloads._operate.collection.report import Collection, Report
+from temporal_payloads._operate.collection.ledger import Ledger
 
 if TYPE_CHECKING:
+    from temporal_payloads._operate.collection.report import Collection, Report
     from temporal_payloads._operate.collection.state import Files
 
 
@@ -47,12 +48,12 @@ async def read_status(files: Files) -> Status:
     """
     collections: dict[str, Collection] = {}
     reports: dict[str, Report] = {}
-    for name in reversed(await files.store.names("collections/")):
-        collection = Collection.from_json(await files.read_json(name))
-        collections[collection.id] = collection
-        document = await files.read_json(f"reports/{collection.id}")
-        if document is not None:
-            reports[collection.id] = Report(**document)
+    ledger = Ledger(files)
+    for collection_id in reversed(await ledger.begun()):
+        collections[collection_id] = await ledger.collection(collection_id)
+        report = await ledger.report(collection_id)
+        if report is not None:
+            reports[collection_id] = report
     aside: dict[str, list[AsideNow]] = {}
     for report in reports.values():  # the latest first
         for driver, swept in report.stores.items():

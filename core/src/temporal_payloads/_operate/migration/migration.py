@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from temporalio.service import RPCError
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.collection.reading import Reading
 from temporal_payloads._operate.collection.rules import NULL, may_be_last_result
 from temporal_payloads._operate.migration.copying import PAUSES, Copier
 from temporal_payloads._operate.migration.done import Done
 from temporal_payloads._operate.migration.move import MoveRefusedError
-from temporal_payloads._operate.migration.reading import Reading
 from temporal_payloads._operate.migration.report import WELL, Report
 from temporal_payloads._operate.migration.wanted import Wanted
 from temporal_payloads._operate.namespaces import namespaces_of_settings
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     )
 
     from temporal_payloads._build.assembly import Assembly
-    from temporal_payloads._operate.collection.marking import Marked, Namespace
+    from temporal_payloads._operate.collection.marked import Marked
+    from temporal_payloads._operate.collection.namespace import Namespace
     from temporal_payloads._operate.collection.stores import Stores
     from temporal_payloads._operate.migration.copying import Came
     from temporal_payloads._operate.migration.move import Move
@@ -229,11 +230,9 @@ class Migration:
         with self._working() as work:
             reading = Reading(
                 namespace,
-                wanted=wanted,
+                needed=wanted,
                 owner=owner,
-                claims=self._stores.claims,
                 files=self._stores.files,
-                folder="",
                 work=work,
                 codecs=self._stores.codecs,
                 begun=self._clock(),
@@ -241,7 +240,7 @@ class Migration:
                 clock=self._clock,
                 tell=tell,
             )
-            marked = await reading.mark()
+            marked = await reading.read()
         tell(marked)
         self.report.gaps += [{"namespace": namespace.name, **gap} for gap in marked.gaps]
         return marked

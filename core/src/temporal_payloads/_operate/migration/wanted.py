@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from temporal_payloads._operate.holders import Holder
     from temporal_payloads._operate.migration.move import Move
     from temporal_payloads._operate.recorded import ConfinedReferences, RecordedReference
     from temporal_payloads._storage.collecting import ListedPayload
@@ -48,7 +49,7 @@ class WantedPayload:
 
 
 class Wanted:
-    """Gathers what is to be moved.
+    """Gathers what is to be moved. It is a `Needed`.
 
     Args:
         directory: A local directory for what does not fit into memory.
@@ -106,6 +107,9 @@ class Wanted:
     def doubt(self, sha256: str) -> None:
         """Note what may be the hash of a payload that is needed, wherever it lies."""
         self._doubts.add(_key_of_hash(sha256))
+
+    def note_open(self, holder: Holder) -> None:
+        """Note nothing: what open runs refer to is moved as all else is."""
 
     def note_listed(self, payload: ListedPayload) -> None:
         """Note a payload that the source's store lists. It is moved if its hash was noted, see `join`."""

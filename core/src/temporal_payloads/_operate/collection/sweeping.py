@@ -16,6 +16,7 @@ from temporalio.converter import StorageDriverClaim
 from temporal_payloads._operate.collection.rules import Decision, Rule
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.marks import Marks, mark_of_claim
+from temporal_payloads._operate.pages import pages_of
 from temporal_payloads._operate.partitions import Partitions
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
 from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
@@ -189,8 +190,7 @@ class Sweep:
 
     async def _list(self) -> Partitions:
         listed = Partitions(self._work / "listed")
-        await self._throttle.wait()
-        async with aclosing(self._store.list_payloads(self._shard)) as pages:
+        async with aclosing(pages_of(self._store, self._shard, wait=self._throttle.wait)) as pages:
             async for page in pages:
                 for payload in page.payloads:
                     listed.add(mark_of_claim(payload.claim, payload.key.sha256), packed(payload))
@@ -198,7 +198,6 @@ class Sweep:
                 self._found.listed += len(page.payloads)
                 self._found.others += page.others
                 self._tell(self._found)
-                await self._throttle.wait()
         return listed
 
     async def _note(self, payload: ListedPayload, decision: Decision, put: PutAside | None) -> None:

@@ -61,10 +61,16 @@ async def test_with_a_bucket_for_each_namespace_each_lists_its_own(gcs_server, o
         for namespace in ("orders", "bills"):
             context = StorageDriverStoreContext(target=replace(store_context.target, namespace=namespace))
             await driver.store(context, [Payload(data=namespace.encode())])
-        found = await listed(driver, "orders", "bills", None)
+        found = await listed(driver, "orders", "bills", "nobody-made-it", None)
         assert [one.claim.claim_data["bucket"] for one in found] == ["listed-orders", "listed-bills"]
         with pytest.raises(StorageMisconfiguredError, match="needs a namespace"):
             driver.claim_for(None, "0" * 64)
+
+
+async def test_a_bucket_that_is_not_there_is_an_error_and_not_an_empty_list(gcs_server, open_driver):
+    async with open_driver(gcs_server.endpoint_url, "mistyped") as driver:
+        with pytest.raises(StorageMisconfiguredError, match="create bucket mistyped"):
+            await listed(driver, "orders")
 
 
 async def test_nothing_is_put_aside_and_the_driver_says_why(

@@ -136,6 +136,14 @@ async def test_a_bucket_for_each_namespace_is_listed_by_itself(
             driver.state()
 
 
+async def test_a_bucket_that_is_not_there_is_an_error_and_not_an_empty_list(
+    s3_server: Any, open_driver: Any
+) -> None:
+    async with open_driver(s3_server, "mistyped") as driver:
+        with pytest.raises(StorageMisconfiguredError, match="create bucket mistyped"):
+            await listed(driver, "one")
+
+
 @pytest.mark.parametrize("namespace", ["orders", "a/b ü", "null", "", None])
 async def test_a_payload_that_is_moved_lies_where_the_sdk_would_store_it(
     wire: Any, s3_server: Any, s3_bucket: str, open_driver: Any, payload: Any, namespace: str | None

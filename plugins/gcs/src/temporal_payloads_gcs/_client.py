@@ -123,7 +123,9 @@ class CreateOnlyGCSClient(GCSStorageDriverClient):
 
     # -- what is asked of a store that is listed
 
-    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[list[dict[str, str]], None]:
+    async def list_objects(
+        self, bucket: str, prefix: str, *, bucket_may_be_missing: bool = False
+    ) -> AsyncGenerator[list[dict[str, str]], None]:
         """Yield the objects whose names begin with this, a page of them at once, as the JSON API has them."""
         path = (
             f"/storage/v1/b/{bucket}/o?prefix={quote(prefix, safe='')}&maxResults=1000"
@@ -132,7 +134,12 @@ class CreateOnlyGCSClient(GCSStorageDriverClient):
         token = ""
         while True:
             with self._errors.told("list", Location(bucket, f"{prefix}*")):
-                page = await self._http.send("GET", path + token, _receive_json)
+                try:
+                    page = await self._http.send("GET", path + token, _receive_json)
+                except RefusedError as error:
+                    if bucket_may_be_missing and error.status == HTTPStatus.NOT_FOUND:
+                        return
+                    raise
             yield page.get("items", [])
             if not page.get("nextPageToken"):
                 return

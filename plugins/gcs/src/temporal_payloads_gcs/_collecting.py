@@ -74,9 +74,14 @@ class GCSCollecting(CollectableDriver):
         return list(found)
 
     async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
-        """Yield the objects under a prefix, up to 1,000 with each request."""
+        """Yield the objects under a prefix, up to 1,000 with each request.
+
+        Of a bucket that is a namespace's own, and that nobody has made yet, it yields nothing.
+        """
         bucket, _, prefix = shard.partition("/")
-        async for items in self._requests.list_objects(bucket, prefix):
+        may_be_missing = "{namespace}" in self._settings.bucket
+        objects = self._requests.list_objects(bucket, prefix, bucket_may_be_missing=may_be_missing)
+        async for items in objects:
             payloads = [one for item in items if (one := self._listed(bucket, item))]
             yield ListedPage(payloads=payloads, others=len(items) - len(payloads))
 

@@ -77,7 +77,10 @@ class S3Collecting(CollectableDriver):
         return list(dict.fromkeys(map(str, found)))
 
     async def list_payloads(self, shard: str) -> AsyncGenerator[ListedPage, None]:
-        """Yield what a bucket has in a part of it; nothing if there is no such bucket."""
+        """Yield what a bucket has in a part of it.
+
+        Of a bucket that is a namespace's own, and that nobody has made yet, it yields nothing.
+        """
         part = Shard.read(shard)
         with self._requests.errors.told("Listing", Location(part.bucket, part.prefix)):
             try:
@@ -97,7 +100,8 @@ class S3Collecting(CollectableDriver):
                     ]
                     yield ListedPage(payloads=payloads, others=len(entries) - len(payloads))
             except ClientError as error:
-                if error.response["Error"]["Code"] != "NoSuchBucket":
+                may_be_missing = "{namespace}" in self._settings.bucket
+                if not may_be_missing or error.response["Error"]["Code"] != "NoSuchBucket":
                     raise
 
     async def probe(self) -> None:

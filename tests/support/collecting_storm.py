@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from temporal_payloads.plugin import PayloadNotFoundError, StorageError
@@ -162,7 +163,7 @@ class CollectingStorm:
                     if self.random.random() < 0.2:
                         tasks.create_task(self._read(one))
                 if batch:
-                    tasks.create_task(_result(change(batch)))
+                    tasks.create_task(_result(change, batch))
 
         try:
             async with asyncio.TaskGroup() as races:
@@ -209,22 +210,25 @@ class CollectingStorm:
             return
 
     async def _put_aside(self, batch: list[ListedPayload]) -> None:
-        await self._change("put_aside", batch, self.collector.put_aside(batch, grace=GRACE))
+        await self._change("put_aside", batch, partial(self.collector.put_aside, grace=GRACE))
 
     async def _sweep(self, batch: list[ListedPayload], marked: set[str]) -> None:
         needed = [one for one in batch if _key(one.claim) in marked]
         if needed:
-            await self._change("restore", needed, self.collector.restore(needed))
+            await self._change("restore", needed, self.collector.restore)
         if rest := [one for one in batch if _key(one.claim) not in marked]:
             # Now and then a collector was started twice, and both have listed the same.
             twice = 2 if self.random.random() < 0.2 else 1
-            await asyncio.gather(
-                *(self._change("delete", rest, self.collector.delete(rest)) for _ in range(twice))
-            )
+            await asyncio.gather(*(self._change("delete", rest, self.collector.delete) for _ in range(twice)))
 
-    async def _change(self, name: str, batch: list[ListedPayload], changes: Awaitable[list[Change]]) -> None:
+    async def _change(
+        self,
+        name: str,
+        batch: list[ListedPayload],
+        change: Callable[[list[ListedPayload]], Awaitable[Sequence[Change]]],
+    ) -> None:
         try:
-            done: list[Change] = await changes
+            done = list(await change(batch))
         except StorageError:
             done = ["unknown"] * len(batch)
         assert len(done) == len(batch)
@@ -287,8 +291,10 @@ def _key(claim: StorageDriverClaim | None) -> str:
     return claim.claim_data["key"]
 
 
-async def _result(change: Awaitable[None]) -> None:
-    await change
+async def _result(
+    change: Callable[[list[ListedPayload]], Awaitable[None]], batch: list[ListedPayload]
+) -> None:
+    await change(batch)
 
 
 def _first_of(failed: BaseExceptionGroup) -> BaseException:

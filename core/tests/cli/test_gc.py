@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli.gc.collecting import status_of
+from temporal_payloads._cli.gc.report import print_report
 from temporal_payloads._operate.collection.report import Report
 from temporal_payloads._operate.collection.sweeping import Swept
 
@@ -163,3 +164,14 @@ def test_a_collection_that_was_refused_a_payload_ends_with_status_1(outcomes, st
     swept = Swept("s3", "", outcomes={"delete": outcomes}).as_json()
     report = Report("id", "delete", "2026-06-01", complete=True, stores={"s3": swept})
     assert status_of(report) == status
+
+
+def test_a_store_that_was_swept_only_to_bring_back_what_is_needed_is_told_so(capsys):
+    swept = Swept("s3", "", outcomes={"restore": {"done": 1}}).as_json()
+    refused = {"s3": "it deletes whatever it is told", "redis": "its payloads expire"}
+    report = Report("id", "delete", "2026-06-01", complete=True, stores={"s3": swept}, refused=refused)
+    print_report(report)
+    printed = capsys.readouterr().out
+    assert "s3 was collected in part: it deletes whatever it is told" in printed
+    assert "redis was not collected: its payloads expire" in printed
+    assert status_of(report) == 1

@@ -97,7 +97,7 @@ def print_report(report: Report) -> None:
     for key, swept in report.stores.items():
         _print_store(key, swept)
     for key, why in report.refused.items():
-        told = "restored only" if key in report.stores else "not collected"
+        told = "collected in part" if key in report.stores else "not collected"
         say(doubtful(f"  {key} was {told}: "), printable(why))
     if not report.complete:
         say("  Nothing was put aside or deleted: what could not be read may refer to any payload.")

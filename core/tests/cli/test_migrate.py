@@ -117,7 +117,7 @@ def test_settings_that_still_lead_to_the_old_store_are_told(run, stores):
     ("arguments", "message"),
     [
         (("--from", "odl", "--to", "new"), "there is no driver 'odl'"),
-        (("--from", "old", "--to", "new", "--rate", "fast"), "could not parse value and unit"),
+        (("--from", "old", "--to", "new", "--rate", "fast"), "'fast' is no size; write bytes"),
         (("--from", "old", "--to", "new", "--rate", "0"), "'0' is less than 1024 bytes a second"),
         (("--from", "old"), "Missing option '--to'"),
         (("--from", "new", "--to", "old"), "storage.drivers.old is itself moved_to 'new'"),

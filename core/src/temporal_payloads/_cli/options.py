@@ -41,9 +41,14 @@ def size(text: str) -> int:
     Raises:
         ValueError: It is no size.
     """
-    from pydantic import ByteSize, TypeAdapter  # noqa: PLC0415  # slow to import
+    from pydantic import ByteSize, TypeAdapter, ValidationError  # noqa: PLC0415  # slow to import
 
-    return int(TypeAdapter(ByteSize).validate_python(text))
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError as error:
+        raise ValueError(
+            f"{text!r} is no size; write bytes, or a number with a unit: 64KiB, 20MiB"
+        ) from error
 
 
 def duration(text: str) -> timedelta:

@@ -6,8 +6,10 @@ from importlib import import_module
 import pytest
 from support.documents import shape_of, told_shape
 from temporal_payloads._cli.gc.collecting import status_of
-from temporal_payloads._cli.gc.report import print_report
+from temporal_payloads._cli.gc.report import as_parts, print_report
+from temporal_payloads._operate.collection.marked import Marked
 from temporal_payloads._operate.collection.report import Report
+from temporal_payloads._operate.collection.schedules import Uncertain
 from temporal_payloads._operate.collection.sweeping import Swept
 
 MARKING = ("plan", "put-aside", "delete")
@@ -175,3 +177,10 @@ def test_a_store_that_was_swept_only_to_bring_back_what_is_needed_is_told_so(cap
     assert "s3 was collected in part: it deletes whatever it is told" in printed
     assert "redis was not collected: its payloads expire" in printed
     assert status_of(report) == 1
+
+
+@pytest.mark.parametrize(("all_but", "shown"), [(None, ["report"]), (frozenset({"sums"}), ["report", "*"])])
+def test_what_may_be_the_last_result_of_a_schedule_is_told_by_the_schedules_actions(all_but, shown):
+    uncertain = Uncertain(frozenset({"report"}), all_but)
+    report = Report("id", "plan", "2026-06-01", namespaces=[Marked("orders", uncertain=uncertain).as_json()])
+    assert as_parts(report)["namespaces"][0]["uncertain"] == shown

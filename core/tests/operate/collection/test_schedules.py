@@ -96,7 +96,8 @@ async def test_a_run_that_was_reset_and_ended_last_does_not_replace_a_later_acti
     world.clock.advance(2 * GRACE)
     world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
     for day, closed in ((1, 3), (2, 2)):
-        world.orders.run(due(day), results[day], scheduled_by="nightly", closed=world.clock() - closed * DAY)
+        ended = world.clock() - closed * 2 * GRACE
+        world.orders.run(due(day), results[day], scheduled_by="nightly", closed=ended)
     world.orders.run(due(1), reset, run_id="reset", scheduled_by="nightly", closed=world.clock() - DAY)
     kept = await kept_after_deleting(world, (1, "run"), (2, "run"), (1, "reset"))
     # The scheduler that has not looked yet when a run is reset takes in the new one.
@@ -113,6 +114,7 @@ async def test_what_ran_with_allow_all_does_not_replace_the_success_before(world
     kept = await kept_after_deleting(world, (1, "run"), (2, "run"))
     assert kept == {key_of(results[1]), key_of(results[2])}
 
+    world.clock.advance(2 * GRACE)
     world.orders.described["nightly"] = [due(3)]
     world.orders.run(due(3), results[3], scheduled_by="nightly")
     world.clock.advance(GRACE)
@@ -130,7 +132,7 @@ async def test_a_success_that_overlapped_with_a_later_one_is_kept_beside_it(worl
 
 
 async def test_a_success_is_kept_where_a_later_run_began_too_soon_after_it_to_tell_which_came_first(world):
-    """The hosts of a server have clocks of their own."""
+    """The hosts of a server have clocks of their own, and what tells a schedule of an end may be down."""
     results = await results_of(world, 1, 2)
     world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
     # A run lasts an hour here.
@@ -150,6 +152,18 @@ async def test_a_success_that_the_schedule_may_still_take_in_is_kept_beside_late
     assert kept == {key_of(result) for result in results.values()}
 
 
+async def test_a_success_that_the_schedule_takes_in_last_is_kept_though_a_later_run_had_ended_before(world):
+    results = await results_of(world, 1, 2)
+    world.orders.schedule("nightly", action="report", recent=[due(1), due(2)])
+    world.orders.run(due(1), results[1], scheduled_by="nightly", closed=world.clock() - 3 * GRACE)
+    world.orders.run(due(2), results[2], scheduled_by="nightly", closed=world.clock() - HOUR)
+    world.orders.not_taken_in.add(due(1))
+    await world.collect("plan")
+    world.orders.not_taken_in.clear()
+    kept = await kept_after_deleting(world, (1, "run"), (2, "run"))
+    assert key_of(results[1]) in kept
+
+
 async def test_a_schedule_that_has_taken_in_none_of_its_last_successes_is_uncertain(world, result):
     recent = [due(day) for day in range(2, 12)]
     world.orders.schedule("nightly", action="report", recent=recent)
@@ -163,7 +177,7 @@ async def test_a_failure_goes_to_the_next_run_and_is_kept_until_that_has_ended(w
     results = await results_of(world, 1, 2, 3)
     world.orders.schedule("nightly", action="report", recent=[due(1), due(2), due(3)])
     for day, status in ((1, "COMPLETED"), (2, "FAILED"), (3, "TIMED_OUT")):
-        closed = world.clock() - (4 - day) * DAY
+        closed = world.clock() - (4 - day) * 2 * GRACE
         world.orders.run(due(day), results[day], scheduled_by="nightly", status=status, closed=closed)
     kept = await kept_after_deleting(world, (1, "run"), (2, "run"), (3, "run"))
     assert kept == {key_of(results[1]), key_of(results[3])}
@@ -184,8 +198,8 @@ async def test_a_run_that_was_open_when_last_seen_and_is_none_of_the_last_ten_ma
         world.orders.run(workflow_id, scheduled_by="nightly")
     assert await rules_of(world) == {"of_a_schedule"}
     assert await rules_of(world) == {"of_a_schedule"}
-    # What began after it had ended, and succeeded, has replaced what it may have left.
-    world.clock.advance(DAY)
+    # What began a grace after it had ended, and succeeded, has replaced what it may have left.
+    world.clock.advance(2 * GRACE)
     world.orders.described["nightly"] = [*recent[1:], due(13)]
     world.orders.run(due(13), scheduled_by="nightly")
     assert await rules_of(world) == {"unreferenced"}
@@ -213,12 +227,17 @@ async def test_a_run_that_is_gone_and_may_still_be_taken_in_is_not_replaced_by_l
         world.orders.run(workflow_id, scheduled_by="nightly")
     world.orders.delete(due(2))  # nobody has read it
     assert await rules_of(world) == {"of_a_schedule"}
-    world.clock.advance(DAY)
+    world.clock.advance(2 * GRACE)
     world.orders.described["nightly"] = [*recent, due(12)]
     world.orders.run(due(12), scheduled_by="nightly")
     assert await rules_of(world) == {"of_a_schedule"}
-    # The schedule has taken it in, and then a later one.
+    # The schedule takes it in last of all.
     world.orders.not_taken_in.clear()
+    assert await rules_of(world) == {"of_a_schedule"}
+    # And then a later one.
+    world.clock.advance(2 * GRACE)
+    world.orders.described["nightly"] = [*recent, due(12), due(13)]
+    world.orders.run(due(13), scheduled_by="nightly")
     assert await rules_of(world) == {"unreferenced"}
 
 
@@ -230,6 +249,56 @@ async def test_where_no_success_was_ever_read_nothing_of_its_action_is_swept(wor
 async def test_other_workflows_are_swept_all_the_same(world, result):
     world.orders.schedule("nightly", action="another", recent=["another-2026-05-01T10:00:00Z"])
     assert await rules_of(world) == {"unreferenced"}
+
+
+async def failing_since_it_was_renamed(world):
+    """Nothing tells what the action was called when it last succeeded."""
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.schedule("nightly", action="report", recent=recent)
+    for workflow_id in recent:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+
+
+async def test_of_a_schedule_whose_action_may_have_had_another_name_all_that_schedules_started_is_kept(world):
+    await world.store("result", workflow_id="before-2026-05-01T10:00:00Z")
+    world.clock.advance(2 * GRACE)
+    await failing_since_it_was_renamed(world)
+    assert await rules_of(world) == {"of_a_schedule"}
+    # Once more is known of it, and of others what they are called, that ends.
+    world.orders.described["nightly"].append(due(12))
+    world.orders.run(due(12), scheduled_by="nightly")
+    assert await rules_of(world) == {"unreferenced"}
+
+
+async def test_a_schedule_that_always_fails_keeps_nothing_of_those_of_which_more_is_known(world):
+    await world.store("garbage", workflow_id="sums-2026-05-01T10:00:00Z")
+    world.clock.advance(2 * GRACE)
+    await failing_since_it_was_renamed(world)
+    world.orders.schedule("daily", action="sums", recent=["sums-2026-05-02T10:00:00Z"])
+    world.orders.run("sums-2026-05-02T10:00:00Z", scheduled_by="daily")
+    assert await rules_of(world) == {"unreferenced"}
+
+
+async def test_what_is_kept_of_a_schedule_outlives_that_its_namespace_is_declared_once_more(world, result):
+    """Another address, or profile, that leads to the same cluster: both are marked, each by itself."""
+    world.orders.schedule("nightly", action="report", recent=[due(1)])
+    world.orders.run(due(1), result, scheduled_by="nightly")
+    await world.collect("plan")
+    world.orders.delete(due(1))
+    recent = [due(day) for day in range(2, 12)]
+    world.orders.described["nightly"] = recent
+    for workflow_id in recent:
+        world.orders.run(workflow_id, scheduled_by="nightly", status="FAILED")
+    world.clock.advance(2 * GRACE)
+    assert await rules_of(world) == {"needed"}
+    other = world.also_at("eu:7233")
+    for _ in range(2):
+        world.clock.advance(2 * GRACE)
+        assert await rules_of(world) == {"needed"}
+    del world.namespaces["orders at eu:7233"]
+    other.runs.clear()
+    world.clock.advance(2 * GRACE)
+    assert await rules_of(world) == {"needed"}
 
 
 async def test_a_success_that_came_and_went_between_two_collections_is_not_forgotten(world, result):

@@ -46,7 +46,7 @@ SHAPE_OF_REPORT = """\
   version, ok, id, purpose, began, ended, complete, incomplete (why not),
     namespaces, stores, refused, error, problems
   namespaces: namespace, listed, read, running, deleted, kept, marks, gaps,
-    uncertain (schedules' actions), began, ended
+    uncertain (schedules' actions; * for unknown ones), began, ended
   namespaces.gaps: what, count, why, example
   namespaces.gaps.example: kind, id, run_id
   stores: driver, payloads, bytes, others, rules, changes, garbage,

@@ -38,11 +38,16 @@ def as_parts(report: Report) -> dict[str, Any]:
     parts = report.as_json()
     parts["namespaces"] = [
         {key: value for key, value in one.items() if key not in ("folder", "chunks")}
+        | {"uncertain": _uncertain(one["uncertain"])}
         for one in report.namespaces
     ]
     parts["stores"] = [_store(key, swept) for key, swept in report.stores.items()]
     parts["refused"] = [{"driver": key, "why": why} for key, why in report.refused.items()]
     return parts
+
+
+def _uncertain(of: Mapping[str, Any]) -> list[str]:
+    return [*of["actions"], *([] if of["all_but"] is None else [_ANY])]
 
 
 def _store(key: str, swept: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +111,8 @@ def print_report(report: Report) -> None:
 
 
 _COMMAND = "temporal-payloads gc"
+_ANY = "*"
+"""Stands for actions of which nothing is known."""
 
 
 def _print_store(key: str, swept: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporal_payloads._concurrency.gather import gather_bounded
+from temporal_payloads._operate.collection.adopting import adopt
 from temporal_payloads._operate.collection.aside import AsideRecords, collection_of
 from temporal_payloads._operate.collection.lease import Lease
 from temporal_payloads._operate.collection.ledger import CannotResumeError, Ledger, Refused, is_past_finishing
@@ -34,11 +35,16 @@ from temporal_payloads._operate.collection.report import (
     why_incomplete,
 )
 from temporal_payloads._operate.collection.rules import Rules, Undo
+from temporal_payloads._operate.collection.schedules import Uncertain
 from temporal_payloads._operate.collection.state import DamagedStateError
 from temporal_payloads._operate.collection.sweeping import CONDITIONAL, MarksOfParts, Sweep, Swept
 from temporal_payloads._operate.collection.telling import event_of
 from temporal_payloads._operate.throttle import Throttle
-from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
+from temporal_payloads._storage.errors import (
+    StorageError,
+    StorageMisconfiguredError,
+    StoragePermissionError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.report import Purpose
     from temporal_payloads._operate.collection.rules import Decider
     from temporal_payloads._operate.collection.stores import Stores
+    from temporal_payloads._plugins.events import CollectionEvent
     from temporal_payloads._settings.collection import CollectionSettings
 
 AT_ONCE = 4
@@ -152,7 +159,8 @@ class Collector:
                 return await self.as_begun(earlier, holder=holder)
         owners = await self._ask_owners(purpose)
         began = self._clock()
-        collection_id = f"{began:%Y%m%dT%H%M%SZ}-{token}"
+        # In the order in which they began, also within a second.
+        collection_id = f"{began:%Y%m%dT%H%M%S}.{began.microsecond // 1000:03}Z-{token}"
         await self._take_lease(collection_id, holder)
         collection = Collection(
             id=collection_id,
@@ -165,7 +173,7 @@ class Collector:
             segments=tuple(await self._files.store.names("aside/")),
             undo_of=undo_of,
         )
-        await self.ledger.remove_old_marks(collection)
+        await self.ledger.remove_old_steps(collection)
         await self.ledger.begin(collection)
         self._owners[collection.id] = {owner.key: namespace for owner, namespace in owners.items()}
         return collection
@@ -268,6 +276,8 @@ class Collector:
             return marked
         namespace = self._owners[collection.id][owner_key]
         assert namespace is not None, "what is brought back needs no marks"
+        owners = {one.key: one for one in collection.owners}
+        await adopt(self._files, owners[owner_key], owners.keys())
         with self._working() as work:
             marking = Marking(self._stores.claims, work)
             reading = Reading(
@@ -331,7 +341,7 @@ class Collector:
         if ACTIONS[collection.purpose] & CONDITIONAL:
             try:
                 await self._stores.collectable[key].probe()
-            except StorageMisconfiguredError as error:
+            except (StorageMisconfiguredError, StoragePermissionError) as error:
                 return Refused(error.message, sorted(CONDITIONAL))
         if "put_aside" in ACTIONS[collection.purpose]:
             why = await self._would_end_workflows(key, namespaces)
@@ -406,9 +416,9 @@ class Collector:
         namespaces = frozenset(owner.namespace for owner in collection.owners)
         if collection.purpose == "undo":
             return Undo(namespaces, collection.without_namespace, collection.undo_of)
-        uncertain: dict[str, frozenset[str]] = {}
+        uncertain: dict[str, Uncertain] = {}
         for one in marked:
-            uncertain[one.namespace] = uncertain.get(one.namespace, frozenset()) | frozenset(one.uncertain)
+            uncertain[one.namespace] = uncertain.get(one.namespace, Uncertain()) | one.uncertain
         return Rules(
             begun=collection.began,
             grace=collection.grace,
@@ -429,12 +439,18 @@ class Collector:
         """
         lease = self._leases[collection.id]
         await lease.check()
-        report = await self.ledger.report(collection.id) or await self._write_report(collection)
+        events: list[CollectionEvent] = []
+        report = await self.ledger.report(collection.id)
+        if report is None:
+            report, events = await self._write_report(collection)
         await self.ledger.remove_steps(collection)
         await lease.release()
+        for event in events:
+            # Last of all: what an observer does with it is its own affair.
+            self._stores.notify(event)
         return report
 
-    async def _write_report(self, collection: Collection) -> Report:
+    async def _write_report(self, collection: Collection) -> tuple[Report, list[CollectionEvent]]:
         marked = await self._marked(collection)
         report = Report(collection.id, collection.purpose, collection.began.isoformat())
         report.namespaces = [one.as_json() for one in marked]
@@ -457,14 +473,12 @@ class Collector:
         ended = self._clock()
         report.ended = ended.isoformat()
         await self.ledger.finish(report)
-        for key, swept in swept_of.items():
-            complete = report.complete and collection.purpose != "undo"
-            self._stores.notify(
-                event_of(
-                    self._stores.names[key], swept, complete=complete, began=collection.began, ended=ended
-                )
-            )
-        return report
+        complete = report.complete and collection.purpose != "undo"
+        events = [
+            event_of(self._stores.names[key], swept, complete=complete, began=collection.began, ended=ended)
+            for key, swept in swept_of.items()
+        ]
+        return report, events
 
     async def _remove_old_records(self, collection: Collection, key: str, swept: Swept) -> None:
         prefix = f"aside/{self._store_name(key)}/"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from temporal_payloads._operate.collection.kept import as_time
+from temporal_payloads._operate.collection.schedules import Uncertain
 
 
 @dataclass
@@ -31,8 +32,8 @@ class Marked:
     """The marks lie in files of several parts: the first part of each, in order."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """What could not be read: nothing is swept then."""
-    uncertain: list[str] = field(default_factory=list)
-    """Ids of schedules' actions: what their latest run has left cannot be told."""
+    uncertain: Uncertain = field(default_factory=Uncertain)
+    """Whose payloads may be the last result of a schedule."""
     began: datetime | None = None
     ended: datetime | None = None
 
@@ -44,6 +45,9 @@ class Marked:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         document = asdict(self)
+        document["uncertain"] = {
+            name: None if ids is None else sorted(ids) for name, ids in document["uncertain"].items()
+        }
         for name in ("began", "ended"):
             time: datetime | None = document[name]
             document[name] = time.isoformat() if time else None
@@ -52,5 +56,8 @@ class Marked:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Marked:
         """Return what `as_json` made."""
+        uncertain: dict[str, Any] = {
+            name: None if ids is None else frozenset(ids) for name, ids in document["uncertain"].items()
+        }
         times = {name: as_time(document[name]) for name in ("began", "ended")}
-        return cls(**document | times)
+        return cls(**document | times | {"uncertain": Uncertain(**uncertain)})

@@ -17,10 +17,12 @@ from temporal_payloads._operate.collection.kept import KeptRun, KeptRuns, gone_s
 from temporal_payloads._operate.collection.listed import Listed
 from temporal_payloads._operate.collection.marked import Marked
 from temporal_payloads._operate.collection.schedules import (
+    SETTLED,
     ScheduleNow,
     ScheduleRecord,
     ScheduleRecords,
     left,
+    uncertain_of,
     updated,
 )
 from temporal_payloads._operate.collection.state import DamagedStateError
@@ -185,7 +187,8 @@ class Reading:
         )
 
     def _with_what_is_known(self, schedule_id: str, now: ScheduleNow) -> ScheduleNow:
-        return replace(now, known=self._known.get(schedule_id, ScheduleRecord()))
+        known = self._known.get(schedule_id, ScheduleRecord())
+        return replace(now, known=known, late=max(SETTLED, self._grace))
 
     # -- runs
 
@@ -317,10 +320,12 @@ class Reading:
     async def _take_in_schedules(self) -> None:
         time = self._clock()
         records = left(self._known, self._schedules, time, self._grace)
+        described: list[ScheduleRecord] = []
+        undescribed: list[ScheduleRecord] = []
         for schedule_id, now in self._schedules.items():
             records[schedule_id] = record = updated(now, time)
-            if not (record.certain and now.described):
-                self._found.uncertain += sorted(record.actions)
+            (described if now.described else undescribed).append(record)
+        self._found.uncertain = uncertain_of(described, undescribed)
         for record in records.values():
             for run in record.ended:
                 holder = Holder("workflow", self._namespace.name, run.workflow_id, run.run_id)

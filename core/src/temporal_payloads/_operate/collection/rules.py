@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from temporal_payloads._operate.collection.schedules import action_of
+from temporal_payloads._operate.collection.schedules import Uncertain
 from temporal_payloads._operate.marks import (
     Marks,
     mark_of_claim,
@@ -15,7 +15,7 @@ from temporal_payloads._operate.marks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from temporal_payloads._operate.collection.aside import PutAside
@@ -82,8 +82,8 @@ class Rules:
     without_namespace: bool = False
     """Whether payloads whose keys name no namespace are swept too."""
     open_runs: Sequence[Marks] = ()
-    uncertain: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """By namespace: ids of schedules' actions whose latest results cannot be told."""
+    uncertain: Mapping[str, Uncertain] = field(default_factory=dict)
+    """By namespace: whose payloads may be the last result of a schedule."""
 
     def decide(self, payload: ListedPayload, marks: Sequence[Marks], put: PutAside | None) -> Decision:
         """Decide on a payload; see `Decider`."""
@@ -129,7 +129,9 @@ class Rules:
         namespaces = self.namespaces if key.namespace is None else {key.namespace}
         if any(self._own_run_is_open(key, namespace) for namespace in namespaces):
             return Rule.OWN_RUN_OPEN
-        if any(may_be_last_result(key, self.uncertain.get(namespace, ())) for namespace in namespaces):
+        if any(
+            may_be_last_result(key, self.uncertain.get(namespace, Uncertain())) for namespace in namespaces
+        ):
             return Rule.OF_A_SCHEDULE
         return None
 
@@ -141,17 +143,17 @@ class Rules:
         return any(run in some for some in self.open_runs)
 
 
-def may_be_last_result(key: ParsedKey, uncertain: Collection[str]) -> bool:
+def may_be_last_result(key: ParsedKey, uncertain: Uncertain) -> bool:
     """Tell whether a payload may be the last result of a schedule.
 
     Args:
         key: The payload's.
-        uncertain: Ids of actions of schedules whose latest results cannot be told.
+        uncertain: Whose payloads may be such, in its namespace.
     """
     # A key that was too long to have an id in it, or under which a payload was moved, may be of any workflow.
     if key.id is None or key.id == NULL:
         return bool(uncertain)
-    return action_of(key.id) in uncertain
+    return uncertain.may_have_started(str(key.id))
 
 
 @dataclass(frozen=True)

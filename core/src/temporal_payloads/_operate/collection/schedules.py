@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SETTLED = timedelta(minutes=10)
 """How long ago a run must have ended to be taken for the last of its chain: a retry may not be listed yet.
-Also how long before another one began, to have ended before: the server's hosts have clocks of their own."""
+Also how long before another one began, at least, for the schedule to have taken its end in before."""
 _FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
 _HANDED_ON = frozenset({"COMPLETED", "FAILED", "TIMED_OUT"})
 """What goes to the next run is the result, or the failure, of a run that ended so."""
@@ -80,10 +80,37 @@ class ScheduleRecord:
     """Workflows that were not seen to end, by when they were not listed any more, and so had ended unread."""
     certain: bool = False
     """Whether it was certain that nothing was missed that it may hand on."""
+    unbroken: bool = False
+    """Whether that was so but for what is in `missed`."""
     actions: frozenset[str] = frozenset()
     """The ids by which its workflows' ids begin."""
     gone: datetime | None = None
     """Since when it is not there any more."""
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """Whose payloads may be the last result of a schedule, for nothing tells which one that is."""
+
+    actions: frozenset[str] = frozenset()
+    """Ids of actions of such schedules."""
+    all_but: frozenset[str] | None = None
+    """Of some such schedule nothing tells what its action was called when it last succeeded: maybe any but
+    these, which are those of schedules that are certain."""
+
+    def __bool__(self) -> bool:
+        return bool(self.actions) or self.all_but is not None
+
+    def __or__(self, other: Uncertain) -> Uncertain:
+        both = [one.all_but for one in (self, other) if one.all_but is not None]
+        return Uncertain(self.actions | other.actions, frozenset.intersection(*both) if both else None)
+
+    def may_have_started(self, workflow_id: str) -> bool:
+        """Tell whether such a schedule may have started a workflow."""
+        action = action_of(workflow_id)
+        if action is None:
+            return False
+        return action in self.actions or (self.all_but is not None and action not in self.all_but)
 
 
 @dataclass
@@ -103,6 +130,8 @@ class ScheduleNow:
     """When these workflows began."""
     known: ScheduleRecord = ScheduleRecord()
     """What was known of it before."""
+    late: timedelta = SETTLED
+    """How long after a run has ended the schedule may take that in."""
     seen: dict[str, bool] = field(default_factory=dict)
     """Those of the workflows to look for that were listed, and whether the last run is sure to have ended."""
     running: set[str] = field(default_factory=set)
@@ -146,7 +175,7 @@ class ScheduleNow:
     def replaced_after(self, time: datetime, statuses: frozenset[str] = frozenset({"COMPLETED"})) -> bool:
         """Tell whether it has taken in a run that began after a time, and ended in one of these ways."""
         return any(
-            self.statuses.get(workflow) in statuses and began - SETTLED > time
+            self.statuses.get(workflow) in statuses and began - self.late > time
             for workflow, began in self.began.items()
         )
 
@@ -156,7 +185,12 @@ def updated(now: ScheduleNow, time: datetime) -> ScheduleRecord:
     known = now.known
     if not now.described:
         return replace(known, ended=known.ended | now.ended, gone=None)
-    ended = {run for run in known.ended if now.may_hand_on(run)} | now.ended
+    # What it has not taken in yet it takes in after all that it has: only what begins later replaces that.
+    ended = {
+        replace(run, closed=max(run.closed, time)) if now.statuses.get(run.workflow_id) == "RUNNING" else run
+        for run in known.ended | now.ended
+        if now.may_hand_on(run)
+    }
     succeeded = {run.workflow_id for run in ended if run.succeeded}
     has_ended = {workflow for workflow, has_ended in now.seen.items() if has_ended}
     still_listed = (known.accounted & now.recent) - now.running
@@ -164,8 +198,8 @@ def updated(now: ScheduleNow, time: datetime) -> ScheduleRecord:
     missed = {
         workflow: since
         for workflow in now.sought - accounted - now.seen.keys()
-        for since in [known.missed.get(workflow, time)]
-        if now.statuses.get(workflow) == "RUNNING" or not now.replaced_after(since)
+        for since in [time if now.statuses.get(workflow) == "RUNNING" else known.missed.get(workflow, time)]
+        if not now.replaced_after(since)
     }
     # Nothing is missing between what is known and the list: in that is a result which the schedule has taken
     # in, or it goes on from what is known, or is all there is. It goes on only from what had ended then: what
@@ -178,6 +212,7 @@ def updated(now: ScheduleNow, time: datetime) -> ScheduleRecord:
         recent=now.recent | (now.waited_for & now.seen.keys()),
         missed=missed,
         certain=unbroken and not missed,
+        unbroken=unbroken,
         actions=now.actions | known.actions,
     )
 
@@ -201,7 +236,8 @@ async def describe(client: Client, schedule_id: str) -> ScheduleNow:
         frozenset(actions),
         frozenset(started),
         whole=described.info.action_count <= len(described.info.recent_actions),
-        statuses={workflow_id: _status(one.start_workflow_status) for workflow_id, one in last},
+        statuses={one.workflow_id: "RUNNING" for one in described.info.running_workflows}
+        | {workflow_id: _status(one.start_workflow_status) for workflow_id, one in last},
         began={workflow_id: began for workflow_id, one in last if (began := time_of(one.actual_time))},
     )
 
@@ -239,6 +275,25 @@ class ScheduleRecords:
         await self._files.write_json(self._name, {id_: _as_json(one) for id_, one in records.items()})
 
 
+def uncertain_of(records: Iterable[ScheduleRecord], undescribed: Iterable[ScheduleRecord]) -> Uncertain:
+    """Return whose payloads may be the last result of one of a namespace's schedules.
+
+    Args:
+        records: Of those that were described.
+        undescribed: Of those that were not.
+    """
+    doubtful = list(undescribed)
+    certain: set[str] = set()
+    for record in records:
+        if record.certain:
+            certain |= record.actions
+        else:
+            doubtful.append(record)
+    actions = frozenset(action for record in doubtful for action in record.actions)
+    broken = any(not record.unbroken for record in doubtful)
+    return Uncertain(actions, frozenset(certain) - actions if broken else None)
+
+
 def left(
     records: Mapping[str, ScheduleRecord], listed: Iterable[str], now: datetime, grace: timedelta
 ) -> dict[str, ScheduleRecord]:
@@ -267,6 +322,7 @@ def _as_json(record: ScheduleRecord) -> dict[str, Any]:
         "recent": sorted(record.recent),
         "missed": {workflow: time.isoformat() for workflow, time in sorted(record.missed.items())},
         "certain": record.certain,
+        "unbroken": record.unbroken,
         "actions": sorted(record.actions),
         "gone": record.gone.isoformat() if record.gone else None,
     }
@@ -292,6 +348,7 @@ def _from_json(values: dict[str, Any]) -> ScheduleRecord:
             for workflow, time in values["missed"].items()
         },
         certain=values["certain"],
+        unbroken=values["unbroken"],
         actions=frozenset(values["actions"]),
         gone=as_time(values["gone"]),
     )

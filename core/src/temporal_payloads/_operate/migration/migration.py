@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from temporal_payloads._concurrency.gather import gather_bounded
 from temporal_payloads._operate.collection.reading import Reading
 from temporal_payloads._operate.collection.rules import NULL, may_be_last_result
+from temporal_payloads._operate.collection.schedules import Uncertain
 from temporal_payloads._operate.migration.copying import PAUSES, Copier
 from temporal_payloads._operate.migration.done import Done
 from temporal_payloads._operate.migration.move import MoveRefusedError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         AsyncGenerator,
         Awaitable,
         Callable,
-        Collection,
         Iterator,
         Mapping,
         Sequence,
@@ -170,16 +170,16 @@ class Migration:
             if why is not None:
                 raise MoveRefusedError(why)
             return
-        uncertain: dict[str, set[str]] = {}
+        uncertain: dict[str, Uncertain] = {}
         for owner, namespace in self._namespaces.items():
             marked = await self._read(wanted, owner, namespace)
             if marked.uncertain:
-                uncertain.setdefault(namespace.name, set()).update(marked.uncertain)
+                uncertain[namespace.name] = uncertain.get(namespace.name, Uncertain()) | marked.uncertain
         if wanted.doubts or uncertain:
             await self._resolve_doubts(wanted, uncertain, verifies=verifies)
 
     async def _resolve_doubts(
-        self, wanted: Wanted, uncertain: Mapping[str, Collection[str]], *, verifies: bool
+        self, wanted: Wanted, uncertain: Mapping[str, Uncertain], *, verifies: bool
     ) -> None:
         """Look in the stores' lists for what may be needed.
 
@@ -190,7 +190,7 @@ class Migration:
         def note(payload: ListedPayload) -> None:
             key = payload.key
             namespaces = uncertain if key.namespace is None else (key.namespace,)
-            if any(may_be_last_result(key, uncertain.get(each, ())) for each in namespaces):
+            if any(may_be_last_result(key, uncertain.get(each, Uncertain())) for each in namespaces):
                 wanted.add_listed(payload)
             else:
                 wanted.note_listed(payload)
@@ -203,7 +203,8 @@ class Migration:
         wanted.join()
         self.report.in_doubt = wanted.found - before
         if why is not None:
-            self._tell_doubts(wanted, sum(map(len, uncertain.values())), why)
+            # One whose action is not known counts as one.
+            self._tell_doubts(wanted, sum(len(one.actions) or 1 for one in uncertain.values()), why)
         if verifies and (lost := wanted.rejected_not_listed):
             self.report.findings.append(
                 f"references that no driver follows lead to {lost:,} payloads that neither {source} nor "

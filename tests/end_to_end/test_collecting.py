@@ -625,7 +625,7 @@ async def test_garbage_is_planned_put_aside_brought_back_and_deleted_by_commands
         assert (decided["rule"], decided["claim"]) == ("unreferenced", dict(claim.claim_data))
         assert (done["payload"], done["outcome"]) == (decided["payload"], "done")
 
-        assert (await command("undo", "--collection", "20200101T000000Z-nosuch"))[0] == 2
+        assert (await command("undo", "--collection", "20200101T000000.000Z-nosuch"))[0] == 2
         status, undone = await command("undo", "--json", "--collection", put["id"])
         assert (status, undone["stores"][0]["aside"]) == (0, [])
         _, shown = await command("status", "--json")

@@ -11,6 +11,7 @@ from temporal_payloads._operate.contexts import ReadingContexts
 from temporal_payloads._operate.embedded import (
     EFFORT,
     Effort,
+    TooIntricateError,
     hashes_in,
     hashes_within,
     opaque_in,
@@ -124,7 +125,7 @@ class _Reading:
         await self._look_into(data, 0, Effort(data), hashes=True)
 
     async def _look_into_decoded(
-        self, data: bytes, encoded: bytes, depth: int, effort: Effort | None
+        self, data: bytes, encoded: bytes, depth: int | None, effort: Effort | None
     ) -> None:
         # What stands in clear inside of another payload was searched for hashes with that one.
         new = effort is None or data != encoded
@@ -134,10 +135,15 @@ class _Reading:
             effort.grow(data)
         await self._look_into(data, depth, effort, hashes=new)
 
-    async def _look_into(self, data: bytes, depth: int, effort: Effort, *, hashes: bool) -> None:
+    async def _look_into(self, data: bytes, depth: int | None, effort: Effort, *, hashes: bool) -> None:
+        """Note what is in data; without a depth only what may be a hash."""
+
         def look() -> tuple[set[str], list[Payload]]:
             found = set(hashes_within(data, effort)) if hashes else set()
-            return found, list(payloads_within(data, effort)) if depth < _DEEPEST else []
+            payloads = [] if depth is None else list(payloads_within(data, effort))
+            if payloads and depth is not None and depth >= _DEEPEST:
+                raise TooIntricateError
+            return found, payloads
 
         try:
             found, payloads = await run_off_loop(look, EFFORT * len(data))
@@ -147,7 +153,7 @@ class _Reading:
             return
         self.needs.hashes |= found
         for payload in payloads:
-            await self.note(payload, depth, effort)
+            await self.note(payload, depth or 0, effort)
 
     async def _note_reference(self, payload: Payload, effort: Effort | None) -> None:
         try:
@@ -158,7 +164,7 @@ class _Reading:
         try:
             reference = read_reference(clear)
         except ClaimRejectedError:
-            await self._look_into_decoded(clear.data, b"", _DEEPEST, effort)
+            await self._look_into_decoded(clear.data, b"", None, effort)
         else:
             self.needs.references.add(RecordedReference.of(reference))
 

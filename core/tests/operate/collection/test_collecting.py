@@ -9,7 +9,11 @@ from temporal_payloads._operate.collection.collector import NoSuchCollectionErro
 from temporal_payloads._operate.collection.lease import CollectionRunsError
 from temporal_payloads._operate.collection.manifest import Manifest
 from temporal_payloads._operate.collection.sweeping import ListingTooOldError
-from temporal_payloads.plugin import StorageMisconfiguredError, StorageUnavailableError
+from temporal_payloads.plugin import (
+    StorageMisconfiguredError,
+    StoragePermissionError,
+    StorageUnavailableError,
+)
 
 HOUR, DAY, GRACE = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 
@@ -155,6 +159,22 @@ async def test_a_record_of_an_earlier_time_is_never_taken_for_one_that_is_damage
     world.clock.advance(GRACE - DAY)
     report = await world.collect("delete")
     assert set(report.stores["shelf"]["rules"]) == {"due", "not_recorded"}
+    assert world.shelf.keys(aside=True) == {key_of(garbage)}
+
+
+async def test_a_record_of_a_slow_put_aside_is_damaged_and_what_it_told_of_waits_anew(world, garbage):
+    world.shelf.tells_age = False
+
+    async def slow(_):
+        world.clock.advance(DAY)
+
+    world.shelf.before["put_aside"] = slow
+    await world.collect("put-aside")
+    world.shelf.before.clear()
+    [name] = [name for name in world.shelf.files if name.startswith("aside/")]
+    world.shelf.files[name] = b"damaged"
+    world.clock.advance(GRACE - HOUR)
+    assert await rules_of(world, "delete") == {"not_recorded"}
     assert world.shelf.keys(aside=True) == {key_of(garbage)}
 
 
@@ -375,7 +395,7 @@ async def test_a_store_that_turns_out_to_be_none_while_it_is_swept_is_refused(wo
     report = await world.collect()
     assert report.refused == {"shelf": REFUSED}
     assert report.complete
-    assert report.stores["shelf"]["outcomes"] == {"put_aside": {"refused": 1}}
+    assert report.stores["shelf"]["outcomes"] == {"put_aside": {"unknown": 1}}
     assert not world.shelf.keys(aside=True)
 
 
@@ -397,9 +417,29 @@ async def refused_where_a_workflow_would_end_of_it(world):
     world.shelf.aside_looks_missing = True
 
 
+async def refused_for_a_right_that_is_missing(world):
+    world.shelf.probe_fails = StoragePermissionError("no right to delete")
+
+
+async def refused_for_a_right_that_is_missing_as_it_is_swept(world):
+    async def refuse(_):
+        raise StoragePermissionError("no right to write")
+
+    world.shelf.before |= {"put_aside": refuse, "delete": refuse}
+    for number in range(20):
+        await world.store(f"more garbage {number}")
+    world.clock.advance(2 * GRACE)
+
+
 @pytest.mark.parametrize(
     "refused",
-    [refused_as_it_is_found, refused_as_it_is_swept, refused_where_a_workflow_would_end_of_it],
+    [
+        refused_for_a_right_that_is_missing,
+        refused_for_a_right_that_is_missing_as_it_is_swept,
+        refused_as_it_is_found,
+        refused_as_it_is_swept,
+        refused_where_a_workflow_would_end_of_it,
+    ],
 )
 async def test_what_is_aside_and_needed_is_brought_back_also_in_a_store_that_is_refused(
     world, garbage, refused
@@ -583,8 +623,17 @@ async def test_a_collection_leaves_no_marks_and_no_records_of_what_is_not_aside(
     world.clock.advance(2 * GRACE)
     await world.collect()
     await world.collect()
-    left = {name.split("/")[0] for name in world.shelf.files}
+    left = {name.split("/")[0] for name in world.shelf.files if not name.endswith("/owner")}
     assert left == {"collections", "manifests", "reports"}
+
+
+async def test_collections_are_in_the_order_in_which_they_began_also_within_a_second(world):
+    begun = []
+    for _ in range(20):
+        begun.append((await world.collect("plan")).id)
+        world.clock.advance(timedelta(milliseconds=20))
+    async with world.collector() as collector:
+        assert await collector.ledger.begun() == begun
 
 
 async def test_the_report_says_how_much_is_aside_and_which_collection_has_put_it_there(world, garbage):

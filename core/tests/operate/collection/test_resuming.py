@@ -369,6 +369,47 @@ async def test_what_a_collection_writes_of_its_lease_is_written_before_it_releas
         assert written.is_set()
 
 
+async def test_a_collection_that_has_ended_leaves_no_lease_behind_though_it_was_being_renewed(
+    world, monkeypatch
+):
+    monkeypatch.setattr(lease, "RENEWED", timedelta(milliseconds=1))
+    async with world.collector() as collector:
+        collection = await collector.begin("plan")
+        held, store = collector._leases[collection.id], collector._files.store
+        write, writing = store.write, asyncio.Event()
+
+        async def slowly(name, data):
+            if name == "lease":
+                writing.set()
+                await asyncio.sleep(0.05)
+            await write(name, data)
+
+        monkeypatch.setattr(store, "write", slowly)
+        world.clock.advance(timedelta(seconds=1))
+        async with collector.renewing(collection):
+            await writing.wait()
+            await held.release()
+            await asyncio.sleep(0.1)
+    assert "lease" not in world.shelf.files
+
+
+async def test_a_lease_is_renewed_again_after_whatever_went_wrong(world, monkeypatch):
+    monkeypatch.setattr(lease, "RENEWED", timedelta(milliseconds=1))
+    async with world.collector() as collector:
+        collection = await collector.begin("plan")
+        store, reads, again = collector._files.store, [], asyncio.Event()
+
+        async def fails(name):
+            reads.append(name)
+            if len(reads) > 2:
+                again.set()
+            raise RuntimeError("a driver may raise anything")
+
+        monkeypatch.setattr(store, "read", fails)
+        async with collector.renewing(collection):
+            await again.wait()
+
+
 async def test_a_collection_that_was_taken_for_dead_keeps_nothing_of_what_it_read(world):
     world.orders.run("w")
 

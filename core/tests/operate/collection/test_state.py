@@ -33,6 +33,21 @@ async def test_a_directory_that_cannot_be_used_is_named_with_its_setting(tmp_pat
     assert f"cannot be {done} in {tmp_path} (gc.state)" in raised.value.message
 
 
+async def test_a_folder_that_cannot_be_listed_is_told_and_not_taken_for_empty(directory_state, monkeypatch):
+    await directory_state.write("kept/a/b", b"data")
+    assert await directory_state.names("never/") == []
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("kept/a"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(StorageUnavailableError, match="cannot be listed"):
+        await directory_state.names("kept/")
+
+
 async def test_a_write_that_fails_leaves_the_file_as_it_was(directory_state, monkeypatch):
     await directory_state.write("a", b"before")
 

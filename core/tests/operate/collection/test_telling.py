@@ -48,3 +48,17 @@ async def test_a_driver_is_called_as_references_call_it(world, told):
     world.orders.run("w", reference)
     await world.collect("plan")
     assert told().driver == reference.driver_name
+
+
+async def test_a_hook_is_told_when_nothing_of_the_collection_is_left_to_do(world):
+    left = []
+
+    class Heard(list[object]):
+        def append(self, _):
+            left.append(
+                [name for name in world.shelf.files if name.startswith(("lease", "marks/", "sweeps/"))]
+            )
+
+    world.plugin.heard = Heard()
+    await world.collect("plan")
+    assert left == [[]]

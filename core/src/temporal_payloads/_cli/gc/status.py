@@ -50,7 +50,7 @@ not in it.
 
 Examples:
   temporal-payloads gc status
-  temporal-payloads gc status --manifest 20261130T062500Z-3f9a00c41b7e
+  temporal-payloads gc status --manifest 20261130T062500.417Z-3f9a00c41b7e
 """
 
 

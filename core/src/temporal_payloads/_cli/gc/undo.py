@@ -21,7 +21,7 @@ Exit status:
 {SHAPE_OF_REPORT}
 Examples:
   temporal-payloads gc undo
-  temporal-payloads gc undo --collection 20261130T062500Z-3f9a00c41b7e
+  temporal-payloads gc undo --collection 20261130T062500.417Z-3f9a00c41b7e
 """
 
 

@@ -100,7 +100,6 @@ class KeptRuns:
         self._files = files
         self._folder = f"kept/{owner}/runs"
         self._codecs = f"{FORMAT}:{codecs}"
-        self._written: dict[str, bytes] = {}
 
     async def parts(self) -> set[int]:
         """Return the numbers of the segments that there are."""

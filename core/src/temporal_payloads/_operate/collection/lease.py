@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporal_payloads._operate.collection.state import DamagedStateError
-from temporal_payloads._storage.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,6 +25,8 @@ EXPIRES = timedelta(minutes=5)
 by a clock that was wrong."""
 RENEWED = timedelta(minutes=1)
 """How often it is renewed."""
+_PATIENCE = 30
+"""Seconds that a renewal may take which is under way when a step has ended."""
 _NAME = "lease"
 
 
@@ -70,6 +71,8 @@ class Lease:
         self._collection = collection
         self._holder = holder
         self._clock = clock
+        self._writing = asyncio.Lock()
+        self._released = False
 
     async def take(self) -> None:
         """Take it, or renew it.
@@ -102,9 +105,11 @@ class Lease:
 
     async def release(self) -> None:
         """Let others take it, if it is ours."""
-        held = await self._read()
-        if held is not None and held.holder == self._holder:
-            await self._files.store.remove(_NAME)
+        async with self._writing:
+            self._released = True
+            held = await self._read()
+            if held is not None and held.holder == self._holder:
+                await self._files.store.remove(_NAME)
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
@@ -117,17 +122,20 @@ class Lease:
                     await asyncio.wait_for(done.wait(), RENEWED.total_seconds() / 2)
                 if done.is_set():
                     return
-                # Whoever changes something finds out, and says so.
-                with suppress(CollectionRunsError, StorageError):
-                    await self.check()
+                # Whatever goes wrong: whoever changes something finds out, and says so.
+                with suppress(Exception):
+                    async with self._writing:
+                        if not self._released:
+                            await self.check()
 
         renewing = asyncio.create_task(renew())
         try:
             yield
         finally:
-            # Not cancelled: what it is writing would come after what is written next, as when it is released.
+            # Not cancelled at once: what it is writing would come after what is written next.
             done.set()
-            await asyncio.wait([renewing])
+            await asyncio.wait([renewing], timeout=_PATIENCE)
+            renewing.cancel()
 
     async def _read(self) -> _Held | None:
         try:

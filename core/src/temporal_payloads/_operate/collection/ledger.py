@@ -141,11 +141,12 @@ class Ledger:
             for name in await self._files.store.names(f"{folder}/{collection.id}/"):
                 await self._files.store.remove(name)
 
-    async def remove_old_marks(self, collection: Collection) -> None:
-        """Remove the marks of collections that were never finished, and can't be any more."""
-        for name in await self._files.store.names("marks/"):
-            if is_past_finishing(name.split("/")[1], collection):
-                await self._files.store.remove(name)
+    async def remove_old_steps(self, collection: Collection) -> None:
+        """Remove the steps of collections that were never finished, and can't be any more."""
+        for folder in ("marks", "sweeps"):
+            for name in await self._files.store.names(f"{folder}/"):
+                if is_past_finishing(name.split("/")[1], collection):
+                    await self._files.store.remove(name)
 
 
 def is_past_finishing(earlier: str, collection: Collection) -> bool:
@@ -156,7 +157,7 @@ def is_past_finishing(earlier: str, collection: Collection) -> bool:
         collection: The one that begins.
     """
     retentions = [owner.retention for owner in collection.owners if owner.retention]
-    began = datetime.strptime(earlier.partition("-")[0], "%Y%m%dT%H%M%S%z")
+    began = datetime.strptime(earlier.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
     return bool(retentions) and collection.began - began > min(retentions) + collection.grace
 
 

@@ -63,7 +63,8 @@ class DirectoryState:
         def names() -> list[str]:
             # Not all of the directory: a prefix mostly ends with one.
             below = self._directory / prefix.rpartition("/")[0]
-            found = (Path(folder) / file for folder, _, files in os.walk(below) for file in files)
+            walked = os.walk(below, onerror=_unless_there_is_none)
+            found = (Path(folder) / file for folder, _, files in walked for file in files)
             named = (path.relative_to(self._directory).as_posix() for path in found)
             return sorted(name for name in named if name.startswith(prefix) and _NAME.fullmatch(name))
 
@@ -105,6 +106,11 @@ class DirectoryState:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def _unless_there_is_none(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 class Files:

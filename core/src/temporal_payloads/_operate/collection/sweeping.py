@@ -19,7 +19,7 @@ from temporal_payloads._operate.marks import Marks, mark_of_claim
 from temporal_payloads._operate.pages import pages_of
 from temporal_payloads._operate.partitions import Partitions
 from temporal_payloads._storage.collecting import CollectableDriver, ListedPayload
-from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError
+from temporal_payloads._storage.errors import StorageError, StorageMisconfiguredError, StoragePermissionError
 from temporal_payloads._storage.key_layout import ParsedKey
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ BATCH = 500
 """Payloads that are changed together, at most."""
 CONDITIONAL: frozenset[Action] = frozenset({"put_aside", "delete"})
 """What rests on the conditions that a store must keep to."""
+_REFUSALS = (StorageMisconfiguredError, StoragePermissionError)
 _SOON = timedelta(minutes=1)
 """How long it may take to put a batch aside."""
 _AT_A_TIME = 1000
@@ -235,7 +236,8 @@ class Sweep:
             # the state in which it was listed. Within a grace nobody does.
             raise ListingTooOldError(
                 f"{self._driver}: more than half of gc.grace has passed since the store was listed; go on "
-                "with --resume, which lists it again"
+                "with --resume, which lists it again. If that takes as long, raise gc.grace or "
+                "gc.store_requests_per_second"
             )
         await self._check()
         changes = await self._changed(action, payloads)
@@ -245,38 +247,41 @@ class Sweep:
         for one, change in zip(batch, changes, strict=True):
             if change == "done" and action in ("put_aside", "record"):
                 _count(self._found.aside, self._collection, one.payload.size)
-            if change == "refused" and one.put_aside_by is not None:
+            if change in ("refused", "unknown") and one.put_aside_by is not None:
                 _count(self._found.aside, one.put_aside_by, one.payload.size)
         await self._manifest.done(action, payloads, changes, self._clock())
         self._tell(self._found)
 
     async def _changed(self, action: Action, payloads: Sequence[ListedPayload]) -> Sequence[Change]:
         """Change payloads, and return what came of each."""
-        began = self._clock()
+        began, segment = self._clock(), ""
         if action in ("put_aside", "record"):
             # Before it is done: what is aside and not recorded waits a grace more.
-            marks = await self._record(payloads, began)
+            marks, segment = await self._record(payloads, began)
             await self._forget(marks)
         try:
             return await self._change(action, payloads)
         except StorageError as error:
-            if action in CONDITIONAL and isinstance(error, StorageMisconfiguredError):
+            changes = error.changes or ["unknown"] * len(payloads)
+            if action in CONDITIONAL and isinstance(error, _REFUSALS):
                 # What needs no condition is done all the same: what is aside and needed is brought back.
                 self._actions -= CONDITIONAL
                 self._found.refused = error.message
-                return error.changes or ["refused"] * len(payloads)
-            changes = error.changes or ["unknown"] * len(payloads)
+                return changes
             await self._manifest.done(action, payloads, changes, self._clock())
             raise
         finally:
             if action == "put_aside" and self._clock() - began > _SOON:
-                await self._record(payloads, self._clock())  # a grace begins when the last one is aside
+                # A grace begins when the last one is aside.
+                marks, _ = await self._record(payloads, self._clock())
+                await self._records.forget(segment, set(marks))
 
-    async def _record(self, payloads: Sequence[ListedPayload], time: datetime) -> list[bytes]:
-        """Record since when payloads are aside; return the marks of their claims."""
+    async def _record(self, payloads: Sequence[ListedPayload], time: datetime) -> tuple[list[bytes], str]:
+        """Record since when payloads are aside; return the marks of their claims, and which file says so."""
         marks = [mark_of_claim(payload.claim, payload.key.sha256) for payload in payloads]
-        self._segments.add(await self._records.add(self._collection, self._name, marks, time))
-        return marks
+        segment = await self._records.add(self._collection, self._name, marks, time)
+        self._segments.add(segment)
+        return marks, segment
 
     async def _forget(self, marks: Sequence[bytes]) -> None:
         outdated: dict[str, set[bytes]] = {}

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 async def adopt(files: Files, owner: Owner, present: Collection[str]) -> None:
-    """Go on with what was kept of an owner, if nothing is kept of it under its present key.
+    """Go on with what was kept of an owner, if it was not under its present key before.
+
+    Whoever is cut off while it is copied goes on with it: the folder is marked as the owner's at the end.
 
     Args:
         files: Where it is kept.
@@ -32,11 +34,11 @@ async def adopt(files: Files, owner: Owner, present: Collection[str]) -> None:
     folder = f"kept/{owner.key}/"
     told = {"namespace": owner.namespace, "namespace_id": owner.namespace_id}
     mine = told | {"address": owner.address, "profile": owner.profile}
-    if await _told(files, folder) == mine:
+    told_before = await _told(files, folder)
+    if told_before == mine:
         return
-    names = await files.store.names("kept/")
-    there = {name for name in names if name.startswith(folder)}
-    if not there:
+    if told_before is None:
+        names = await files.store.names("kept/")
         keys = {name.split("/")[1] for name in names if name.endswith("/owner")} - set(present)
         others = [f"kept/{key}/" for key in sorted(keys)]
         told_of = {other: await _told(files, other) or {} for other in others}
@@ -44,9 +46,12 @@ async def adopt(files: Files, owner: Owner, present: Collection[str]) -> None:
         # The one that was reached as this one is, if there are several.
         for other in sorted(same, key=lambda one: told_of[one] != mine)[:1]:
             for name in names:
-                data = await files.store.read(name) if name.startswith(other) else None
-                if data is not None and name != f"{other}owner":
-                    await files.store.write(folder + name.removeprefix(other), data)
+                copy = folder + name.removeprefix(other)
+                if not name.startswith(other) or name == f"{other}owner" or copy in names:
+                    continue
+                data = await files.store.read(name)
+                if data is not None:
+                    await files.store.write(copy, data)
     await files.write_json(f"{folder}owner", mine)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from temporal_payloads._operate.collection.marked import Marked
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from temporal_payloads._operate.collection.state import Files
     from temporal_payloads._operate.collection.sweeping import Swept
 
+_TO_THE_SECOND = len("20261130T062500")
 Shard = tuple[str, str]
 """The key of a driver's table, and a part of its store."""
 
@@ -157,7 +158,7 @@ def is_past_finishing(earlier: str, collection: Collection) -> bool:
         collection: The one that begins.
     """
     retentions = [owner.retention for owner in collection.owners if owner.retention]
-    began = datetime.strptime(earlier.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
+    began = datetime.strptime(earlier[:_TO_THE_SECOND], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     return bool(retentions) and collection.began - began > min(retentions) + collection.grace
 
 

@@ -143,24 +143,24 @@ def test_a_server_that_ignores_term_is_killed(tmp_path):
     assert not [process for process in started if process.is_running()]
 
 
-def test_a_server_that_does_not_start_is_reported_with_the_end_of_its_log(tmp_path):
-    program = "import sys; print('cannot bind: address in use'); sys.exit(3)"
-    with (
-        pytest.raises(ServerStartError, match=r"(?s)frail ended with status 3.*cannot bind: address in use"),
-        run_server(
-            "frail",
-            [sys.executable, "-c", program],
-            log_file=tmp_path / "log",
-            is_ready=(tmp_path / "never").stat,
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        pytest.param(
+            "print('cannot bind: address in use'); raise SystemExit(3)",
+            r"(?s)frail ended with status 3.*cannot bind: address in use",
+            id="the end of its log",
         ),
-    ):
-        pass
-
-
-def test_a_server_that_panics_is_reported_with_the_beginning_of_its_panic(tmp_path):
-    program = "print('panic: what happened'); print('a frame\\n' * 200); raise SystemExit(2)"
+        pytest.param(
+            "print('panic: what happened'); print('a frame\\n' * 200); raise SystemExit(2)",
+            r"(?s)frail ended with status 2.*panic: what happened",
+            id="the beginning of its panic",
+        ),
+    ],
+)
+def test_a_server_that_does_not_start_is_reported_with_what_it_said(tmp_path, program, told):
     with (
-        pytest.raises(ServerStartError, match=r"(?s)status 2.*panic: what happened"),
+        pytest.raises(ServerStartError, match=told),
         run_server(
             "frail",
             [sys.executable, "-c", program],

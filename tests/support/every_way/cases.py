@@ -509,11 +509,21 @@ async def _batch(ways: Ways, workflow_id: str, **operation: Any) -> None:
     query, job = f"WorkflowId = '{workflow_id}'", f"{workflow_id}-job"
     service, namespace = ways.client.workflow_service, ways.client.namespace
     await _until(lambda: _count(ways.client, query))
-    await service.start_batch_operation(
-        StartBatchOperationRequest(
-            namespace=namespace, job_id=job, reason="a test", visibility_query=query, **operation
-        )
+    request = StartBatchOperationRequest(
+        namespace=namespace, job_id=job, reason="a test", visibility_query=query, **operation
     )
+
+    async def started() -> bool:
+        try:
+            await service.start_batch_operation(request)
+        except RPCError as error:
+            # One at a time; the one before has done its work, and its end may not show yet.
+            if "Max concurrent batch operations" not in str(error):
+                raise
+            return False
+        return True
+
+    await _until(started)
 
     async def done() -> int:
         request = DescribeBatchOperationRequest(namespace=namespace, job_id=job)
